@@ -1,0 +1,1 @@
+"""Batchwise: which batch size and learning rate for this model, this data and this machine."""

@@ -1,0 +1,1 @@
+"""From tables to answers: pure functions of data frames."""

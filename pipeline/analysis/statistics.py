@@ -1,0 +1,43 @@
+"""Intervals over seeds."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from scipy import stats
+
+LEVEL = 0.95
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """A value with its interval over ``n`` seeds; NaN bounds where n is 1."""
+
+    value: float
+    low: float
+    high: float
+    n: int
+
+
+def mean(values: Sequence[float]) -> Estimate:
+    """The mean with Student's t interval; NaN everywhere for no values."""
+    x = np.asarray(values, dtype=float)
+    if len(x) == 0:
+        return Estimate(np.nan, np.nan, np.nan, 0)
+    if len(x) == 1:
+        return Estimate(float(x[0]), np.nan, np.nan, 1)
+    half = stats.t.ppf((1 + LEVEL) / 2, len(x) - 1) * x.std(ddof=1) / np.sqrt(len(x))
+    return Estimate(float(x.mean()), float(x.mean() - half), float(x.mean() + half), len(x))
+
+
+def geometric_mean(values: Sequence[float]) -> Estimate:
+    """The geometric mean with Student's t interval of the logarithms: for times and steps."""
+    logs = mean([float(np.log(value)) for value in values])
+    low, value, high = (float(np.exp(x)) for x in (logs.low, logs.value, logs.high))
+    return Estimate(value, low, high, logs.n)
+
+
+def standard_error(values: Sequence[float]) -> float:
+    """The standard error of the mean, 0 for a single value."""
+    x = np.asarray(values, dtype=float)
+    return float(x.std(ddof=1) / np.sqrt(len(x))) if len(x) > 1 else 0.0

@@ -1,0 +1,1 @@
+"""From a source to three scaled parts of a data set."""

@@ -1,0 +1,74 @@
+"""The processed data as scaled float32 tensors on a device."""
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+CHUNK_ROWS = 16384
+
+
+@dataclass(frozen=True)
+class Part:
+    """Scaled inputs, and labels (int64, (n,)) or standardised targets (float32, (n, 1))."""
+
+    x: Tensor
+    y: Tensor
+
+    def __len__(self) -> int:
+        return len(self.x)
+
+
+@dataclass(frozen=True)
+class Dataset:
+    """What a training sees; ``outputs`` is the number of classes, or 1 for regression."""
+
+    task: str
+    outputs: int
+    train: Part
+    val: Part
+    test: Part
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """The shape of one input."""
+        return tuple(self.train.x.shape[1:])
+
+
+def scaled(x: Tensor, offset: list[float], scale: list[float]) -> Tensor:
+    """``(x - offset) * scale`` per feature (dimension 1), computed in float64, as float32.
+
+    x: (n, features) or (n, channels, height, width), any dtype; chunks bound the memory.
+    """
+    shape = (1, -1, *[1] * (x.ndim - 2))
+    offsets = torch.tensor(offset, dtype=torch.float64, device=x.device).view(shape)
+    scales = torch.tensor(scale, dtype=torch.float64, device=x.device).view(shape)
+    out = torch.empty(x.shape, dtype=torch.float32, device=x.device)
+    for start in range(0, len(x), CHUNK_ROWS):
+        rows = slice(start, start + CHUNK_ROWS)
+        out[rows] = (x[rows].double() - offsets) * scales
+    return out
+
+
+def load(folder: Path, scaling: str, device: torch.device) -> Dataset:
+    """Read a processed folder onto ``device`` under one scaling."""
+    from safetensors.torch import load_file
+
+    summary = json.loads((folder / "summary.json").read_text())
+    numbers = json.loads((folder / "scaling.json").read_text())[scaling]
+    arrays = load_file(folder / "examples.safetensors", device=str(device))
+
+    def part(name: str) -> Part:
+        x = scaled(arrays[f"{name}_x"], numbers["offset"], numbers["scale"])
+        return Part(x, _target(arrays[f"{name}_y"], summary))
+
+    return Dataset(summary["task"], summary["outputs"], part("train"), part("val"), part("test"))
+
+
+def _target(y: Tensor, summary: dict[str, Any]) -> Tensor:
+    if summary["task"] == "classification":
+        return y
+    return ((y - summary["target_mean"]) / summary["target_sd"]).float()[:, None]

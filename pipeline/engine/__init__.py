@@ -1,0 +1,1 @@
+"""Training the cells of one (variant, batch size)."""

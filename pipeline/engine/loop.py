@@ -1,0 +1,165 @@
+"""The plain engine: one cell after the other, an ordinary PyTorch loop with torch.optim.
+
+It is what the fast engines are compared with, so it shares none of their code.
+"""
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from pipeline.data.tensors import Dataset
+from pipeline.engine import seeds
+from pipeline.engine.losses import has_diverged, loss_and_score, mean_loss, norm
+from pipeline.engine.pack import CURVES, FINALS, Pack, Trained
+from pipeline.engine.schedule import rate_factor
+from pipeline.params import Cell, Optimizer
+
+
+@dataclass
+class CellRecord:
+    """One cell's curves while it trains."""
+
+    rows: list[dict[str, float]] = field(default_factory=list)
+    losses: list[float] = field(default_factory=list)
+    finals: dict[str, float] = field(default_factory=dict)
+    diverged_step: int = 0
+    weights: dict[str, Tensor] = field(default_factory=dict)
+
+
+def torch_optimizer(
+    parameters: Iterator[nn.Parameter], optimizer: Optimizer, lr: float
+) -> torch.optim.Optimizer:
+    """torch's own optimizer for the ``optimizer`` section."""
+    decay = optimizer.weight_decay
+    if optimizer.name in ("sgd", "nesterov"):
+        nesterov = optimizer.name == "nesterov"
+        return torch.optim.SGD(
+            parameters, lr, optimizer.momentum, weight_decay=decay, nesterov=nesterov
+        )
+    kinds = {
+        "adagrad": torch.optim.Adagrad,
+        "adam": torch.optim.Adam,
+        "adamw": torch.optim.AdamW,
+    }
+    return kinds[optimizer.name](parameters, lr=lr, weight_decay=decay)
+
+
+def batches(pack: Pack, cell: Cell) -> Iterator[Tensor]:
+    """The rows (int64, on the CPU) of each step, a fresh order every epoch."""
+    epoch = 0
+    while True:
+        order = seeds.data_order(pack.settings.seed, cell.seed, epoch, pack.examples)
+        used = order[: pack.steps_per_epoch * pack.batch_size]
+        yield from used.split(pack.batch_size)
+        epoch += 1
+
+
+def train(pack: Pack, data: Dataset, on_steps: Callable[[int], None]) -> Trained:
+    """Train every cell of the pack; ``on_steps`` hears how many cell-steps were done."""
+    records = [train_cell(pack, cell, data, on_steps) for cell in pack.cells]
+    return gathered(pack, records)
+
+
+def train_cell(
+    pack: Pack, cell: Cell, data: Dataset, on_steps: Callable[[int], None]
+) -> CellRecord:
+    """Train one cell to the end of its budget or to its divergence."""
+    settings = pack.settings
+    model = seeds.initial_model(
+        settings.model, data.shape, data.outputs, settings.seed, cell.seed
+    ).to(data.train.x.device)
+    optimizer = torch_optimizer(model.parameters(), settings.optimizer, cell.lr)
+    dropout = seeds.dropout_bases(model, settings.seed, cell.seed)
+    record = CellRecord()
+    evaluated = set(pack.evaluation_steps)
+    for step, rows in zip(range(1, pack.steps + 1), batches(pack, cell), strict=False):
+        set_rate(optimizer, cell.lr * rate_factor(settings.schedule, step, pack.steps))
+        set_dropout_keys(model, dropout, step)
+        loss = gradient_step(model, optimizer, data, rows.to(data.train.x.device))
+        if has_diverged(loss):
+            record.diverged_step = step
+            on_steps(pack.steps - step + 1)
+            break
+        optimizer.step()
+        record.losses.append(loss)
+        if step in evaluated and not evaluate(model, data, step, record):
+            on_steps(pack.steps - step + 1)
+            break
+        on_steps(1)
+    finish(model, data, record)
+    return record
+
+
+def set_rate(optimizer: torch.optim.Optimizer, lr: float) -> None:
+    """Give every parameter group the rate of this step."""
+    for group in optimizer.param_groups:
+        group["lr"] = lr
+
+
+def set_dropout_keys(model: nn.Module, bases: dict[str, int], step: int) -> None:
+    """Give every dropout layer its key for this step."""
+    for name, base in bases.items():
+        model.get_buffer(name).copy_(seeds.dropout_key(torch.tensor(base), step))
+
+
+def gradient_step(
+    model: nn.Module, optimizer: torch.optim.Optimizer, data: Dataset, rows: Tensor
+) -> float:
+    """Put the minibatch gradient into the parameters and return the minibatch loss."""
+    model.train()
+    optimizer.zero_grad()
+    loss = mean_loss(model(data.train.x[rows]), data.train.y[rows], data.task)
+    loss.backward()  # type: ignore[no-untyped-call]
+    return loss.item()
+
+
+def evaluate(model: nn.Module, data: Dataset, step: int, record: CellRecord) -> bool:
+    """Add a row to the record; False, and no row, where the validation loss has diverged."""
+    gradients = [p.grad for p in model.parameters() if p.grad is not None]
+    model.eval()
+    with torch.no_grad():
+        val_loss, val_score = loss_and_score(model, data.val, data.task)
+    if has_diverged(val_loss):
+        record.diverged_step = step
+        return False
+    losses = np.array(record.losses)
+    record.losses.clear()
+    values = (losses.mean(), losses.std(), val_loss, val_score)
+    norms = (norm(gradients), norm([p.detach() for p in model.parameters()]))
+    record.rows.append(dict(zip(CURVES, (*values, *norms), strict=True)))
+    return True
+
+
+def finish(model: nn.Module, data: Dataset, record: CellRecord) -> None:
+    """Add the weights, and the final losses and scores of a cell that did not diverge."""
+    record.weights = {name: value.detach().cpu() for name, value in model.state_dict().items()}
+    if record.diverged_step:
+        return
+    model.eval()
+    with torch.no_grad():
+        both = (*loss_and_score(model, data.train, data.task), *_last_validation(record))
+    record.finals = dict(zip(FINALS, both, strict=True))
+
+
+def _last_validation(record: CellRecord) -> tuple[float, float]:
+    return record.rows[-1]["val_loss"], record.rows[-1]["val_score"]
+
+
+def gathered(pack: Pack, records: list[CellRecord]) -> Trained:
+    """Stack the records of a pack's cells."""
+    steps = pack.evaluation_steps
+    curves = {name: np.full((len(records), len(steps)), np.nan) for name in CURVES}
+    for cell, record in enumerate(records):
+        for point, row in enumerate(record.rows):
+            for name in CURVES:
+                curves[name][cell, point] = row[name]
+    finals = {name: np.array([r.finals.get(name, np.nan) for r in records]) for name in FINALS}
+    weights = {
+        name: np.stack([record.weights[name].numpy() for record in records])
+        for name in records[0].weights
+    }
+    diverged = np.array([record.diverged_step for record in records], dtype=np.int64)
+    return Trained(tuple(steps), curves, finals, diverged, weights)

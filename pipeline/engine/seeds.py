@@ -1,0 +1,46 @@
+"""Every source of randomness in a training, keyed by what it may depend on.
+
+Initial weights depend on the seed alone, the data order on (seed, epoch) alone, so that
+learning rates, batch sizes and variants are compared in pairs.
+"""
+
+import hashlib
+
+import torch
+from torch import Tensor, nn
+
+from pipeline.models.build import build
+from pipeline.models.dropout import GOLDEN, Dropout
+from pipeline.params import Model
+
+
+def keyed(*key: int | str) -> int:
+    """A 63-bit seed that is a fixed function of its key."""
+    digest = hashlib.blake2b(repr(key).encode(), digest_size=8).digest()
+    return int.from_bytes(digest, "big") >> 1
+
+
+def initial_model(
+    model: Model, shape: tuple[int, ...], outputs: int, base_seed: int, seed: int
+) -> nn.Module:
+    """The network with its initial weights, on the CPU; torch's global generator is untouched."""
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(keyed("weights", base_seed, seed))
+        return build(model, shape, outputs)
+
+
+def data_order(base_seed: int, seed: int, epoch: int, examples: int) -> Tensor:
+    """The order of all training examples in one epoch (int64, on the CPU)."""
+    generator = torch.Generator().manual_seed(keyed("order", base_seed, seed, epoch))
+    return torch.randperm(examples, generator=generator)
+
+
+def dropout_bases(model: nn.Module, base_seed: int, seed: int) -> dict[str, int]:
+    """One key for each dropout layer, by the name of its buffer."""
+    names = [name for name, module in model.named_modules() if isinstance(module, Dropout)]
+    return {f"{name}.key": keyed("dropout", base_seed, seed, name) for name in names}
+
+
+def dropout_key(base: Tensor, step: Tensor | int) -> Tensor:
+    """The key of one step from a layer's base (int64; the sum wraps around)."""
+    return base + step * GOLDEN

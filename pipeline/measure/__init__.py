@@ -1,0 +1,1 @@
+"""What a batch size costs on this machine."""

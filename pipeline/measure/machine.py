@@ -1,0 +1,53 @@
+"""What machine the numbers were measured on."""
+
+import os
+import platform
+from pathlib import Path
+
+import torch
+
+from pipeline.errors import InputError
+
+
+def device(name: str) -> torch.device:
+    """The device for ``impl.device``.
+
+    Raises InputError when a GPU is asked for where there is none.
+    """
+    if name == "cuda" and not torch.cuda.is_available():
+        raise InputError("impl.device: 'cuda' needs a CUDA GPU and a torch that sees it")
+    if name == "auto":
+        name = "cuda" if torch.cuda.is_available() else "cpu"
+    return torch.device(name)
+
+
+def processor(where: torch.device) -> str:
+    """The model name of the GPU or CPU."""
+    if where.type == "cuda":
+        return torch.cuda.get_device_name(where)
+    try:
+        lines = Path("/proc/cpuinfo").read_text().splitlines()
+    except OSError:
+        return platform.processor() or platform.machine()
+    names = [line.split(":", 1)[1].strip() for line in lines if line.startswith("model name")]
+    return names[0] if names else platform.machine()
+
+
+def describe(where: torch.device) -> dict[str, str | int]:
+    """Device, processor, cores, memory, threads and versions."""
+    return {
+        "device": where.type,
+        "processor": processor(where),
+        "cores": len(os.sched_getaffinity(0)),
+        "memory_gb": round(memory_bytes(where) / 2**30),
+        "threads": torch.get_num_threads(),
+        "torch": torch.__version__,
+        "python": platform.python_version(),
+    }
+
+
+def memory_bytes(where: torch.device) -> int:
+    """The memory of the GPU, or of the machine."""
+    if where.type == "cuda":
+        return int(torch.cuda.get_device_properties(where).total_memory)
+    return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")

@@ -1,0 +1,32 @@
+"""Multilayer perceptron over flattened inputs; without hidden layers it is a linear model."""
+
+from torch import nn
+
+from pipeline.models.dropout import Dropout
+from pipeline.params import Model
+
+ACTIVATION = {"relu": nn.ReLU, "tanh": nn.Tanh, "gelu": nn.GELU}
+
+
+def has_norm(model: Model, layer: int) -> bool:
+    """Whether hidden layer ``layer`` is normalised."""
+    return model.norm == "batch" and (model.norm_layers == "all" or layer in model.norm_layers)
+
+
+def mlp(model: Model, inputs: int, outputs: int) -> nn.Sequential:
+    """Linear, norm, activation and dropout for each hidden width, then a linear output.
+
+    Takes (batch, ...) with ``inputs`` numbers an example, gives (batch, outputs).
+    """
+    layers: list[nn.Module] = [nn.Flatten()]
+    width = inputs
+    for layer, hidden in enumerate(model.hidden):
+        normed = has_norm(model, layer)
+        layers.append(nn.Linear(width, hidden, bias=not normed))
+        if normed:
+            layers.append(nn.BatchNorm1d(hidden))
+        layers.append(ACTIVATION[model.activation]())
+        if model.dropout > 0:
+            layers.append(Dropout(model.dropout))
+        width = hidden
+    return nn.Sequential(*layers, nn.Linear(width, outputs))

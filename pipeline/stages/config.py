@@ -1,0 +1,97 @@
+"""Compose conf/ into params.yaml.
+
+    python -m pipeline.stages.config [override ...]   compose by hand, print what changed
+    python -m pipeline.stages.config --refresh        the DAG's first stage
+
+DVC alone composes only in ``dvc exp run``; the refresh makes an edit of conf/ reach a plain
+``dvc repro`` too. Overrides given earlier stay as long as conf/ is not edited.
+"""
+
+import difflib
+import os
+import shutil
+import sys
+from pathlib import Path
+
+from hydra import compose, initialize_config_dir
+from hydra.errors import HydraException
+from omegaconf import OmegaConf
+from omegaconf.errors import OmegaConfBaseException
+
+from pipeline import params
+from pipeline.errors import InputError, command
+from pipeline.hydra_plugins.batchwise import CONF, conf_digest
+from pipeline.params import Params
+from pipeline.stages import files
+
+
+def composed(overrides: list[str]) -> str:
+    """The text of params.yaml for these overrides, checked.
+
+    Raises InputError for whatever Hydra, OmegaConf or the project's own rules refuse.
+    """
+    try:
+        with initialize_config_dir(str(CONF.resolve()), version_base="1.3"):
+            config = compose("config", overrides=overrides)
+        OmegaConf.resolve(config)
+    except (HydraException, OmegaConfBaseException) as error:
+        raise InputError(params.one_line(error)) from None
+    params.from_config(config)
+    return OmegaConf.to_yaml(config)
+
+
+def write(text: str) -> None:
+    """Put ``text`` into params.yaml and print the lines that changed."""
+    before = files.PARAMS.read_text().splitlines() if files.PARAMS.exists() else []
+    for line in difflib.unified_diff(before, text.splitlines(), lineterm="", n=1):
+        if not line.startswith(("---", "+++")):
+            print(line)
+    files.write_text(files.PARAMS, text)
+
+
+def is_stale() -> bool:
+    """Whether conf/ was edited since params.yaml was composed."""
+    try:
+        return OmegaConf.load(files.PARAMS).get("conf_digest") != conf_digest()
+    except Exception as error:  # the YAML parser's errors share no base class with OmegaConf
+        raise InputError(f"{files.PARAMS}: not readable as YAML: {params.one_line(error)}") from None
+
+
+def refresh() -> Params:
+    """Recompose params.yaml if conf/ was edited; else check it as it stands.
+
+    Raises InputError when the grid changed: DVC has laid out its stages already.
+    """
+    if not is_stale():
+        return params.load(files.PARAMS)
+    if "DVC_EXP_NAME" in os.environ:  # DVC composed a moment ago, from its copy of conf/
+        raise InputError("conf/ has files this experiment does not: `git add conf` and run again")
+    before = OmegaConf.select(OmegaConf.load(files.PARAMS), "grid")
+    write(composed([]))
+    after = OmegaConf.select(OmegaConf.load(files.PARAMS), "grid")
+    if any(before[key] != after[key] for key in ("variant", "batch_size")):
+        raise InputError("the grid changed after DVC laid out its stages: run `dvc repro` again")
+    return params.load(files.PARAMS)
+
+
+def prune_runs(current: Params) -> None:
+    """Delete runs that no longer belong to the grid; DVC's cache still has them."""
+    wanted = {files.run_folder(variant, size).name for variant, size in current.packs()}
+    for folder in sorted(files.RUNS.glob("*")):
+        if folder.is_dir() and folder.name not in wanted:
+            shutil.rmtree(folder)
+
+
+@command
+def main() -> None:
+    """Compose by hand, or refresh for DVC."""
+    if not (CONF / "config.yaml").is_file():
+        raise InputError(f"{Path.cwd().name}: has no conf/config.yaml; run this in the project's root")
+    if sys.argv[1:] == ["--refresh"]:
+        prune_runs(refresh())
+    else:
+        write(composed(sys.argv[1:]))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,36 @@
+"""Progress of long work: a bar on a terminal, a few lines elsewhere."""
+
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+from tqdm import tqdm
+
+LINES = 4
+
+
+@contextmanager
+def progress(label: str, total: int, unit: str = "step") -> Iterator[Callable[[int], None]]:
+    """Yield a function that hears how many units were just done."""
+    if sys.stderr.isatty():
+        with tqdm(total=total, desc=label, unit=unit, unit_scale=True, leave=False) as bar:
+            yield lambda count: bar.update(count) and None
+    else:
+        yield _lines(label, total, unit)
+
+
+def _lines(label: str, total: int, unit: str) -> Callable[[int], None]:
+    done, said, start = 0, 0, time.perf_counter()
+
+    def hear(count: int) -> None:
+        nonlocal done, said
+        done += count
+        share = done * LINES // max(total, 1)
+        if share > said:
+            said = share
+            seconds = time.perf_counter() - start
+            rate = f"{done / seconds:,.0f} {unit}s/s" if seconds else ""
+            print(f"{label}: {done:,} of {total:,} {unit}s, {rate}", file=sys.stderr)
+
+    return hear
