@@ -83,9 +83,7 @@ class Split:
             shares,
             "has a share outside (0, 1)",
         )
-        require(
-            math.isclose(sum(shares), 1.0, abs_tol=1e-6), "data.split", shares, "must sum to 1"
-        )
+        require(math.isclose(sum(shares), 1.0, abs_tol=1e-6), "data.split", shares, "must sum to 1")
 
 
 @dataclass(frozen=True)
@@ -158,9 +156,7 @@ class Optimizer:
 
     def __post_init__(self) -> None:
         one_of("optimizer.name", self.name, OPTIMIZERS)
-        require(
-            0 <= self.momentum < 1, "optimizer.momentum", self.momentum, "is outside [0, 1)"
-        )
+        require(0 <= self.momentum < 1, "optimizer.momentum", self.momentum, "is outside [0, 1)")
         require(
             self.momentum == 0 or self.name in ("sgd", "nesterov"),
             "optimizer.momentum",
@@ -173,9 +169,7 @@ class Optimizer:
             self.momentum,
             "must be above 0 for nesterov",
         )
-        require(
-            self.weight_decay >= 0, "optimizer.weight_decay", self.weight_decay, "is below 0"
-        )
+        require(self.weight_decay >= 0, "optimizer.weight_decay", self.weight_decay, "is below 0")
 
 
 @dataclass(frozen=True)
@@ -359,7 +353,9 @@ class Params:
         one_of("scaling", self.scaling, SCALINGS)
         for name in self.grid.variant:
             known = ", ".join(self.variants)
-            require(name in self.variants, "grid.variant", name, f"is not a key of variants: {known}")
+            require(
+                name in self.variants, "grid.variant", name, f"is not a key of variants: {known}"
+            )
             require(
                 name.replace("_", "").isalnum(),
                 "variants",
@@ -406,15 +402,15 @@ VARIANT_KEYS = ("scaling", "model", "optimizer", "schedule", "budget", "grid")
 def _laid_over(params: Params, overlay: dict[str, Any]) -> Params:
     from omegaconf import OmegaConf
 
-    for key in overlay:
-        require(key in VARIANT_KEYS, key, overlay[key], f"is not one of {', '.join(VARIANT_KEYS)}")
-    for key in overlay.get("grid", {}):
-        require(key == "lr", f"grid.{key}", overlay["grid"][key], "only grid.lr can vary")
+    for key, value in overlay.items():
+        require(key in VARIANT_KEYS, key, value, f"is not one of {', '.join(VARIANT_KEYS)}")
+    for key, value in overlay.get("grid", {}).items():
+        require(key == "lr", f"grid.{key}", value, "only grid.lr can vary")
     return _build(OmegaConf.create(dataclasses.asdict(params)), OmegaConf.create(overlay))
 
 
 def schema() -> DictConfig:
-    """The structured config of Params, writable: it types what Hydra and params.yaml lay over it."""
+    """The structured config of Params, writable: the types for whatever is laid over it."""
     from omegaconf import DictConfig, OmegaConf
 
     root = OmegaConf.structured(Params)
@@ -445,7 +441,9 @@ def _build(*layers: DictConfig) -> Params:
 def one_line(error: BaseException) -> str:
     """An OmegaConf or Hydra message as ``key: what is wrong``."""
     lines = [line.strip() for line in str(error).splitlines() if line.strip()]
-    keys = [line.removeprefix("full_key:").strip() for line in lines if line.startswith("full_key:")]
+    keys = [
+        line.removeprefix("full_key:").strip() for line in lines if line.startswith("full_key:")
+    ]
     noise = ("full_key:", "reference_type=", "object_type=")
     text = " ".join(line for line in lines if not line.startswith(noise))
     text = text.split(" Config search path:")[0].split(" See https://")[0]
@@ -458,7 +456,7 @@ def from_config(config: DictConfig) -> Params:
     """Check a composed config and turn it into Params; every variant is checked too."""
     from omegaconf import OmegaConf
 
-    params = _build(OmegaConf.create(OmegaConf.to_container(config)))
+    params = _build(OmegaConf.create(dict(OmegaConf.to_container(config))))  # type: ignore[arg-type]
     for variant in params.variants:
         params.settings(variant)
     return params

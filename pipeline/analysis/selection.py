@@ -8,9 +8,7 @@ from pipeline.analysis.targets import CELL, PACK, best_per_cell, steps_to_target
 CRITERIA = ("fastest", "best_score")
 
 
-def by_rate(
-    lanes: pd.DataFrame, history: pd.DataFrame, metric: str, target: float
-) -> pd.DataFrame:
+def by_rate(lanes: pd.DataFrame, history: pd.DataFrame, metric: str, target: float) -> pd.DataFrame:
     """One row per (variant, batch size, rate): medians over seeds, and what happened to the seeds.
 
     median_steps counts a seed that missed the target as infinite, median_best a diverged one as

@@ -112,7 +112,7 @@ def gradient_step(
     model.train()
     optimizer.zero_grad()
     loss = mean_loss(model(data.train.x[rows]), data.train.y[rows], data.task)
-    loss.backward()  # type: ignore[no-untyped-call]
+    loss.backward()
     return loss.item()
 
 

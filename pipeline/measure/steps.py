@@ -30,7 +30,7 @@ def training_step(settings: Settings, data: Dataset, batch_size: int) -> Callabl
         done += 1
         optimizer.zero_grad()
         loss = mean_loss(model(data.train.x[batch]), data.train.y[batch], data.task)
-        loss.backward()  # type: ignore[no-untyped-call]
+        loss.backward()
         optimizer.step()
 
     return step

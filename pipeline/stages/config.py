@@ -52,9 +52,11 @@ def write(text: str) -> None:
 def is_stale() -> bool:
     """Whether conf/ was edited since params.yaml was composed."""
     try:
-        return OmegaConf.load(files.PARAMS).get("conf_digest") != conf_digest()
+        return OmegaConf.select(OmegaConf.load(files.PARAMS), "conf_digest") != conf_digest()
     except Exception as error:  # the YAML parser's errors share no base class with OmegaConf
-        raise InputError(f"{files.PARAMS}: not readable as YAML: {params.one_line(error)}") from None
+        raise InputError(
+            f"{files.PARAMS}: not readable as YAML: {params.one_line(error)}"
+        ) from None
 
 
 def refresh() -> Params:
@@ -86,7 +88,9 @@ def prune_runs(current: Params) -> None:
 def main() -> None:
     """Compose by hand, or refresh for DVC."""
     if not (CONF / "config.yaml").is_file():
-        raise InputError(f"{Path.cwd().name}: has no conf/config.yaml; run this in the project's root")
+        raise InputError(
+            f"{Path.cwd().name}: has no conf/config.yaml; run this in the project's root"
+        )
     if sys.argv[1:] == ["--refresh"]:
         prune_runs(refresh())
     else:

@@ -19,18 +19,9 @@ from pipeline.stages import files, trainings
 from pipeline.stages.progress import progress
 
 
-def runs(config: Params, name: str) -> pd.DataFrame:
-    """One table of all packs that params.yaml names, and of no other."""
-    folders = [files.run_folder(*pack) for pack in config.packs()]
-    for folder in folders:
-        if not (folder / name).is_file():
-            raise InputError(f"{folder / name}: missing; `dvc repro` trains it")
-    return pd.concat([pd.read_parquet(folder / name) for folder in folders], ignore_index=True)
-
-
 def select(config: Params) -> pd.DataFrame:
     """The winners, with the target they were chosen for."""
-    lanes, history = runs(config, "lanes.parquet"), runs(config, "history.parquet")
+    lanes, history = files.runs(config, "lanes.parquet"), files.runs(config, "history.parquet")
     metric, target = config.target.metric, config.target.value
     if target == "auto":
         target = targets.auto_target(lanes, metric)

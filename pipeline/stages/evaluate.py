@@ -24,7 +24,7 @@ def evaluation(settings: Settings, data: Dataset, weights: dict[str, Tensor]) ->
     """Loss and score of one solution on the three parts, and the train-test gap in score."""
     model = seeds.initial_model(settings.model, data.shape, data.outputs, settings.seed, 0).eval()
     model = model.to(data.train.x.device)
-    values = {}
+    values: dict[str, float] = {}
     with torch.no_grad():
         for name in ("train", "val", "test"):
             loss, score = loss_and_score(
@@ -58,7 +58,9 @@ def main() -> None:
         for cell, lane in enumerate(pack.itertuples()):
             if lane.status == "finished":
                 weights = weights_of(stacked, f"{variant}-{size}", cell)
-                key = {name: getattr(lane, name) for name in ("variant", "batch_size", "lr", "seed")}
+                key = {
+                    name: getattr(lane, name) for name in ("variant", "batch_size", "lr", "seed")
+                }
                 rows.append(key | evaluation(settings, data, weights))
     files.write_csv(files.RESULTS / "evaluation.csv", pd.DataFrame(rows))
 

@@ -6,6 +6,9 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from pipeline.errors import InputError
+from pipeline.params import Params
+
 if TYPE_CHECKING:
     import numpy as np
     import pandas as pd
@@ -15,12 +18,22 @@ PROCESSED = Path("data/processed")
 RUNS = Path("runs")
 RESULTS = Path("results")
 REPORTS = Path("reports")
-DVC_LOCK = Path("dvc.lock")
 
 
 def run_folder(variant: str, batch_size: int | str) -> Path:
     """The folder of one (variant, batch size)."""
     return RUNS / f"{variant}-{batch_size}"
+
+
+def runs(config: Params, name: str) -> "pd.DataFrame":
+    """One table of all packs that params.yaml names, and of no other."""
+    import pandas as pd
+
+    folders = [run_folder(*pack) for pack in config.packs()]
+    for folder in folders:
+        if not (folder / name).is_file():
+            raise InputError(f"{folder / name}: missing; `dvc repro` trains it")
+    return pd.concat([pd.read_parquet(folder / name) for folder in folders], ignore_index=True)
 
 
 def _write(path: Path, fill: Callable[[Path], object]) -> None:
@@ -33,6 +46,11 @@ def _write(path: Path, fill: Callable[[Path], object]) -> None:
 def write_text(path: Path, text: str) -> None:
     """Write a text file atomically."""
     _write(path, lambda place: place.write_text(text))
+
+
+def write_bytes(path: Path, content: bytes) -> None:
+    """Write a binary file atomically."""
+    _write(path, lambda place: place.write_bytes(content))
 
 
 def write_json(path: Path, content: Any) -> None:

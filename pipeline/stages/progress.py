@@ -15,7 +15,11 @@ def progress(label: str, total: int, unit: str = "step") -> Iterator[Callable[[i
     """Yield a function that hears how many units were just done."""
     if sys.stderr.isatty():
         with tqdm(total=total, desc=label, unit=unit, unit_scale=True, leave=False) as bar:
-            yield lambda count: bar.update(count) and None
+
+            def hear(count: int) -> None:
+                bar.update(count)
+
+            yield hear
     else:
         yield _lines(label, total, unit)
 

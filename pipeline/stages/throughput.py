@@ -26,7 +26,9 @@ def resolved(config: Params, examples: int) -> list[tuple[str, int]]:
     """
     packs = [(variant, budget.resolve(size, examples)) for variant, size in config.packs()]
     for pack in packs:
-        require(packs.count(pack) == 1, "grid.batch_size", pack[1], "is also what 'full' means here")
+        require(
+            packs.count(pack) == 1, "grid.batch_size", pack[1], "is also what 'full' means here"
+        )
     return packs
 
 

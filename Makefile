@@ -1,0 +1,31 @@
+# make reports   set up, run the default study, say where the report is
+# make test      set up, run the tests
+# make open      open the report
+PYTHON ?= python3
+export PATH := $(CURDIR)/.venv/bin:$(PATH)
+
+.PHONY: setup reports test lint open
+
+setup: .venv/.ready
+
+.venv/.ready: requirements.lock pyproject.toml
+	@$(PYTHON) -c 'import sys; v = sys.version.split()[0]; sys.exit(sys.version_info < (3, 11) and f"Python 3.11 or newer is needed and $(PYTHON) is {v}: try make PYTHON=python3.11")'
+	$(PYTHON) -m venv .venv
+	.venv/bin/python -m pip install --quiet --disable-pip-version-check -r requirements.lock
+	.venv/bin/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
+	@touch $@
+
+reports: setup
+	dvc repro
+	@python -c 'import json; print(json.load(open("reports/recommendation.json"))["headline"]); print("Report: reports/report.html")'
+
+test: setup
+	pytest
+
+lint: setup
+	ruff check .
+	ruff format --check .
+	mypy
+
+open: setup
+	python -m webbrowser -t "file://$(CURDIR)/reports/report.html"

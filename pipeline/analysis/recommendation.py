@@ -1,0 +1,45 @@
+"""Which batch size to use: the one that reaches the target soonest within the limits."""
+
+from dataclasses import dataclass
+
+import pandas as pd
+
+from pipeline.params import Limits
+
+
+@dataclass(frozen=True)
+class Recommendation:
+    """Rows of the tradeoff table; None with a reason where nothing can be recommended."""
+
+    best: pd.Series | None
+    runner_up: pd.Series | None
+    reason: str
+
+
+def refusals(row: pd.Series, limits: Limits) -> list[str]:
+    """Which limits a row breaks; a row that misses the target breaks the first rule of all."""
+    broken = []
+    if pd.isna(row["seconds_to_target"]):
+        broken.append("misses the target")
+    elif row["reached"] < row["seeds"]:
+        broken.append("misses the target with some seeds")
+    elif limits.seconds is not None and row["seconds_to_target"] > limits.seconds:
+        broken.append("limits.seconds")
+    if limits.memory_gb is not None and row["peak_bytes"] > limits.memory_gb * 2**30:
+        broken.append("limits.memory_gb")
+    if limits.score is not None and not row["test_score"] >= limits.score:
+        broken.append("limits.score")
+    return broken
+
+
+def recommend(tradeoff: pd.DataFrame, limits: Limits) -> Recommendation:
+    """The row with the fewest seconds to target among those that respect the limits."""
+    broken = [refusals(row, limits) for _, row in tradeoff.iterrows()]
+    allowed = tradeoff[[not reasons for reasons in broken]].sort_values(
+        ["seconds_to_target", "batch_size"]
+    )
+    if allowed.empty:
+        reasons = sorted({reason for reasons in broken for reason in reasons})
+        return Recommendation(None, None, f"every batch size fails: {', '.join(reasons)}")
+    runner_up = allowed.iloc[1] if len(allowed) > 1 else None
+    return Recommendation(allowed.iloc[0], runner_up, "")

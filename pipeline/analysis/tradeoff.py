@@ -1,0 +1,103 @@
+"""What each batch size costs and gives: the table that the recommendation is read from."""
+
+import numpy as np
+import pandas as pd
+
+from pipeline.analysis import statistics
+from pipeline.analysis.statistics import Estimate
+from pipeline.analysis.targets import PACK, steps_to_target
+
+
+def columns(name: str, estimate: Estimate) -> dict[str, float]:
+    """An estimate as the columns name, name_low and name_high."""
+    return {name: estimate.value, f"{name}_low": estimate.low, f"{name}_high": estimate.high}
+
+
+def steps_estimate(steps: np.ndarray) -> Estimate:
+    """Steps to target over seeds; NaN is a seed that missed it.
+
+    The geometric mean with its interval where all seeds reached it; the plain median without an
+    interval where only most did; NaN where at most half did.
+    """
+    reached = int(np.isfinite(steps).sum())
+    if reached == len(steps):
+        return statistics.geometric_mean(list(steps))
+    median = float(np.median(np.where(np.isfinite(steps), steps, np.inf)))
+    value = median if reached > len(steps) / 2 else np.nan
+    return Estimate(value, np.nan, np.nan, len(steps))
+
+
+def speed(selection: pd.DataFrame, confirmed: pd.DataFrame) -> pd.DataFrame:
+    """Per pack, the fastest rate's steps and examples to target over the confirm seeds.
+
+    Each cell of ``confirmed`` has its evaluations, so a diverged seed counts as a miss.
+    """
+    fastest = selection[selection["criterion"] == "fastest"]
+    rows = []
+    for winner in fastest.itertuples():
+        own = confirmed[
+            (confirmed["variant"] == winner.variant)
+            & (confirmed["batch_size"] == winner.batch_size)
+            & (confirmed["lr"] == winner.lr)
+        ]
+        cells = own["steps_to_target"].to_numpy(dtype=float)
+        estimate = steps_estimate(cells)
+        rows.append(
+            {"variant": winner.variant, "batch_size": winner.batch_size, "lr": winner.lr}
+            | {"at_edge": winner.at_edge, "seeds": len(cells)}
+            | {"reached": int(np.isfinite(cells).sum())}
+            | columns("steps_to_target", estimate)
+            | {"examples_to_target": estimate.value * winner.batch_size}
+        )
+    return pd.DataFrame(rows)
+
+
+def solutions(selection: pd.DataFrame, evaluation: pd.DataFrame) -> pd.DataFrame:
+    """Per pack, the best-scoring rate's test score and gap over the confirm seeds."""
+    best = selection.loc[selection["criterion"] == "best_score", [*PACK, "lr"]]
+    rows = []
+    for key, own in evaluation.merge(best, on=[*PACK, "lr"]).groupby([*PACK, "lr"], sort=True):
+        rows.append(
+            dict(zip([*PACK, "lr_best_score"], key, strict=True))
+            | {"solutions": len(own)}
+            | columns("test_score", statistics.mean(own["test_score"].tolist()))
+            | columns("generalisation_gap", statistics.mean(own["generalisation_gap"].tolist()))
+        )
+    return pd.DataFrame(rows)
+
+
+def confirmed_steps(
+    history: pd.DataFrame, lanes: pd.DataFrame, metric: str, target: float
+) -> pd.DataFrame:
+    """One row per confirmed cell with its steps_to_target; NaN for a miss or a divergence."""
+    key = [*PACK, "lr", "seed"]
+    steps = steps_to_target(history, metric, target)
+    table = lanes[[*key, "status"]].merge(steps, on=key, how="left", validate="one_to_one")
+    table["steps_to_target"] = table["steps_to_target"].where(table["status"] == "finished")
+    return table
+
+
+def table(
+    selection: pd.DataFrame,
+    history: pd.DataFrame,
+    lanes: pd.DataFrame,
+    evaluation: pd.DataFrame,
+    throughput: pd.DataFrame,
+) -> pd.DataFrame:
+    """One row per (variant, batch size), sorted; seconds = steps to target x seconds per step.
+
+    A pack whose rates all failed is there too, with what could be measured of it.
+    """
+    metric, target = selection["metric"].iloc[0], float(selection["target"].iloc[0])
+    cost = ["seconds_per_step", "examples_per_second", "peak_bytes"]
+    confirmed = confirmed_steps(history, lanes, metric, target)
+    merged = throughput[[*PACK, *cost]].merge(
+        speed(selection, confirmed), on=PACK, how="left", validate="one_to_one"
+    )
+    merged = merged.merge(
+        solutions(selection, evaluation), on=PACK, how="left", validate="one_to_one"
+    )
+    for bound in ("", "_low", "_high"):
+        seconds = merged[f"steps_to_target{bound}"] * merged["seconds_per_step"]
+        merged[f"seconds_to_target{bound}"] = seconds
+    return merged.sort_values(PACK, ignore_index=True)

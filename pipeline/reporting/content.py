@@ -1,0 +1,286 @@
+"""What the report says: its figures, tables and sentences, before any markup."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from matplotlib.figure import Figure
+
+from pipeline.analysis import recommendation, selection, tradeoff
+from pipeline.analysis.recommendation import Recommendation
+from pipeline.params import Params
+from pipeline.reporting import figures, text
+from pipeline.reporting.figures import Frame
+
+
+@dataclass(frozen=True)
+class Measurements:
+    """The tables that the stages left behind."""
+
+    history: pd.DataFrame
+    lanes: pd.DataFrame
+    selection: pd.DataFrame
+    confirmed: pd.DataFrame
+    confirmed_lanes: pd.DataFrame
+    evaluation: pd.DataFrame
+    throughput: pd.DataFrame
+    data: Mapping[str, Any]
+
+
+@dataclass(frozen=True)
+class Illustration:
+    """A figure with the sentence that says what it shows, its alternative text and its table."""
+
+    name: str
+    title: str
+    caption: str
+    figure: Figure
+    table: str
+
+
+@dataclass(frozen=True)
+class Content:
+    """Everything that the page and the files below reports/ are made from."""
+
+    headline: str
+    advice: Recommendation
+    target: float
+    illustrations: tuple[Illustration, ...]
+    tables: Mapping[str, pd.DataFrame]
+    summary: pd.DataFrame
+    facts: Mapping[str, str]
+    warnings: tuple[str, ...]
+
+
+def compile_content(params: Params, found: Measurements) -> Content:
+    """Analyse the tables and draw the figures."""
+    target = float(found.selection["target"].iloc[0])
+    rates = selection.by_rate(found.lanes, found.history, params.target.metric, target)
+    table = tradeoff.table(
+        found.selection,
+        found.confirmed,
+        found.confirmed_lanes,
+        found.evaluation,
+        found.throughput,
+    )
+    advice = recommendation.recommend(table, params.limits)
+    task = found.data["task"]
+    frame = Frame(
+        found.data["examples"]["train"],
+        text.SCORE_NAME[task],
+        text.goal(params.target.metric, target, task),
+        tuple(params.grid.variant),
+    )
+    curve = fastest_curves(found)
+    return Content(
+        text.headline(advice, params.target.metric, target, task),
+        advice,
+        target,
+        tuple(illustrations(table, rates, curve, advice, frame)),
+        {"tradeoff": table, "rates": rates, "curves": curve, "throughput": found.throughput},
+        summary(table, frame),
+        facts(params, found),
+        tuple(warnings(table, rates, frame)),
+    )
+
+
+def fastest_curves(found: Measurements) -> pd.DataFrame:
+    """The confirm seeds' curves of each pack's fastest rate (of its best rate if none reached)."""
+    order = found.selection.sort_values("criterion", ascending=False)  # fastest before best_score
+    chosen = order.drop_duplicates(["variant", "batch_size"])[["variant", "batch_size", "lr"]]
+    columns = ["variant", "batch_size", "lr", "seed", "step", "epoch", "val_loss", "val_score"]
+    return found.confirmed.merge(chosen, on=["variant", "batch_size", "lr"])[columns]
+
+
+def illustrations(
+    table: pd.DataFrame,
+    rates: pd.DataFrame,
+    curve: pd.DataFrame,
+    advice: Recommendation,
+    frame: Frame,
+) -> list[Illustration]:
+    """All figures in reading order."""
+    scores = rates.assign(score=rates["median_best"].where(rates["diverged"] == 0))
+    return [
+        Illustration(
+            "tradeoff",
+            "The tradeoff",
+            tradeoff_caption(table, frame),
+            figures.tradeoff(table, advice.best, frame),
+            "tradeoff",
+        ),
+        Illustration(
+            "steps",
+            "Steps and examples to target",
+            steps_caption(table, frame),
+            figures.steps(table, frame),
+            "tradeoff",
+        ),
+        Illustration(
+            "score_heatmap",
+            "Best validation score by batch size and learning rate",
+            heatmap_caption(rates),
+            figures.heatmap(scores, "score", f"validation {frame.score_name}", frame, False),
+            "rates",
+        ),
+        Illustration(
+            "steps_heatmap",
+            "Steps to target by batch size and learning rate",
+            reached_caption(rates, frame),
+            figures.heatmap(rates, "median_steps", "steps to target", frame, True),
+            "rates",
+        ),
+        Illustration(
+            "curves",
+            "Learning curves of the fastest rates",
+            f"Medians over {curve['seed'].nunique()} fresh seeds, against steps and epochs.",
+            figures.curves(curve, frame),
+            "curves",
+        ),
+        Illustration(
+            "throughput",
+            "Throughput and memory",
+            throughput_caption(table, frame),
+            figures.throughput(table, frame),
+            "throughput",
+        ),
+    ]
+
+
+def tradeoff_caption(table: pd.DataFrame, frame: Frame) -> str:
+    """Fastest against slowest batch size, and the spread of the test scores."""
+    done = table.dropna(subset=["seconds_to_target"]).sort_values("seconds_to_target")
+    if done.empty:
+        return "No batch size reached the target."
+    first, last = done.iloc[0], done.iloc[-1]
+    scores = table["test_score"].dropna()
+    seeds = int(table["seeds"].max())
+    return (
+        f"The fastest batch size is {text.batch_size(first['batch_size'], frame.examples)} at "
+        f"{text.seconds(first['seconds_to_target'])}, the slowest "
+        f"{text.batch_size(last['batch_size'], frame.examples)} at "
+        f"{text.seconds(last['seconds_to_target'])}; mean test {frame.score_name} lies between "
+        f"{text.number(scores.min())} and {text.number(scores.max())}. "
+        f"Bars: 95 % intervals over {seeds} fresh seeds; hollow points have none, because some "
+        "seeds missed the target."
+    )
+
+
+def steps_caption(table: pd.DataFrame, frame: Frame) -> str:
+    """How steps and examples change from the smallest to the largest batch size."""
+    done = table.dropna(subset=["steps_to_target"])
+    if len(done) < 2:
+        return "Fewer than two batch sizes reached the target: nothing to compare."
+    first, last = done.iloc[0], done.iloc[-1]
+    grown = last["batch_size"] / first["batch_size"]
+    fewer = first["steps_to_target"] / last["steps_to_target"]
+    return (
+        f"From batch size {text.batch_size(first['batch_size'], frame.examples)} to "
+        f"{text.batch_size(last['batch_size'], frame.examples)} ({text.number(grown)}× larger) the "
+        f"steps fall {text.number(fewer)}× and the examples grow {text.number(grown / fewer)}×."
+    )
+
+
+def heatmap_caption(rates: pd.DataFrame) -> str:
+    """How many cells diverged."""
+    cells, lost = int(rates["seeds"].sum()), int(rates["diverged"].sum())
+    seeds = int(rates["seeds"].max())
+    return (
+        f"Median over {seeds} seeds of the best validation score within the budget. {lost} of "
+        f"{cells} cells diverged; ✕ counts them, and hatching marks where."
+    )
+
+
+def reached_caption(rates: pd.DataFrame, frame: Frame) -> str:
+    """How many settings reached the target."""
+    reached = int(np.isfinite(rates["median_steps"]).sum())
+    return (
+        f"{reached} of {len(rates)} settings reached {frame.target} in more than half of their "
+        "seeds; a dash marks the others."
+    )
+
+
+def throughput_caption(table: pd.DataFrame, frame: Frame) -> str:
+    """The span of throughput and of memory."""
+    first, last = table.iloc[0], table.iloc[-1]
+    rate = table["examples_per_second"].max() / first["examples_per_second"]
+    best = table.loc[table["examples_per_second"].idxmax(), "batch_size"]
+    return (
+        f"Throughput peaks at batch size {text.batch_size(best, frame.examples)} with "
+        f"{text.number(rate)}× that of batch size {first['batch_size']:.0f}; peak memory goes from "
+        f"{text.size(first['peak_bytes'])} to {text.size(last['peak_bytes'])}."
+    )
+
+
+def summary(table: pd.DataFrame, frame: Frame) -> pd.DataFrame:
+    """The headline table in words: every number with its interval and n."""
+
+    def pair(row: pd.Series, name: str, show: Callable[[float], str]) -> str:
+        low, high = row[f"{name}_low"], row[f"{name}_high"]
+        return (
+            f"{show(row[name])} ({text.interval(low, high, show)})"
+            if row[name] == row[name]
+            else "–"
+        )
+
+    rows = []
+    for _, row in table.iterrows():
+        rows.append(
+            {
+                "variant": row["variant"],
+                "batch size": text.batch_size(row["batch_size"], frame.examples),
+                "learning rate": text.rate(row["lr"])
+                + (" (edge)" if row["at_edge"] is True else ""),
+                "reached": "–"
+                if pd.isna(row["seeds"])
+                else f"{row['reached']:.0f} of {row['seeds']:.0f}",
+                "steps to target": pair(row, "steps_to_target", text.number),
+                "time per step": text.seconds(row["seconds_per_step"]),
+                "time to target": pair(row, "seconds_to_target", text.seconds),
+                "peak memory": text.size(row["peak_bytes"]),
+                f"test {frame.score_name}": pair(row, "test_score", text.number),
+                "train − test": pair(row, "generalisation_gap", text.number),
+            }
+        )
+    words = pd.DataFrame(rows)
+    return words if len(frame.variants) > 1 else words.drop(columns="variant")
+
+
+def facts(params: Params, found: Measurements) -> dict[str, str]:
+    """Data, model, protocol and machine, a line each."""
+    data, machine = found.data, found.throughput.iloc[0]
+    parts = ", ".join(f"{count:,} {name}" for name, count in data["examples"].items())
+    shape = " × ".join(str(length) for length in data["shape"])
+    seeds = f"{params.grid.seeds} screening, {params.confirm.seeds} fresh"
+    return {
+        "data": f"{data['source']}, {data['task']}, inputs {shape}; {parts}",
+        "model": f"{params.model.name} {list(params.model.hidden) or ''}".strip(),
+        "optimizer": f"{params.optimizer.name}, momentum {params.optimizer.momentum:g}, "
+        f"weight decay {params.optimizer.weight_decay:g}, {params.schedule.name} schedule",
+        "scaling": params.scaling,
+        "budget": f"{params.budget.epochs} epochs, at least {params.budget.min_steps} steps",
+        "cells": f"{len(found.lanes)} screened, {len(found.confirmed_lanes)} confirmed",
+        "seeds": seeds,
+        "machine": f"{machine['processor']}, {machine['cores']} cores, {machine['memory_gb']} GB, "
+        f"{machine['device']}, {machine['threads']} threads, torch {machine['torch']}",
+    }
+
+
+def warnings(table: pd.DataFrame, rates: pd.DataFrame, frame: Frame) -> list[str]:
+    """What a careful reader must know before believing the headline."""
+    said = []
+    edge = table.loc[table["at_edge"].eq(True), "batch_size"]
+    if len(edge):
+        sizes = ", ".join(text.batch_size(size, frame.examples) for size in edge)
+        said.append(f"The fastest rate lies at the edge of the grid for batch size {sizes}.")
+    missed = table.loc[table["seconds_to_target"].isna(), "batch_size"]
+    if len(missed):
+        sizes = ", ".join(text.batch_size(size, frame.examples) for size in missed)
+        said.append(f"Most seeds missed the target at batch size {sizes}.")
+    if rates["seeds"].max() < 3:
+        said.append(
+            f"Rates were chosen on {rates['seeds'].max()} seeds: expect luck in the choice."
+        )
+    return said

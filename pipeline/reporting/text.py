@@ -1,0 +1,85 @@
+"""Numbers as a person reads them, and the sentences made of them."""
+
+from collections.abc import Callable
+
+import pandas as pd
+
+from pipeline.analysis.recommendation import Recommendation
+
+SCORE_NAME = {"classification": "accuracy", "regression": "R²"}
+
+
+def number(value: float) -> str:
+    """Three significant digits with thousands separators; a dash for NaN."""
+    if pd.isna(value):
+        return "–"
+    if abs(value) >= 1000:
+        return f"{float(f'{value:.3g}'):,.0f}"
+    return f"{value:.3g}"
+
+
+def rate(value: float) -> str:
+    """A learning rate as it stands in the grid."""
+    return "–" if pd.isna(value) else f"{value:.4g}"
+
+
+def seconds(value: float) -> str:
+    """A duration with its unit."""
+    if pd.isna(value):
+        return "–"
+    for limit, factor, unit in ((1e-3, 1e6, "µs"), (1.0, 1e3, "ms"), (120.0, 1.0, "s")):
+        if value < limit:
+            return f"{number(value * factor)} {unit}"
+    return f"{number(value / 60)} min"
+
+
+def size(value: float) -> str:
+    """Bytes with a binary unit."""
+    if pd.isna(value):
+        return "–"
+    for unit in ("B", "KiB", "MiB"):
+        if value < 1024:
+            return f"{number(value)} {unit}"
+        value /= 1024
+    return f"{number(value)} GiB"
+
+
+def interval(low: float, high: float, show: Callable[[float], str] = number) -> str:
+    """Both bounds, or what is missing."""
+    return "no interval" if pd.isna(low) else f"{show(low)} to {show(high)}"
+
+
+def batch_size(value: float, examples: int) -> str:
+    """A batch size; the whole training part by its name."""
+    return f"{int(value)} (full)" if value == examples else f"{int(value)}"
+
+
+def goal(metric: str, target: float, task: str) -> str:
+    """The target in words."""
+    name = SCORE_NAME[task] if metric == "val_score" else "loss"
+    return f"a validation {name} of {target:.4g}"
+
+
+def headline(advice: Recommendation, metric: str, target: float, task: str) -> str:
+    """The recommendation in one sentence."""
+    if advice.best is None:
+        return f"No recommendation: {advice.reason}."
+    best = advice.best
+    took = f"{seconds(best['seconds_to_target'])}"
+    spread = interval(best["seconds_to_target_low"], best["seconds_to_target_high"], seconds)
+    text = (
+        f"Use batch size {best['batch_size']:.0f} with learning rate {rate(best['lr'])}"
+        f"{variant_of(best)}: it reaches {goal(metric, target, task)} in {took} of training "
+        f"(95 % interval {spread}, {best['reached']:.0f} of {best['seeds']:.0f} seeds)"
+    )
+    if advice.runner_up is None:
+        return text + "."
+    other = advice.runner_up
+    ratio = other["seconds_to_target"] / best["seconds_to_target"]
+    rival = f"batch size {other['batch_size']:.0f}{variant_of(other)}"
+    return f"{text}; next comes {rival}, at {ratio:.2f} times that."
+
+
+def variant_of(row: pd.Series) -> str:
+    """The variant where it is not the baseline."""
+    return "" if row["variant"] == "baseline" else f" ({row['variant']})"

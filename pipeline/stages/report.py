@@ -1,0 +1,120 @@
+"""Tables, figures, the page, and the numbers DVC compares between experiments.
+
+Writes reports/: report.html, report.md, metrics.json, recommendation.json, tables/, figures/.
+"""
+
+import json
+from typing import Any
+
+import matplotlib as mpl
+import numpy as np
+import pandas as pd
+
+from pipeline import params
+from pipeline.analysis.recommendation import Recommendation
+from pipeline.errors import command
+from pipeline.params import Params
+from pipeline.reporting import page
+from pipeline.reporting.content import Content, Measurements, compile_content
+from pipeline.reporting.figures import STYLE
+from pipeline.stages import files
+
+CHOICE = (
+    "variant",
+    "batch_size",
+    "lr",
+    "seconds_to_target",
+    "seconds_to_target_low",
+    "seconds_to_target_high",
+    "steps_to_target",
+    "steps_to_target_low",
+    "steps_to_target_high",
+    "seconds_per_step",
+    "peak_bytes",
+    "test_score",
+    "test_score_low",
+    "test_score_high",
+    "seeds",
+    "reached",
+)
+
+
+def measurements(config: Params) -> Measurements:
+    """Read what the earlier stages wrote."""
+    results = files.RESULTS
+    return Measurements(
+        files.runs(config, "history.parquet"),
+        files.runs(config, "lanes.parquet"),
+        pd.read_csv(results / "selection.csv"),
+        pd.read_parquet(results / "confirm.parquet"),
+        pd.read_parquet(results / "confirm_lanes.parquet"),
+        pd.read_csv(results / "evaluation.csv"),
+        pd.read_csv(results / "throughput.csv"),
+        json.loads((files.PROCESSED / "summary.json").read_text()),
+    )
+
+
+def plain(value: Any) -> Any:
+    """A table's value as JSON has it: NaN is null."""
+    if isinstance(value, str) or not pd.isna(value):
+        return value.item() if isinstance(value, np.generic) else value
+    return None
+
+
+def chosen(row: pd.Series | None) -> dict[str, Any] | None:
+    """A row of the tradeoff table as plain numbers."""
+    return None if row is None else {name: plain(row[name]) for name in CHOICE}
+
+
+def advice_json(advice: Recommendation, headline: str) -> dict[str, Any]:
+    """The recommendation for other programs."""
+    return {
+        "headline": headline,
+        "recommended": chosen(advice.best),
+        "runner_up": chosen(advice.runner_up),
+        "reason": advice.reason,
+    }
+
+
+def metrics(content: Content) -> dict[str, Any]:
+    """The few numbers that `dvc exp show` compares."""
+    best = chosen(content.advice.best) or {}
+    names = ("batch_size", "lr", "seconds_to_target", "steps_to_target", "test_score")
+    scores = content.tables["tradeoff"]["test_score"]
+    return {
+        "target": content.target,
+        "recommended": {name: best.get(name) for name in names},
+        "best_test_score": plain(scores.max()),
+    }
+
+
+def write(content: Content) -> None:
+    """Write everything below reports/; the pages come last."""
+    reports = files.REPORTS
+    for name, table in content.tables.items():
+        files.write_csv(reports / "tables" / f"{name}.csv", table)
+    images = {item.name: page.drawn(item.figure, "svg") for item in content.illustrations}
+    for item in content.illustrations:
+        files.write_bytes(reports / "figures" / f"{item.name}.svg", images[item.name])
+        png = page.drawn(item.figure, "png")
+        files.write_bytes(reports / "figures" / f"{item.name}.png", png)
+    files.write_json(reports / "metrics.json", metrics(content))
+    advice = advice_json(content.advice, content.headline)
+    files.write_json(reports / "recommendation.json", advice)
+    files.write_text(reports / "report.md", page.markdown(content))
+    files.write_text(reports / "report.html", page.html(content, images))
+
+
+@command
+def main() -> None:
+    """Read all results, write reports/, print the recommendation and where the report is."""
+    config = params.load(files.PARAMS)
+    with mpl.rc_context(STYLE):
+        content = compile_content(config, measurements(config))
+        write(content)
+    print(content.headline)
+    print(f"Report: {files.REPORTS / 'report.html'}")
+
+
+if __name__ == "__main__":
+    main()
