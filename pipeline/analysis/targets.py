@@ -28,11 +28,14 @@ def best_per_cell(lanes: pd.DataFrame, metric: str) -> pd.DataFrame:
 
 
 def tuned_bests(lanes: pd.DataFrame, metric: str) -> pd.DataFrame:
-    """Per pack, the best rate's median over seeds of the cells' bests, and its standard error."""
+    """Per pack, the best rate's median over seeds of the cells' bests, and its standard error.
+
+    The lower median of an even number of seeds, so that more than half of them reach it.
+    """
     cells = best_per_cell(lanes, metric)
     rows = []
     for pack, table in cells.groupby(PACK, sort=True):
-        medians = table.groupby("lr")["best"].median()
+        medians = table.groupby("lr")["best"].quantile(0.5, interpolation="lower")
         bests = table.loc[table["lr"] == medians.idxmax(), "best"]
         rows.append((*pack, medians.max(), statistics.standard_error(bests[np.isfinite(bests)])))
     return pd.DataFrame(rows, columns=[*PACK, "best", "standard_error"])
@@ -75,4 +78,5 @@ def steps_to_target(history: pd.DataFrame, metric: str, target: float) -> pd.Dat
     for cell, table in history.sort_values("step").groupby(CELL, sort=True):
         values = turned(table[metric], metric).to_numpy()
         rows.append((*cell, crossing(table["step"].to_numpy(), values, aim)))
-    return pd.DataFrame(rows, columns=[*CELL, "steps_to_target"])
+    kinds = {"batch_size": "int64", "lr": float, "seed": "int64", "steps_to_target": float}
+    return pd.DataFrame(rows, columns=[*CELL, "steps_to_target"]).astype(kinds)

@@ -8,6 +8,30 @@ from pipeline.analysis.statistics import Estimate
 from pipeline.analysis.targets import PACK, steps_to_target
 
 
+SPEED = (
+    *PACK,
+    "lr",
+    "at_edge",
+    "seeds",
+    "reached",
+    "steps_to_target",
+    "steps_to_target_low",
+    "steps_to_target_high",
+    "examples_to_target",
+)
+SOLUTIONS = (
+    *PACK,
+    "lr_best_score",
+    "solutions",
+    "test_score",
+    "test_score_low",
+    "test_score_high",
+    "generalisation_gap",
+    "generalisation_gap_low",
+    "generalisation_gap_high",
+)
+
+
 def columns(name: str, estimate: Estimate) -> dict[str, float]:
     """An estimate as the columns name, name_low and name_high."""
     return {name: estimate.value, f"{name}_low": estimate.low, f"{name}_high": estimate.high}
@@ -49,7 +73,7 @@ def speed(selection: pd.DataFrame, confirmed: pd.DataFrame) -> pd.DataFrame:
             | columns("steps_to_target", estimate)
             | {"examples_to_target": estimate.value * winner.batch_size}
         )
-    return pd.DataFrame(rows)
+    return pd.DataFrame(rows, columns=SPEED)
 
 
 def solutions(selection: pd.DataFrame, evaluation: pd.DataFrame) -> pd.DataFrame:
@@ -63,7 +87,7 @@ def solutions(selection: pd.DataFrame, evaluation: pd.DataFrame) -> pd.DataFrame
             | columns("test_score", statistics.mean(own["test_score"].tolist()))
             | columns("generalisation_gap", statistics.mean(own["generalisation_gap"].tolist()))
         )
-    return pd.DataFrame(rows)
+    return pd.DataFrame(rows, columns=SOLUTIONS)
 
 
 def confirmed_steps(

@@ -15,6 +15,7 @@ from pipeline.engine import seeds
 from pipeline.engine.losses import has_diverged, loss_and_score, mean_loss, norm
 from pipeline.engine.pack import CURVES, FINALS, Pack, Trained
 from pipeline.engine.schedule import rate_factor
+from pipeline.models.dropout import step_key
 from pipeline.params import Cell, Optimizer
 
 
@@ -102,7 +103,7 @@ def set_rate(optimizer: torch.optim.Optimizer, lr: float) -> None:
 def set_dropout_keys(model: nn.Module, bases: dict[str, int], step: int) -> None:
     """Give every dropout layer its key for this step."""
     for name, base in bases.items():
-        model.get_buffer(name).copy_(seeds.dropout_key(torch.tensor(base), step))
+        model.get_buffer(name).copy_(step_key(torch.tensor(base), torch.tensor(step)))
 
 
 def gradient_step(

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from pipeline.models.build import build
-from pipeline.models.dropout import GOLDEN, Dropout
+from pipeline.models.dropout import Dropout
 from pipeline.params import Model
 
 
@@ -39,8 +39,3 @@ def dropout_bases(model: nn.Module, base_seed: int, seed: int) -> dict[str, int]
     """One key for each dropout layer, by the name of its buffer."""
     names = [name for name, module in model.named_modules() if isinstance(module, Dropout)]
     return {f"{name}.key": keyed("dropout", base_seed, seed, name) for name in names}
-
-
-def dropout_key(base: Tensor, step: Tensor | int) -> Tensor:
-    """The key of one step from a layer's base (int64; the sum wraps around)."""
-    return base + step * GOLDEN

@@ -14,15 +14,29 @@ MIX_2 = 0x94D049BB133111EB - 2**64
 RESOLUTION = 1 << 24
 
 
-def uniform(key: Tensor, count: int) -> Tensor:
-    """``count`` numbers in [0, 1) with 24 random bits each, from an int64 scalar key.
+def mix(bits: Tensor) -> Tensor:
+    """splitmix64's finalizer, elementwise on int64.
 
     Integer products wrap around; the shifts are masked because they are arithmetic.
     """
-    bits = (torch.arange(count, device=key.device) + 1) * GOLDEN + key
     bits = (bits ^ ((bits >> 30) & (2**34 - 1))) * MIX_1
     bits = (bits ^ ((bits >> 27) & (2**37 - 1))) * MIX_2
-    return ((bits >> 31) & (RESOLUTION - 1)).float() / RESOLUTION
+    return bits ^ ((bits >> 31) & (2**33 - 1))
+
+
+def step_key(base: Tensor, step: Tensor) -> Tensor:
+    """A layer's key at a step, from the layer's base (both int64).
+
+    Mixed, because neighbouring elements of one mask also lie GOLDEN apart: unmixed, each step
+    would shift the last one's mask by one element.
+    """
+    return mix(base + step * GOLDEN)
+
+
+def uniform(key: Tensor, count: int) -> Tensor:
+    """``count`` numbers in [0, 1) with 24 random bits each, from an int64 scalar key."""
+    bits = mix((torch.arange(count, device=key.device) + 1) * GOLDEN + key)
+    return (bits & (RESOLUTION - 1)).float() / RESOLUTION
 
 
 class Dropout(nn.Module):

@@ -1,0 +1,60 @@
+"""The networks and their dropout."""
+
+import pytest
+import torch
+from torch import nn
+
+from pipeline.models.build import build
+from pipeline.models.dropout import Dropout, step_key, uniform
+from pipeline.params import Model
+
+
+@pytest.mark.parametrize("norm", ["none", "batch"])
+@pytest.mark.parametrize("activation", ["relu", "tanh", "gelu"])
+def test_an_mlp_maps_a_batch_to_outputs(norm: str, activation: str) -> None:
+    model = build(Model("mlp", [8, 4], activation, norm, dropout=0.1), (1, 3, 3), 5)
+    assert model(torch.zeros(7, 1, 3, 3)).shape == (7, 5)
+
+
+def test_norm_goes_on_the_chosen_layers() -> None:
+    model = build(Model("mlp", [8, 4], norm="batch", norm_layers=[1]), (3,), 2)
+    widths = [m.num_features for m in model.modules() if isinstance(m, nn.BatchNorm1d)]
+    assert widths == [4]
+
+
+def test_linear_is_one_layer() -> None:
+    model = build(Model("linear"), (3,), 2)
+    assert [p.shape for p in model.parameters()] == [(2, 3), (2,)]
+
+
+class TestDropout:
+    def test_uniform_numbers_are_uniform(self) -> None:
+        numbers = uniform(torch.tensor(5), 100_000)
+        assert 0 <= numbers.min() <= numbers.max() < 1
+        counts = torch.histc(numbers, 20, 0, 1)
+        # chi-square with 19 degrees of freedom: 43.8 is its 99.9 % point
+        assert ((counts - 5000) ** 2 / 5000).sum() < 43.8
+
+    def test_neighbouring_keys_are_unrelated(self) -> None:
+        numbers = torch.stack([uniform(torch.tensor(key), 10_000) for key in range(4)])
+        correlation = torch.corrcoef(numbers) - torch.eye(4)
+        assert correlation.abs().max() < 0.05
+
+    def test_steps_are_unrelated(self) -> None:
+        keys = [step_key(torch.tensor(123), torch.tensor(step)) for step in (1, 2)]
+        first, second = (uniform(key, 10_000) for key in keys)
+        assert not torch.isin(first[:100], second).all()  # one mask is no shift of the other
+        assert torch.corrcoef(torch.stack([first, second]))[0, 1].abs() < 0.05
+
+    def test_the_mask_follows_the_key_alone(self) -> None:
+        layer = Dropout(0.5)
+        layer.key.fill_(7)
+        x = torch.ones(4, 10)
+        first = layer(x)
+        torch.rand(3)
+        assert torch.equal(layer(x), first)
+        assert set(first.unique().tolist()) == {0.0, 2.0}
+
+    def test_evaluation_keeps_everything(self) -> None:
+        x = torch.ones(4, 10)
+        assert torch.equal(Dropout(0.5).eval()(x), x)

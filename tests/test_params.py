@@ -1,0 +1,116 @@
+"""params.yaml: what is accepted, what is refused and in which words."""
+
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from omegaconf import OmegaConf
+
+from pipeline import params
+from pipeline.errors import InputError
+from pipeline.params import Params
+
+BAD = [
+    ("grid: {batch_size: [0]}", "grid.batch_size: 0"),
+    ("grid: {batch_size: [1.5]}", "grid.batch_size: 1.5"),
+    ("grid: {batch_size: [true]}", "grid.batch_size: True"),
+    ("grid: {batch_size: [most]}", "grid.batch_size: 'most'"),
+    ("grid: {batch_size: []}", "grid.batch_size: [] is empty"),
+    ("grid: {batch_size: [4, 4]}", "grid.batch_size: [4, 4] has duplicates"),
+    ("grid: {lr: [-1]}", "grid.lr: -1.0"),
+    ("grid: {lr: [.inf]}", "grid.lr: inf"),
+    ("grid: {lr: [.nan]}", "grid.lr: nan"),
+    ("grid: {lr: fast}", "grid.lr"),
+    ("grid: {seeds: 0}", "grid.seeds: 0"),
+    ("grid: {variant: [other]}", "grid.variant: 'other'"),
+    ("grid: {batchsize: [4]}", "grid.batchsize: Key 'batchsize' not in 'Grid'"),
+    ("budget: {epochs: abc}", "budget.epochs: Value 'abc'"),
+    ("budget: {epochs: 1.5}", "budget.epochs: Value '1.5'"),
+    ("budget: {epochs: '???'}", "budget.epochs: '???'"),
+    ("budget: {epochs: 0}", "budget.epochs: 0 is below 1"),
+    ("speed: 3", "speed: Key 'speed' not in 'Params'"),
+    ("scaling: robust", "scaling: 'robust'"),
+    ("seed: -1", "seed: -1"),
+    ("model: {name: transformer}", "model.name: 'transformer'"),
+    ("model: {hidden: [0]}", "model.hidden: [0]"),
+    ("model: {dropout: 1.0}", "model.dropout: 1.0"),
+    ("model: {norm: batch, hidden: [4], norm_layers: [1]}", "model.norm_layers: [1]"),
+    ("data: {source: imagenet}", "data.source: 'imagenet'"),
+    ("data: {source: mnist, split: {test: official, train: 0.8}}", "data.path: None"),
+    ("data: {split: {train: 0.9}}", "data.split: [0.9, 0.2, 0.2] must sum to 1"),
+    ("data: {split: {test: official, train: 0.8}}", "data.split.test: 'official'"),
+    ("data: {split: {train: 1.6, val: -0.8}}", "data.split"),
+    ("optimizer: {name: lion}", "optimizer.name: 'lion'"),
+    ("optimizer: {name: nesterov}", "optimizer.momentum: 0.0"),
+    ("optimizer: {name: adam, momentum: 0.9}", "optimizer.momentum: 0.9"),
+    ("optimizer: {weight_decay: -1}", "optimizer.weight_decay: -1"),
+    ("schedule: {name: step}", "schedule.milestones: []"),
+    ("schedule: {name: step, milestones: [0.9, 0.1]}", "schedule.milestones"),
+    ("confirm: {seeds: 1}", "confirm.seeds: 1"),
+    ("target: {value: best}", "target.value: 'best'"),
+    ("limits: {seconds: 0}", "limits.seconds: 0"),
+    ("impl: {device: tpu}", "impl.device: 'tpu'"),
+    ("impl: {workers: none}", "impl.workers: 'none'"),
+    ("variants: {bn: {model: {nrm: batch}}}", "variants.bn: model.nrm"),
+    ("variants: {bn: {model: {norm: layer}}}", "variants.bn: model.norm: 'layer'"),
+    ("variants: {bn: {seed: 3}}", "variants.bn: seed: 3"),
+    ("variants: {bn: {grid: {seeds: 3}}}", "variants.bn: grid.seeds: 3"),
+    ("variants: {a-b: {}}\ngrid: {variant: [a-b]}", "variants: 'a-b'"),
+    ("- 1", "is not a mapping"),
+    ("grid: [", "not readable as YAML"),
+]
+
+
+@pytest.mark.parametrize(("text", "message"), BAD)
+def test_bad_values_are_named_with_their_rule(tmp_path: Path, text: str, message: str) -> None:
+    path = tmp_path / "params.yaml"
+    path.write_text(text)
+    with pytest.raises(InputError) as error:
+        params.load(path)
+    assert message in str(error.value)
+    assert "\n" not in str(error.value)
+    assert str(path) in str(error.value)
+
+
+def test_a_missing_file_says_how_to_make_it(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match=r"pipeline\.stages\.config"):
+        params.load(tmp_path / "params.yaml")
+
+
+def load(**sections: object) -> Params:
+    return params.from_config(OmegaConf.create(dict(sections)))
+
+
+def test_a_variant_is_laid_over_the_base() -> None:
+    loaded = load(
+        grid={"variant": ["baseline", "adam"], "lr": [0.1, 1.0], "seeds": 2},
+        optimizer={"name": "sgd", "weight_decay": 0.5},
+        variants={"adam": {"optimizer": {"name": "adam"}, "grid": {"lr": [0.001]}}},
+    )
+    assert loaded.settings("baseline").optimizer.name == "sgd"
+    adam = loaded.settings("adam")
+    assert (adam.optimizer.name, adam.optimizer.weight_decay, adam.lr) == ("adam", 0.5, (0.001,))
+    assert [(c.lr, c.seed) for c in loaded.cells("adam", 8)] == [(0.001, 0), (0.001, 1)]
+    assert len(loaded.cells("baseline", 8)) == 4
+
+
+def test_a_variant_may_be_made_of_any_letters_digits_and_underscores() -> None:
+    assert list(load(variants={"b_1": None}, grid={"variant": ["b_1"]}).packs()) == [("b_1", 32)]
+
+
+@given(
+    st.lists(st.integers(1, 4096) | st.just("full"), min_size=1, max_size=6, unique=True),
+    st.lists(st.floats(1e-6, 100), min_size=1, max_size=6, unique=True),
+    st.integers(1, 20),
+    st.integers(2, 20),
+)
+def test_every_sound_grid_is_enumerated_once(
+    sizes: list[int | str], rates: list[float], seeds: int, confirm: int
+) -> None:
+    grid = {"batch_size": sizes, "lr": rates, "seeds": seeds}
+    loaded = load(grid=grid, confirm={"seeds": confirm})
+    cells = [cell for pack in loaded.packs() for cell in loaded.cells(*pack)]
+    assert len(cells) == len(set(cells)) == len(sizes) * len(rates) * seeds
+    assert not set(loaded.confirm_seeds()) & set(loaded.screen_seeds())
+    assert len(loaded.confirm_seeds()) == confirm

@@ -1,0 +1,215 @@
+"""The real pipeline, run by DVC on the smoke study: results, caching, overrides, failures."""
+
+import hashlib
+import json
+import re
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+from conftest import SHARED_DATA, Project, commit
+from safetensors.numpy import load_file
+
+pytestmark = pytest.mark.slow
+
+UP_TO_DATE = "Data and pipelines are up to date."
+
+
+def ran(said: str) -> list[str]:
+    """The stages that a `dvc repro` ran, config aside."""
+    return [name for name in re.findall(r"Running stage '([^']+)'", said) if name != "config"]
+
+
+def digests(folder: Path, *names: str) -> dict[str, str]:
+    """A digest of every file below the named folders."""
+    return {
+        path.relative_to(folder).as_posix(): hashlib.sha256(path.read_bytes()).hexdigest()
+        for name in names
+        for path in sorted((folder / name).rglob("*"))
+        if path.is_file() and path.name != "throughput.csv"
+    }
+
+
+class TestResults:
+    def test_history_and_lanes_have_the_promised_columns(self, built: Project) -> None:
+        history = pd.read_parquet(built.folder / "runs/baseline-32/history.parquet")
+        assert list(history) == [
+            "variant", "batch_size", "lr", "seed", "phase", "step", "epoch", "examples",
+            "train_loss", "train_loss_sd", "val_loss", "val_score", "grad_norm", "weight_norm",
+        ]  # fmt: skip
+        assert (history["examples"] == history["step"] * 32).all()
+        lanes = pd.read_parquet(built.folder / "runs/baseline-full/lanes.parquet")
+        assert len(lanes) == 4
+        assert (lanes["batch_size"] == 1077).all()
+        assert set(lanes["status"]) <= {"finished", "diverged"}
+
+    def test_weights_are_stacked_in_the_order_of_the_lanes(self, built: Project) -> None:
+        weights = load_file(built.folder / "runs/baseline-32/weights.safetensors")
+        assert weights["1.weight"].shape == (4, 128, 64)
+
+    def test_confirmation_uses_fresh_seeds_alone(self, built: Project) -> None:
+        confirmed = pd.read_parquet(built.folder / "results/confirm_lanes.parquet")
+        assert set(confirmed["seed"]) == set(range(1000, 1005))
+        assert set(confirmed["phase"]) == {"confirm"}
+
+    def test_evaluation_is_consistent(self, built: Project) -> None:
+        table = pd.read_csv(built.folder / "results/evaluation.csv")
+        gap = table["train_score"] - table["test_score"]
+        assert np.allclose(table["generalisation_gap"], gap)
+        lanes = pd.read_parquet(built.folder / "results/confirm_lanes.parquet")
+        both = table.merge(lanes, on=["variant", "batch_size", "lr", "seed"])
+        assert np.allclose(both["val_score"], both["final_val_score"], atol=3e-3)
+        assert np.allclose(both["train_loss"], both["final_train_loss"], rtol=1e-4)
+
+    def test_the_report_says_what_the_tables_say(self, built: Project) -> None:
+        advice = json.loads(built.read("reports/recommendation.json"))
+        table = pd.read_csv(built.folder / "reports/tables/tradeoff.csv")
+        best = table.loc[table["batch_size"] == advice["recommended"]["batch_size"]].iloc[0]
+        assert best["seconds_to_target"] == table["seconds_to_target"].min()
+        assert advice["headline"] in built.read("reports/report.md")
+
+    def test_dvc_shows_metrics_plots_and_experiments(self, study: Project) -> None:
+        assert "recommended.batch_size" in study.run("dvc", "metrics", "show")
+        assert "index.html" in study.run("dvc", "plots", "show")
+        assert "best_test_score" in study.run("dvc", "exp", "show", "--md")
+
+
+class TestCaching:
+    def test_nothing_to_do_does_nothing(self, study: Project) -> None:
+        assert study.repro().strip().endswith(UP_TO_DATE)
+
+    def test_a_new_batch_size_trains_only_itself(self, study: Project) -> None:
+        study.compose("grid.batch_size=[32,64,full]")
+        stages = ran(study.repro())
+        assert [name for name in stages if name.startswith("train")] == ["train@baseline-64"]
+        assert "preprocess" not in stages
+        sizes = pd.read_csv(study.folder / "reports/tables/tradeoff.csv")["batch_size"]
+        assert sizes.tolist() == [32, 64, 1077]
+
+    def test_a_removed_batch_size_leaves_the_report_and_comes_back_untrained(
+        self, study: Project
+    ) -> None:
+        study.compose("grid.batch_size=[32]")
+        assert not [name for name in ran(study.repro()) if name.startswith("train")]
+        sizes = pd.read_csv(study.folder / "reports/tables/tradeoff.csv")["batch_size"]
+        assert sizes.tolist() == [32]
+        assert not (study.folder / "runs/baseline-full").exists()
+        study.compose()
+        assert "train" not in " ".join(ran(study.repro()))
+        assert (study.folder / "runs/baseline-full/lanes.parquet").exists()
+
+    def test_a_changed_figure_runs_only_the_report(self, study: Project) -> None:
+        study.replace("pipeline/reporting/figures.py", "batch × steps constant", "perfect scaling")
+        assert ran(study.repro()) == ["report"]
+
+    def test_a_new_variant_trains_only_itself(self, study: Project) -> None:
+        study.compose(
+            "+variants.adam={optimizer: {name: adam}, grid: {lr: [0.001, 0.01]}}",
+            "grid.variant=[baseline,adam]",
+        )
+        trained = [name for name in ran(study.repro()) if name.startswith("train")]
+        assert sorted(trained) == ["train@adam-32", "train@adam-full"]
+        assert "adam" in study.read("reports/report.md")
+
+    def test_deleted_runs_are_restored_without_training(self, study: Project) -> None:
+        before = digests(study.folder, "runs")
+        shutil.rmtree(study.folder / "runs")
+        assert "Running stage 'train" not in study.repro()
+        assert digests(study.folder, "runs") == before
+
+    def test_running_again_gives_the_same_bytes(self, study: Project) -> None:
+        before = digests(study.folder, "data", "runs", "results")
+        study.repro("--force", "--no-run-cache")
+        assert digests(study.folder, "data", "runs", "results") == before
+
+    def test_an_edit_of_conf_reaches_a_plain_repro(self, study: Project) -> None:
+        study.replace("conf/config.yaml", "seeds: 5", "seeds: 3")
+        assert set(ran(study.repro())) == {"confirm", "evaluate", "report"}
+        assert "3 of 3 seeds" in study.read("reports/report.md")
+
+    def test_a_hand_edit_of_params_is_honoured_and_checked(self, study: Project) -> None:
+        study.replace("params.yaml", "  seeds: 5", "  seeds: 3")
+        assert "confirm" in ran(study.repro())
+        study.replace("params.yaml", "  seeds: 3", "  seeds: none")
+        said = study.repro(ok=False)
+        assert "confirm.seeds: Value 'none'" in said
+        assert "Traceback" not in said
+
+
+class TestExperiments:
+    def test_overrides_on_the_command_line(self, study: Project) -> None:
+        said = study.run(
+            "dvc", "exp", "run", "-S", "grid.batch_size=[16,64]", "-S", "model.hidden=[32]"
+        )
+        assert "train@baseline-16" in said
+        weights = load_file(study.folder / "runs/baseline-16/weights.safetensors")
+        assert weights["1.weight"].shape == (4, 32, 64)
+        assert study.repro().strip().endswith(UP_TO_DATE)
+
+    @pytest.mark.parametrize(
+        ("override", "message"),
+        [
+            ("budget.epochs=abc", "Value 'abc'"),
+            ("grid=nope", "Could not find 'grid/nope'"),
+            ("budget.epoch=3", "Could not override 'budget.epoch'"),
+            ("+nope=1", "nope: Key 'nope' not in 'Params'"),
+            ("grid.batch_size=[0]", "grid.batch_size: 0"),
+            ("grid.lr=[-1]", "grid.lr: -1.0"),
+        ],
+    )
+    def test_a_bad_override_is_refused(self, study: Project, override: str, message: str) -> None:
+        said = study.run("dvc", "exp", "run", "-S", override, ok=False)
+        assert message in said
+        assert "Traceback" not in said
+
+    def test_regression_end_to_end(self, study: Project) -> None:
+        study.compose("data=diabetes", "grid=smoke", "grid.batch_size=[16,full]", "model=linear")
+        study.repro()
+        assert "validation R²" in study.read("reports/report.md")
+
+
+class TestFailures:
+    def test_a_batch_size_beyond_the_data(self, study: Project) -> None:
+        study.compose("grid.batch_size=[32,2000]")
+        said = study.repro(ok=False)
+        assert "grid.batch_size: 2000 is beyond the 1077 training examples" in said
+        assert "Traceback" not in said
+
+    def test_full_given_twice(self, study: Project) -> None:
+        study.compose("grid.batch_size=[1077,full]")
+        assert "grid.batch_size: 1077 is also what 'full' means here" in study.repro(
+            "throughput", ok=False
+        )
+
+    def test_a_failed_stage_keeps_what_was_finished(self, study: Project) -> None:
+        study.compose("target.value=0.9999", "grid.batch_size=[32,64,full]")
+        said = study.repro(ok=False)
+        assert "target.value: 0.9999 is reached by no rate" in said
+        study.compose("grid.batch_size=[32,64,full]")
+        assert not [name for name in ran(study.repro()) if name.startswith("train")]
+
+    def test_a_missing_data_folder(self, study: Project) -> None:
+        study.compose("data=mnist", "data.path=nowhere", "grid=smoke")
+        said = study.repro("preprocess", ok=False)
+        assert "data.path: 'nowhere' lacks MNIST" in said
+        assert "train-images-idx3-ubyte" in said
+        assert "Traceback" not in said
+
+    def test_a_cell_outside_the_grid(self, built: Project) -> None:
+        said = built.run("python", "-m", "pipeline.stages.train", "baseline", "33", ok=False)
+        assert said.strip() == "error: train: baseline 33 is not in the grid of params.yaml"
+
+
+def test_mnist_end_to_end(project: Project) -> None:
+    if not (SHARED_DATA / "MNIST").is_dir():
+        pytest.skip("the folder with MNIST's files is absent")
+    project.compose(
+        "data=mnist", f"data.path={SHARED_DATA}", "grid=smoke", "grid.batch_size=[1024]",
+        "grid.lr=[0.1,0.3]", "budget.epochs=1", "confirm.seeds=2",
+    )  # fmt: skip
+    project.repro()
+    scores = pd.read_csv(project.folder / "results/evaluation.csv")["test_score"]
+    assert (scores > 0.8).all()
+    commit(project)

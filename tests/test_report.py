@@ -1,0 +1,183 @@
+"""The report tells the truth about studies of every shape, and its bytes do not wander."""
+
+from html.parser import HTMLParser
+
+import matplotlib as mpl
+import numpy as np
+import pandas as pd
+import pytest
+
+from pipeline.analysis import selection
+from pipeline.params import Confirm, Grid, Limits, Params
+from pipeline.reporting import page, text
+from pipeline.reporting.content import Content, Measurements, compile_content
+from pipeline.reporting.figures import STYLE
+
+STEPS = np.array([1, 10, 100, 300])
+
+
+def study(
+    sizes: list[int],
+    rates: list[float],
+    seeds: int,
+    variants: tuple[str, ...] = ("baseline",),
+    diverging: float = 5.0,
+) -> tuple[Params, Measurements]:
+    """Tables as the stages write them; rates from ``diverging`` on diverge."""  # fmt: skip
+    params = Params(
+        grid=Grid(list(variants), list(sizes), rates, seeds),
+        variants=dict.fromkeys(variants, {}),
+        confirm=Confirm(3),
+    )
+    cells = pd.DataFrame(
+        [(v, b, lr, s) for v in variants for b in sizes for lr in rates for s in range(seeds)],
+        columns=["variant", "batch_size", "lr", "seed"],
+    )
+    lanes, history = trained(cells, diverging)
+    chosen = selection.winners(selection.by_rate(lanes, history, "val_score", 0.79))
+    chosen = chosen.assign(metric="val_score", target=0.79)
+    fresh = chosen[["variant", "batch_size", "lr"]].drop_duplicates()
+    fresh = fresh.merge(pd.DataFrame({"seed": [1000, 1001, 1002]}), how="cross")
+    confirmed_lanes, confirmed = trained(fresh, diverging)
+    evaluation = fresh.assign(test_score=0.9 + fresh["seed"] % 3 / 100, generalisation_gap=0.05)
+    return params, Measurements(
+        history, lanes, chosen, confirmed, confirmed_lanes, evaluation, speed(cells), DATA
+    )
+
+
+DATA = {
+    "source": "digits",
+    "task": "classification",
+    "shape": [1, 8, 8],
+    "examples": {"train": 64, "val": 32, "test": 32},
+}
+
+
+def trained(cells: pd.DataFrame, diverging: float) -> tuple[pd.DataFrame, pd.DataFrame]:
+    lost = cells["lr"] >= diverging
+    reach = 0.7 + 0.1 * np.minimum(cells["lr"], 2) + 0.01 * (cells["seed"] % 3)
+    lanes = cells.assign(
+        status=np.where(lost, "diverged", "finished"),
+        best_val_score=reach.where(~lost),
+        best_val_loss=(1 - reach).where(~lost),
+    )
+    rows = [
+        {**cell, "step": step, "epoch": step / 8, "val_score": top * k / 4, "val_loss": 1 - top * k / 4}
+        for cell, top, gone in zip(cells.to_dict("records"), reach, lost, strict=True)
+        for k, step in enumerate(STEPS, 1)
+        if not gone
+    ]  # fmt: skip
+    return lanes, pd.DataFrame(rows)
+
+
+def speed(cells: pd.DataFrame) -> pd.DataFrame:
+    table = cells[["variant", "batch_size"]].drop_duplicates(ignore_index=True)
+    table["seconds_per_step"] = 1e-4 * (1 + table["batch_size"] / 64)
+    table["examples_per_second"] = table["batch_size"] / table["seconds_per_step"]
+    table["peak_bytes"] = 10_000 * table["batch_size"]
+    return table.assign(
+        processor="a processor", cores=2, memory_gb=8, device="cpu", threads=2, torch="2"
+    )
+
+
+def content(*shape: object, limits: Limits | None = None, **keys: object) -> Content:
+    params, found = study(*shape, **keys)  # type: ignore[arg-type]
+    params = params if limits is None else Params(**{**vars(params), "limits": limits})
+    with mpl.rc_context(STYLE):
+        return compile_content(params, found)
+
+
+def rendered(made: Content) -> tuple[str, str, dict[str, bytes]]:
+    with mpl.rc_context(STYLE):
+        images = {item.name: page.drawn(item.figure, "svg") for item in made.illustrations}
+    return page.html(made, images), page.markdown(made), images
+
+
+SHAPES = [
+    ([4, 16, 64], [0.01, 0.1, 1.0, 10.0], 3),
+    ([4], [0.1, 1.0], 2),
+    ([4, 16], [1.0], 3),
+    ([4, 16], [0.1, 1.0], 1),
+    ([64], [1.0], 1),
+]
+
+
+@pytest.mark.parametrize("shape", SHAPES)
+def test_studies_of_every_shape_get_a_report(shape: tuple[object, ...]) -> None:
+    html, markdown, _ = rendered(content(*shape))
+    assert "Use batch size" in markdown
+    for words in (html, markdown):
+        assert "nan" not in words.lower().replace("finance", "")
+        assert "inf " not in words
+
+
+def test_variants_stand_side_by_side() -> None:
+    made = content([4, 16], [0.1, 1.0], 3, variants=("baseline", "adam"))
+    assert "variant" in made.summary
+    assert set(made.tables["tradeoff"]["variant"]) == {"baseline", "adam"}
+    rendered(made)
+
+
+def test_impossible_limits_are_named() -> None:
+    made = content([4, 16], [0.1, 1.0], 3, limits=Limits(memory_gb=1e-9))
+    assert made.headline == ("No recommendation: every batch size fails: limits.memory_gb.")
+    assert "No recommendation" in rendered(made)[0]
+
+
+def test_a_target_that_nobody_reached_is_no_recommendation() -> None:
+    made = content([4, 16], [0.01, 0.1], 3)
+    assert made.headline == "No recommendation: every batch size fails: misses the target."
+    assert "No batch size reached the target" in rendered(made)[1]
+
+
+def test_the_headline_says_what_a_reader_needs() -> None:
+    made = content([4, 16, 64], [0.1, 1.0, 10.0], 3)
+    for words in ("batch size 4", "learning rate 1", "accuracy of 0.79", "95 % interval", "3 of 3"):
+        assert words in made.headline
+
+
+def test_an_edge_is_confessed() -> None:
+    assert any("edge of the grid" in said for said in content([4], [0.1, 1.0], 3).warnings)
+    assert any("luck" in said for said in content([4], [0.1, 1.0], 2).warnings)
+
+
+def test_the_same_tables_give_the_same_bytes() -> None:
+    first, again = (rendered(content([4, 16], [0.1, 10.0, 1.0], 3)) for _ in range(2))
+    assert first == again
+
+
+class Links(HTMLParser):
+    """Collects what a page refers to, and images without alternative text."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.references: list[str] = []
+        self.silent_images = 0
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        found = dict(attrs)
+        self.references += [str(found[name]) for name in ("src", "href") if name in found]
+        self.silent_images += tag == "img" and not found.get("alt")
+
+
+def test_the_page_needs_no_network_and_speaks_for_its_images() -> None:
+    links = Links()
+    links.feed(rendered(content([4, 16], [0.1, 1.0], 3))[0])
+    assert links.silent_images == 0
+    assert all(ref.startswith(("data:", "tables/")) for ref in links.references)
+
+
+@pytest.mark.parametrize(
+    ("value", "words"),
+    [(0.00002, "20 µs"), (0.0345, "34.5 ms"), (5.0, "5 s"), (300.0, "5 min"), (np.nan, "–")],
+)
+def test_durations_have_a_unit_that_fits(value: float, words: str) -> None:
+    assert text.seconds(value) == words
+
+
+@pytest.mark.parametrize(
+    ("value", "words"), [(12345.6, "12,300"), (0.123456, "0.123"), (7.0, "7"), (np.nan, "–")]
+)
+def test_numbers_have_three_digits(value: float, words: str) -> None:
+    assert text.number(value) == words
+    assert text.size(2048) == "2 KiB"
