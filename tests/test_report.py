@@ -26,7 +26,7 @@ def study(
     """Tables as the stages write them; rates from ``diverging`` on diverge."""  # fmt: skip
     params = Params(
         grid=Grid(list(variants), list(sizes), rates, seeds),
-        variants=dict.fromkeys(variants, {}),
+        variants={name: {} for name in variants},
         confirm=Confirm(3),
     )
     cells = pd.DataFrame(
@@ -62,9 +62,10 @@ def trained(cells: pd.DataFrame, diverging: float) -> tuple[pd.DataFrame, pd.Dat
         best_val_loss=(1 - reach).where(~lost),
     )
     rows = [
-        {**cell, "step": step, "epoch": step / 8, "val_score": top * k / 4, "val_loss": 1 - top * k / 4}
+        {**cell, "step": step, "epoch": step / 8, "val_score": score, "val_loss": 1 - score}
         for cell, top, gone in zip(cells.to_dict("records"), reach, lost, strict=True)
         for k, step in enumerate(STEPS, 1)
+        for score in [top * k / 4]
         if not gone
     ]  # fmt: skip
     return lanes, pd.DataFrame(rows)

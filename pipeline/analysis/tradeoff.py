@@ -7,7 +7,6 @@ from pipeline.analysis import statistics
 from pipeline.analysis.statistics import Estimate
 from pipeline.analysis.targets import PACK, steps_to_target
 
-
 SPEED = (
     *PACK,
     "lr",

@@ -154,7 +154,8 @@ def panel(
     axis.set_facecolor("#f2f2f2")
     axis.grid(visible=False)
     sns.heatmap(
-        shown, ax=axis, norm=norm, vmin=norm.vmin, vmax=norm.vmax, cmap=colours, annot=words, fmt="", cbar=False,
+        shown, ax=axis, norm=norm, vmin=norm.vmin, vmax=norm.vmax, cmap=colours,
+        annot=words, fmt="", cbar=False,
         annot_kws={"fontsize": 8}, linewidths=0.5,
     )  # fmt: skip
     label_missing(axis, shown, words)

@@ -1,0 +1,43 @@
+"""Every command in the README runs."""
+
+import re
+import shlex
+
+import pytest
+from conftest import ROOT, Project
+
+BLOCKS = re.findall(r"```sh\n(.*?)```", (ROOT / "README.md").read_text(), re.DOTALL)
+COMMANDS = [line.split("#")[0].strip() for block in BLOCKS for line in block.splitlines()]
+INLINE = re.findall(r"`(dvc [^`]+|make [^`]+)`", (ROOT / "README.md").read_text())
+ELSEWHERE = {  # what else runs a command, or why it cannot run inside a test
+    "make reports": "setting up is what CI's clean clone does; its `dvc repro` runs below",
+    "make test": "would run itself",
+    "make open": "needs a browser",
+    "source .venv/bin/activate": "the tests put the same interpreter first on the path",
+}
+
+
+@pytest.mark.slow
+def test_every_command_runs_in_order(study: Project) -> None:
+    """On the smoke study, which `study` has made the default, so that minutes become seconds."""
+    ran = []
+    for command in [*COMMANDS, *INLINE]:
+        if command not in ELSEWHERE and command not in ran:
+            # the README's grids are for the real studies
+            overrides = ["grid.batch_size=[8,32]"] if "data=wine" in command else []
+            study.run(*shlex.split(command), *overrides)
+            ran.append(command)
+    assert len(ran) >= 6
+
+
+def test_what_it_links_to_exists() -> None:
+    links = re.findall(r"\]\(([^)#]+)\)", (ROOT / "README.md").read_text())
+    for link in links:
+        assert (ROOT / link).exists(), link
+
+
+def test_it_names_every_option_there_is() -> None:
+    text = (ROOT / "README.md").read_text()
+    for group in ("data", "scaling", "model", "optimizer", "schedule", "grid"):
+        for path in (ROOT / "conf" / group).iterdir():
+            assert f"`{path.stem}`" in text, path
