@@ -128,7 +128,7 @@ def test_impossible_limits_are_named() -> None:
 def test_a_target_that_nobody_reached_is_no_recommendation() -> None:
     made = content([4, 16], [0.01, 0.1], 3)
     assert made.headline == "No recommendation: every batch size fails: misses the target."
-    assert "No batch size reached the target" in rendered(made)[1]
+    assert "No batch size reached the target with every seed" in rendered(made)[1]
 
 
 def test_the_headline_says_what_a_reader_needs() -> None:

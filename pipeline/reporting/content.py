@@ -149,22 +149,25 @@ def illustrations(
     ]
 
 
+HOLLOW = "hollow points have none, because some of their seeds missed the target"
+
+
 def tradeoff_caption(table: pd.DataFrame, frame: Frame) -> str:
     """Fastest against slowest batch size, and the spread of the test scores."""
-    done = table.dropna(subset=["seconds_to_target"]).sort_values("seconds_to_target")
+    done = table[table["reached"] == table["seeds"]].sort_values("seconds_to_target")
     if done.empty:
-        return "No batch size reached the target."
+        return "No batch size reached the target with every seed."
     first, last = done.iloc[0], done.iloc[-1]
     scores = table["test_score"].dropna()
     seeds = int(table["seeds"].max())
     return (
-        f"The fastest batch size is {text.batch_size(first['batch_size'], frame.examples)} at "
+        f"Of the batch sizes that reach the target with every seed the fastest is {text.batch_size(first['batch_size'], frame.examples)} at "
         f"{text.seconds(first['seconds_to_target'])}, the slowest "
         f"{text.batch_size(last['batch_size'], frame.examples)} at "
         f"{text.seconds(last['seconds_to_target'])}; mean test {frame.score_name} lies between "
         f"{text.number(scores.min())} and {text.number(scores.max())}. "
-        f"Bars: 95 % intervals over {seeds} fresh seeds; hollow points have none, because some "
-        "seeds missed the target."
+        f"Bars: 95 % intervals over {seeds} fresh seeds"
+        + ("." if table["seconds_to_target"].notna().sum() == len(done) else f"; {HOLLOW}.")
     )
 
 
