@@ -161,7 +161,8 @@ def tradeoff_caption(table: pd.DataFrame, frame: Frame) -> str:
     scores = table["test_score"].dropna()
     seeds = int(table["seeds"].max())
     return (
-        f"Of the batch sizes that reach the target with every seed the fastest is {text.batch_size(first['batch_size'], frame.examples)} at "
+        "Of the batch sizes that reach the target with every seed the fastest is "
+        f"{text.batch_size(first['batch_size'], frame.examples)} at "
         f"{text.seconds(first['seconds_to_target'])}, the slowest "
         f"{text.batch_size(last['batch_size'], frame.examples)} at "
         f"{text.seconds(last['seconds_to_target'])}; mean test {frame.score_name} lies between "
