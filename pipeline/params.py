@@ -37,7 +37,7 @@ OPTIMIZERS = ("sgd", "nesterov", "adagrad", "adam", "adamw")
 SCHEDULES = ("constant", "cosine", "step")
 METRICS = ("val_score", "val_loss")
 DEVICES = ("auto", "cpu", "cuda")
-ENGINES = ("auto", "loop")
+ENGINES = ("auto", "loop", "traced", "compiled")
 DTYPES = ("float32",)
 FULL = "full"
 CONFIRM_SEED_BASE = 1000
@@ -54,6 +54,12 @@ def one_of(key: str, value: object, allowed: tuple[str, ...]) -> None:
 def is_number(value: object) -> bool:
     """A finite int or float, and no bool."""
     return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
+
+
+def is_factory(name: str) -> bool:
+    """Whether a name reads as ``module.path:function``."""
+    module, _, function = name.partition(":")
+    return function.isidentifier() and all(part.isidentifier() for part in module.split("."))
 
 
 def check_list(key: str, values: list[Any]) -> None:
@@ -122,7 +128,12 @@ class Model:
     dropout: float = 0.0
 
     def __post_init__(self) -> None:
-        one_of("model.name", self.name, MODELS)
+        require(
+            self.name in MODELS or is_factory(self.name),
+            "model.name",
+            self.name,
+            f"is not one of {', '.join(MODELS)} and no 'module.path:function'",
+        )
         one_of("model.activation", self.activation, ACTIVATIONS)
         one_of("model.norm", self.norm, NORMS)
         require(

@@ -4,13 +4,14 @@ import os
 import shutil
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 import torch
 
 from pipeline.data.tensors import Dataset, Part
+from pipeline.engine.workers import one_thread
 
 ROOT = Path(__file__).resolve().parent.parent
 SHARED_DATA = ROOT.parent / "shared" / "data"
@@ -118,6 +119,13 @@ def blobs(examples: int, seed: int, task: str = "classification", features: int 
     if task == "regression":
         return Part(x, ((value - value.mean()) / value.std())[:, None])
     return Part(x, (value > 0).long() + (value > 1).long())
+
+
+@pytest.fixture(autouse=True)
+def _one_thread() -> Iterator[None]:
+    """One intra-op thread, as in the training processes: two would split sums between them."""
+    with one_thread():
+        yield
 
 
 @pytest.fixture

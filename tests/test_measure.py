@@ -7,8 +7,9 @@ import pytest
 import torch
 
 from pipeline.data.tensors import Dataset
+from pipeline.engine import memory
 from pipeline.errors import InputError
-from pipeline.measure import machine, memory, steps, throughput
+from pipeline.measure import machine, steps, throughput
 from pipeline.params import Model, Optimizer, Settings
 
 CPU = torch.device("cpu")

@@ -67,14 +67,26 @@ def train(pack: Pack, data: Dataset, on_steps: Callable[[int], None]) -> Trained
 def train_cell(
     pack: Pack, cell: Cell, data: Dataset, on_steps: Callable[[int], None]
 ) -> CellRecord:
-    """Train one cell to the end of its budget or to its divergence."""
+    """Train one cell to the end of its budget or to its divergence.
+
+    torch's global generator, which a user's model may draw from, is seeded for the cell and put
+    back afterwards.
+    """
+    with torch.random.fork_rng():
+        torch.manual_seed(seeds.keyed("global", pack.settings.seed, cell.seed))
+        return _train_cell(pack, cell, data, on_steps)
+
+
+def _train_cell(
+    pack: Pack, cell: Cell, data: Dataset, on_steps: Callable[[int], None]
+) -> CellRecord:
     settings = pack.settings
     model = seeds.initial_model(
         settings.model, data.shape, data.outputs, settings.seed, cell.seed
     ).to(data.train.x.device)
     optimizer = torch_optimizer(model.parameters(), settings.optimizer, cell.lr)
     dropout = seeds.dropout_bases(model, settings.seed, cell.seed)
-    record = CellRecord()
+    record = CellRecord(weights=copied(model))
     evaluated = set(pack.evaluation_steps)
     for step, rows in zip(range(1, pack.steps + 1), batches(pack, cell), strict=False):
         set_rate(optimizer, cell.lr * rate_factor(settings.schedule, step, pack.steps))
@@ -94,16 +106,21 @@ def train_cell(
     return record
 
 
+def copied(model: nn.Module) -> dict[str, Tensor]:
+    """The weights as they are now, on the CPU."""
+    return {name: value.detach().cpu().clone() for name, value in model.state_dict().items()}
+
+
 def set_rate(optimizer: torch.optim.Optimizer, lr: float) -> None:
     """Give every parameter group the rate of this step."""
     for group in optimizer.param_groups:
         group["lr"] = lr
 
 
-def set_dropout_keys(model: nn.Module, bases: dict[str, int], step: int) -> None:
+def set_dropout_keys(model: nn.Module, bases: dict[str, Tensor], step: int) -> None:
     """Give every dropout layer its key for this step."""
     for name, base in bases.items():
-        model.get_buffer(name).copy_(step_key(torch.tensor(base), torch.tensor(step)))
+        model.get_buffer(name).copy_(step_key(base, torch.tensor(step)))
 
 
 def gradient_step(
@@ -131,12 +148,12 @@ def evaluate(model: nn.Module, data: Dataset, step: int, record: CellRecord) -> 
     values = (losses.mean(), losses.std(), val_loss, val_score)
     norms = (norm(gradients), norm([p.detach() for p in model.parameters()]))
     record.rows.append(dict(zip(CURVES, (*values, *norms), strict=True)))
+    record.weights = copied(model)
     return True
 
 
 def finish(model: nn.Module, data: Dataset, record: CellRecord) -> None:
-    """Add the weights, and the final losses and scores of a cell that did not diverge."""
-    record.weights = {name: value.detach().cpu() for name, value in model.state_dict().items()}
+    """Add the final losses and scores of a cell that did not diverge."""
     if record.diverged_step:
         return
     model.eval()
@@ -163,4 +180,6 @@ def gathered(pack: Pack, records: list[CellRecord]) -> Trained:
         for name in records[0].weights
     }
     diverged = np.array([record.diverged_step for record in records], dtype=np.int64)
-    return Trained(tuple(steps), curves, finals, diverged, weights)
+    engine = np.full(len(records), "loop")
+    whole = np.ones(len(records), dtype=np.int64)
+    return Trained(tuple(steps), curves, finals, diverged, weights, engine, whole)

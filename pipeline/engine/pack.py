@@ -1,6 +1,8 @@
 """What is trained together, and what comes out of it."""
 
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -20,6 +22,10 @@ class Pack:
     batch_size: int
     examples: int
     cells: tuple[Cell, ...]
+
+    def part(self, places: Iterable[int] | npt.NDArray[np.int64]) -> "Pack":
+        """The same pack with the cells at these places."""
+        return replace(self, cells=tuple(self.cells[place] for place in places))
 
     @property
     def steps_per_epoch(self) -> int:
@@ -44,8 +50,9 @@ class Trained:
     curves: float64 (cells, evaluations) for each name of CURVES, NaN from divergence on.
     finals: float64 (cells,) for each name of FINALS, NaN for a diverged cell.
     diverged_step: int64 (cells,), 0 for a cell that did not diverge.
-    weights: parameters and buffers, (cells, ...); a diverged cell keeps those before the
-    step that diverged.
+    weights: parameters and buffers, (cells, ...); a diverged cell keeps those of its last
+    evaluation.
+    engine, micro_batches: (cells,), how each cell was trained.
     """
 
     steps: tuple[int, ...]
@@ -53,3 +60,48 @@ class Trained:
     finals: dict[str, npt.NDArray[np.float64]]
     diverged_step: npt.NDArray[np.int64]
     weights: dict[str, npt.NDArray[np.generic]]
+    engine: npt.NDArray[np.str_]
+    micro_batches: npt.NDArray[np.int64]
+
+
+def _over_cells(parts: Sequence[Trained], combine: Callable[[list[Any]], Any]) -> Trained:
+    first = parts[0]
+
+    def each(name: str) -> dict[str, Any]:
+        return {
+            key: combine([getattr(part, name)[key] for part in parts])
+            for key in getattr(first, name)
+        }
+
+    return Trained(
+        first.steps,
+        each("curves"),
+        each("finals"),
+        combine([part.diverged_step for part in parts]),
+        each("weights"),
+        combine([part.engine for part in parts]),
+        combine([part.micro_batches for part in parts]),
+    )
+
+
+def joined(parts: Sequence[Trained]) -> Trained:
+    """Consecutive pieces of a pack, in order, as one."""
+    return parts[0] if len(parts) == 1 else _over_cells(parts, np.concatenate)
+
+
+def interleaved(parts: Sequence[Trained]) -> Trained:
+    """Pieces that hold every k-th cell, from the first on, as one."""
+    count = sum(len(part.diverged_step) for part in parts)
+
+    def deal(arrays: list[Any]) -> Any:
+        out = np.empty((count, *arrays[0].shape[1:]), dtype=np.result_type(*arrays))
+        for place, array in enumerate(arrays):
+            out[place :: len(arrays)] = array
+        return out
+
+    return _over_cells(parts, deal)
+
+
+def first_cell(trained: Trained) -> Trained:
+    """The outcome of the first cell alone."""
+    return _over_cells([trained], lambda arrays: arrays[0][:1])

@@ -35,7 +35,11 @@ def data_order(base_seed: int, seed: int, epoch: int, examples: int) -> Tensor:
     return torch.randperm(examples, generator=generator)
 
 
-def dropout_bases(model: nn.Module, base_seed: int, seed: int) -> dict[str, int]:
-    """One key for each dropout layer, by the name of its buffer."""
-    names = [name for name, module in model.named_modules() if isinstance(module, Dropout)]
-    return {f"{name}.key": keyed("dropout", base_seed, seed, name) for name in names}
+def dropout_bases(model: nn.Module, base_seed: int, seed: int) -> dict[str, Tensor]:
+    """One base key (int32, (2,)) for each dropout layer, by the name of its buffer."""
+    bases = {}
+    for name, module in model.named_modules():
+        if isinstance(module, Dropout):
+            halves = divmod(keyed("dropout", base_seed, seed, name), 2**32)
+            bases[f"{name}.key"] = torch.tensor([half - 2**31 for half in halves]).to(torch.int32)
+    return bases

@@ -7,35 +7,37 @@ beside whichever other cells it is trained.
 import torch
 from torch import Tensor, nn
 
-# splitmix64's constants (Steele, Lea & Flood 2014), as signed 64-bit integers
-GOLDEN = 0x9E3779B97F4A7C15 - 2**64
-MIX_1 = 0xBF58476D1CE4E5B9 - 2**64
-MIX_2 = 0x94D049BB133111EB - 2**64
+# murmur3's 32-bit finalizer (Appleby 2011) and the golden ratio, as signed 32-bit integers.
+# 32 bits, because torch.compile's code for 64-bit integers on a CPU writes past its buffers.
+GOLDEN = 0x9E3779B9 - 2**32
+MIX_1 = 0x85EBCA6B - 2**32
+MIX_2 = 0xC2B2AE35 - 2**32
 RESOLUTION = 1 << 24
 
 
 def mix(bits: Tensor) -> Tensor:
-    """splitmix64's finalizer, elementwise on int64.
+    """murmur3's finalizer, elementwise on int32.
 
     Integer products wrap around; the shifts are masked because they are arithmetic.
     """
-    bits = (bits ^ ((bits >> 30) & (2**34 - 1))) * MIX_1
-    bits = (bits ^ ((bits >> 27) & (2**37 - 1))) * MIX_2
-    return bits ^ ((bits >> 31) & (2**33 - 1))
+    bits = (bits ^ ((bits >> 16) & 0xFFFF)) * MIX_1
+    bits = (bits ^ ((bits >> 13) & 0x7FFFF)) * MIX_2
+    return bits ^ ((bits >> 16) & 0xFFFF)
 
 
 def step_key(base: Tensor, step: Tensor) -> Tensor:
-    """A layer's key at a step, from the layer's base (both int64).
+    """A layer's key at a step, from the layer's base: int32, both of length 2.
 
     Mixed, because neighbouring elements of one mask also lie GOLDEN apart: unmixed, each step
     would shift the last one's mask by one element.
     """
-    return mix(base + step * GOLDEN)
+    return mix(base + step.to(torch.int32) * GOLDEN)
 
 
 def uniform(key: Tensor, count: int) -> Tensor:
-    """``count`` numbers in [0, 1) with 24 random bits each, from an int64 scalar key."""
-    bits = mix((torch.arange(count, device=key.device) + 1) * GOLDEN + key)
+    """``count`` numbers in [0, 1) with 24 random bits each, from an int32 key of length 2."""
+    places = torch.arange(1, count + 1, dtype=torch.int32, device=key.device)
+    bits = mix(mix(places * GOLDEN + key[0]) ^ key[1])
     return (bits & (RESOLUTION - 1)).float() / RESOLUTION
 
 
@@ -47,7 +49,7 @@ class Dropout(nn.Module):
     def __init__(self, p: float) -> None:
         super().__init__()
         self.p = p
-        self.register_buffer("key", torch.zeros((), dtype=torch.int64), persistent=False)
+        self.register_buffer("key", torch.zeros(2, dtype=torch.int32), persistent=False)
 
     def forward(self, x: Tensor) -> Tensor:
         """Mask x, of any shape, in training mode; return it as it is otherwise."""

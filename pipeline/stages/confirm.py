@@ -16,7 +16,6 @@ from pipeline.errors import InputError, command
 from pipeline.measure import machine
 from pipeline.params import BatchSize, Cell, Params
 from pipeline.stages import files, trainings
-from pipeline.stages.progress import progress
 
 
 def select(config: Params) -> pd.DataFrame:
@@ -68,14 +67,17 @@ def main() -> None:
     scalings = {config.settings(variant).scaling for variant in config.grid.variant}
     data = {scaling: tensors.load(files.PROCESSED, scaling, where) for scaling in scalings}
     todo = packs(config, chosen, data)
-    history, lanes, weights = [], [], {}
-    with progress("confirm", sum(pack.steps * len(pack.cells) for pack in todo)) as on_steps:
-        for pack in todo:
-            trained = trainings.train(pack, data[pack.settings.scaling], on_steps)
-            history.append(trainings.history(pack, trained))
-            lanes.append(trainings.lanes(pack, trained))
-            for name, array in trained.weights.items():
-                weights[f"{pack.cells[0].variant}-{pack.batch_size}/{name}"] = np.asarray(array)
+    history, lanes = [], []
+    weights: dict[str, np.ndarray] = {}
+    for pack in todo:
+        name = f"{pack.cells[0].variant}-{pack.batch_size}"
+        inputs = trainings.inputs_digest()
+        trained = trainings.train(
+            pack, data[pack.settings.scaling], config, inputs, f"confirm {name}"
+        )
+        history.append(trainings.history(pack, trained))
+        lanes.append(trainings.lanes(pack, trained))
+        weights |= {f"{name}/{key}": array for key, array in trained.weights.items()}
     files.write_csv(files.RESULTS / "selection.csv", chosen)
     files.write_tensors(files.RESULTS / "confirm.safetensors", weights)
     files.write_parquet(files.RESULTS / "confirm_lanes.parquet", pd.concat(lanes))

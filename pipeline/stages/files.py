@@ -18,6 +18,7 @@ PROCESSED = Path("data/processed")
 RUNS = Path("runs")
 RESULTS = Path("results")
 REPORTS = Path("reports")
+CHECKPOINTS = Path("checkpoints")
 
 
 def run_folder(variant: str, batch_size: int | str) -> Path:

@@ -10,9 +10,9 @@ import pandas as pd
 
 from pipeline import params
 from pipeline.data import tensors
-from pipeline.engine import budget
+from pipeline.engine import budget, memory
 from pipeline.errors import command, require
-from pipeline.measure import machine, memory, steps, throughput
+from pipeline.measure import machine, steps, throughput
 from pipeline.measure.throughput import Timing
 from pipeline.params import Params
 from pipeline.stages import files

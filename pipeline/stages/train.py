@@ -13,7 +13,6 @@ from pipeline.errors import InputError, command
 from pipeline.measure import machine
 from pipeline.params import FULL, BatchSize, Params
 from pipeline.stages import files, trainings
-from pipeline.stages.progress import progress
 
 
 def asked_for(argv: list[str], config: Params) -> tuple[str, BatchSize]:
@@ -39,8 +38,8 @@ def main() -> None:
     data = tensors.load(files.PROCESSED, config.settings(variant).scaling, where)
     cells = config.cells(variant, batch_size)
     pack = trainings.make_pack(config, variant, batch_size, cells, data)
-    with progress(f"train {variant} {batch_size}", pack.steps * len(cells)) as on_steps:
-        trained = trainings.train(pack, data, on_steps)
+    label = f"train {variant} {batch_size}"
+    trained = trainings.train(pack, data, config, trainings.inputs_digest(), label)
     folder = files.run_folder(variant, batch_size)
     files.write_tensors(folder / "weights.safetensors", trained.weights)
     files.write_parquet(folder / "history.parquet", trainings.history(pack, trained))

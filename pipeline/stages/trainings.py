@@ -1,16 +1,29 @@
 """Train packs for a stage, and turn what comes out into tables."""
 
-from collections.abc import Callable, Sequence
+import hashlib
+import sys
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import asdict
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
-import torch
+from filelock import FileLock, Timeout
 
 from pipeline.data.tensors import Dataset
-from pipeline.engine import budget, loop
+from pipeline.engine import budget, workers
 from pipeline.engine.pack import CURVES, FINALS, Pack, Trained
+from pipeline.engine.plan import Plan
+from pipeline.engine.run import Store
+from pipeline.engine.workers import WorkerDiedError
+from pipeline.errors import InputError
 from pipeline.params import BatchSize, Cell, Params
+from pipeline.stages import files
+from pipeline.stages.progress import progress
+
+LOCK_SECONDS = 20
+CODE = Path(__file__).resolve().parent.parent / "engine"
 
 
 def make_pack(
@@ -25,10 +38,54 @@ def make_pack(
     return Pack(params.settings(variant), resolved, examples, tuple(cells))
 
 
-def train(pack: Pack, data: Dataset, on_steps: Callable[[int], None]) -> Trained:
-    """Train a pack with one intra-op thread: these networks are too small to share one."""
-    torch.set_num_threads(1)
-    return loop.train(pack, data, on_steps)
+def train(pack: Pack, data: Dataset, params: Params, inputs: str, label: str) -> Trained:
+    """Train a pack by its plan, with progress and checkpoints.
+
+    Raises InputError when another process is training the same pack, or a worker was killed.
+    """
+    plan = workers.planned(pack, data, params.impl)
+    print(f"{label}: {described(pack, plan)}", file=sys.stderr)
+    store = Store(files.CHECKPOINTS, inputs)
+    try:
+        with lock(label), progress(label, pack.steps * len(pack.cells)) as on_steps:
+            return workers.train(pack, data, plan, on_steps, store)
+    except WorkerDiedError as error:
+        raise InputError(f"{label}: {error}; run again to go on from its checkpoint") from None
+
+
+def described(pack: Pack, plan: Plan) -> str:
+    """The plan in one line."""
+    parts = [f"{len(pack.cells)} cells x {pack.steps:,} steps", f"engine {plan.engine}"]
+    parts[1] += f" ({plan.reason})"
+    if plan.workers > 1:
+        parts.append(f"{plan.workers} processes")
+    if plan.engine != "loop" and plan.lanes_at_once * plan.workers < len(pack.cells):
+        parts.append(f"{plan.lanes_at_once} lanes at once, as memory allows")
+    if plan.micro_batches > 1:
+        parts.append(f"{plan.micro_batches} micro-batches, as memory allows")
+    return ", ".join(parts)
+
+
+@contextmanager
+def lock(label: str) -> Iterator[None]:
+    """Keep a second copy of the same training out."""
+    files.CHECKPOINTS.mkdir(exist_ok=True)
+    path = files.CHECKPOINTS / f"{label.replace(' ', '-')}.lock"
+    try:
+        with FileLock(path, timeout=LOCK_SECONDS):
+            yield
+    except Timeout:
+        rule = "another process is training it; wait for it or end it"
+        raise InputError(f"{label}: {rule} ({path} is locked)") from None
+
+
+def inputs_digest() -> str:
+    """A digest of the processed data and of the code that trains on it."""
+    paths = [*sorted(files.PROCESSED.iterdir()), *sorted(CODE.rglob("*.py"))]
+    digest = hashlib.sha256()
+    for path in paths:
+        digest.update(path.name.encode() + path.read_bytes())
+    return digest.hexdigest()
 
 
 def keys(pack: Pack) -> pd.DataFrame:
@@ -59,6 +116,7 @@ def lanes(pack: Pack, trained: Trained) -> pd.DataFrame:
     table.loc[~diverged, "diverged_step"] = pd.NA
     for name in FINALS:
         table[name] = trained.finals[name]
+    table["engine"], table["micro_batches"] = trained.engine, trained.micro_batches
     table["best_val_score"] = _over_curve(np.fmax, trained.curves["val_score"])
     table["best_val_loss"] = _over_curve(np.fmin, trained.curves["val_loss"])
     return table

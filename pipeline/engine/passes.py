@@ -1,0 +1,99 @@
+"""General clean-up of a traced graph: what vmap leaves behind that computes nothing.
+
+Each pass keeps every value's bits; ``fuse_bias`` alone lets a bias be added inside the product.
+"""
+
+from collections.abc import Callable
+
+import torch
+from torch.fx import GraphModule, Node
+
+aten = torch.ops.aten
+VIEWS = {
+    aten.view.default,
+    aten._unsafe_view.default,
+    aten.expand.default,
+    aten.alias.default,
+    aten.detach.default,
+    aten.reshape.default,
+}
+
+
+def clean(module: GraphModule) -> GraphModule:
+    """Apply all passes until nothing changes, and recompile."""
+    passes = (drop_same_shape_views, drop_products_with_one, drop_double_transposes, fuse_bias)
+    changed = True
+    while changed:
+        changed = False
+        for each in passes:
+            changed |= _apply(module, each)
+    module.graph.lint()
+    module.recompile()
+    return module
+
+
+def _apply(module: GraphModule, rule: Callable[[Node], Node | None]) -> bool:
+    """Replace every node for which the rule names another; True if any was."""
+    changed = False
+    for node in list(module.graph.nodes):
+        if node.op == "call_function" and node.users:
+            other = rule(node)
+            if other is not None:
+                node.replace_all_uses_with(other)
+                module.graph.erase_node(node)
+                changed = True
+    return module.graph.eliminate_dead_code() or changed
+
+
+def _shape(node: object) -> tuple[int, ...] | None:
+    value = node.meta.get("val") if isinstance(node, Node) else None
+    return tuple(value.shape) if isinstance(value, torch.Tensor) else None
+
+
+def drop_same_shape_views(node: Node) -> Node | None:
+    """A view or expansion to the shape that its input has already."""
+    source = node.args[0] if node.args else None
+    if node.target in VIEWS and isinstance(source, Node) and _shape(source) == _shape(node):
+        return source
+    return None
+
+
+def drop_products_with_one(node: Node) -> Node | None:
+    """x * 1, which vmap makes of addmm's beta."""
+    if node.target is aten.mul.Scalar and node.args[1] == 1:
+        source = node.args[0]
+        return source if isinstance(source, Node) else None
+    return None
+
+
+def drop_double_transposes(node: Node) -> Node | None:
+    """The transpose of a transpose over the same two dimensions."""
+    inner = node.args[0] if node.args else None
+    if (
+        node.target is aten.transpose.int
+        and isinstance(inner, Node)
+        and inner.target is aten.transpose.int
+        and set(node.args[1:]) == set(inner.args[1:])
+    ):
+        source = inner.args[0]
+        return source if isinstance(source, Node) else None
+    return None
+
+
+def fuse_bias(node: Node) -> Node | None:
+    """bias + a @ b as one baddbmm, where nothing else reads the product."""
+    if node.target is not aten.add.Tensor or node.kwargs or len(node.args) != 2:
+        return None
+    for product, bias in (node.args, node.args[::-1]):
+        if (
+            isinstance(product, Node)
+            and isinstance(bias, Node)
+            and product.target is aten.bmm.default
+            and len(product.users) == 1
+            and _shape(product) == _shape(node)
+        ):
+            with node.graph.inserting_before(node):
+                fused = node.graph.call_function(aten.baddbmm.default, (bias, *product.args))
+            fused.meta = dict(node.meta)
+            return fused
+    return None

@@ -1,0 +1,168 @@
+"""How a pack will be trained: which engine, how many processes, how many lanes at once.
+
+The engine is a pure function of the pack, the model, the device and whether a C++ compiler is
+there; no clock is asked, so the same study always takes the same path.
+"""
+
+import os
+import shutil
+from dataclasses import dataclass, replace
+
+import torch
+from torch import nn
+
+from pipeline.data.tensors import Dataset
+from pipeline.engine import gradients, seeds, update
+from pipeline.engine.gradients import Batch
+from pipeline.engine.lanes import stacked
+from pipeline.engine.memory import peak_bytes
+from pipeline.engine.pack import Pack
+from pipeline.engine.steps import micro_batches
+from pipeline.params import MODELS, Impl
+
+COMPILE_SECONDS = 40.0
+"""A cold torch.compile of one step on a busy two-core machine."""
+SAVED_SECONDS_PER_STEP = 7e-5
+SAVED_SECONDS_PER_WEIGHT = 2.5e-10
+"""What the compiled step saves against the traced one: dispatch once a step, and passes over
+each lane's weights; from benchmarks/models.py."""
+LARGE_IMAGE_PIXELS = 12 * 12
+"""From here on a convolution over lanes loses to one network after the other on a CPU."""
+USABLE_MEMORY = 0.8
+CACHE_BYTES = 4 << 20
+"""On a CPU, lanes whose step works on more than about this together go at the memory's pace."""
+
+
+@dataclass(frozen=True)
+class Plan:
+    """The choice and its reason; lanes_at_once is for each process."""
+
+    engine: str
+    reason: str
+    workers: int
+    lanes_at_once: int
+    micro_batches: int
+
+
+def make_plan(pack: Pack, data: Dataset, impl: Impl) -> Plan:
+    """Choose how to train this pack on the data's device.
+
+    Raises whatever the model's constructor raises.
+    """
+    device = data.train.x.device
+    engine, reason = choose_engine(pack, data, impl)
+    cpus = len(os.sched_getaffinity(0)) if device.type == "cpu" else 1
+    workers = min(cpus if impl.workers == "auto" else impl.workers, len(pack.cells))
+    if engine == "loop":
+        return Plan(engine, reason, workers, len(pack.cells), 1)
+    room = USABLE_MEMORY * free_bytes(device) / workers
+    micro, lane = 1, lane_bytes(pack, data, 1)
+    while micro < pack.batch_size and 2 * lane.total > room:
+        micro *= 2
+        lane = lane_bytes(pack, data, micro)
+    at_once = min(-(-len(pack.cells) // workers), int(room / lane.total))
+    if device.type == "cpu":
+        at_once = min(at_once, CACHE_BYTES // lane.step)
+    return Plan(engine, reason, workers, max(2, at_once), micro)
+
+
+def choose_engine(pack: Pack, data: Dataset, impl: Impl) -> tuple[str, str]:
+    """The engine's name and why."""
+    settings, device = pack.settings, data.train.x.device
+    model = seeds.initial_model(settings.model, data.shape, data.outputs, settings.seed, 0)
+    if impl.engine == "loop":
+        return "loop", "asked for"
+    if settings.model.name not in MODELS:
+        obstacle = lanes_obstacle(pack, data)
+        if obstacle:
+            return "loop", f"{settings.model.name} cannot be batched over lanes: {obstacle}"
+    if impl.engine != "auto":
+        return impl.engine, "asked for"
+    if device.type == "cpu" and convolves_large_images(model, data.shape):
+        return "loop", "convolutions over lanes on images this large lose on a CPU"
+    return compile_or_trace(pack, model)
+
+
+def compile_or_trace(pack: Pack, model: nn.Module) -> tuple[str, str]:
+    """``compiled`` where the steps to come earn the compilation back."""
+    weights = sum(parameter.numel() for parameter in model.parameters())
+    per_step = SAVED_SECONDS_PER_STEP + SAVED_SECONDS_PER_WEIGHT * weights * len(pack.cells)
+    saved = per_step * pack.steps
+    if saved < COMPILE_SECONDS:
+        return "traced", f"compiling costs more than the {saved:.0f} s that it might save"
+    if compiler() is None:
+        return "traced", "compiling would pay, but there is no C++ compiler"
+    return "compiled", f"{pack.steps:,} steps earn the compilation back"
+
+
+def compiler() -> str | None:
+    """The C++ compiler that torch.compile would call."""
+    return shutil.which(os.environ.get("CXX", "g++")) or shutil.which("clang++")
+
+
+def convolves_large_images(model: nn.Module, shape: tuple[int, ...]) -> bool:
+    """Whether the network has convolutions and its images are large."""
+    has_convolution = any(isinstance(module, nn.Conv2d) for module in model.modules())
+    return has_convolution and len(shape) == 3 and shape[1] * shape[2] >= LARGE_IMAGE_PIXELS
+
+
+def lanes_obstacle(pack: Pack, data: Dataset) -> str | None:
+    """Why the model cannot be batched over lanes, by trying two."""
+    lanes = stacked(pack, (pack.cells * 2)[:2], data)
+    rows = torch.zeros(2, pack.batch_size, dtype=torch.int64, device=data.train.x.device)
+    y = gradients.targets(data.train.y, data.outputs, data.task)
+    number = torch.ones((), dtype=torch.int64, device=rows.device)
+    return gradients.why_not_lanes(lanes, Batch(data.train.x[rows], y[rows], number), data.task)
+
+
+@dataclass(frozen=True)
+class LaneBytes:
+    """The memory of one lane: what it holds between steps, and what a step works on."""
+
+    held: int
+    step: int
+
+    @property
+    def total(self) -> int:
+        """Both together."""
+        return self.held + self.step
+
+
+def lane_bytes(pack: Pack, data: Dataset, micro: int) -> LaneBytes:
+    """The memory that one more lane takes, counted on tensors without storage.
+
+    Held: weights, the copy of the last evaluation, the last gradients, optimizer state. A step:
+    the peak of the traced gradient graph with its batch.
+    """
+    lanes = stacked(pack, pack.cells[:1], data)
+    rows = micro_batches(torch.zeros(1, pack.batch_size), micro)[0].shape[1]
+    meta = torch.device("meta")
+    lanes = replace(
+        lanes,
+        model=lanes.model.to(meta),
+        params={name: tensor.to(meta) for name, tensor in lanes.params.items()},
+        buffers={name: tensor.to(meta) for name, tensor in lanes.buffers.items()},
+        dropout={name: tensor.to(meta) for name, tensor in lanes.dropout.items()},
+    )
+    x = torch.empty(1, rows, *data.shape, device=meta)
+    outputs = (data.outputs,) if data.task == "classification" else (1,)
+    batch = Batch(
+        x, torch.empty(1, rows, *outputs, device=meta), torch.ones((), device=meta).long()
+    )
+    graph = gradients.trace(lanes, batch, data.task)
+    gradient = peak_bytes(lambda: graph(*gradients.flat(lanes, batch)), meta)
+    weights = sum(tensor.nbytes for tensor in lanes.params.values())
+    copies = 3 + len(update.slots(pack.settings.optimizer))
+    return LaneBytes(weights * copies, gradient + x.nbytes)
+
+
+def free_bytes(device: torch.device) -> int:
+    """Memory that can be had now: of the GPU, or what Linux calls available."""
+    if device.type == "cuda":
+        return torch.cuda.mem_get_info(device)[0]
+    try:
+        with open("/proc/meminfo") as file:
+            lines = dict(line.split(":", 1) for line in file)
+        return int(lines["MemAvailable"].split()[0]) * 1024
+    except (OSError, KeyError):
+        return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") // 2

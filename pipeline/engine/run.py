@@ -1,0 +1,106 @@
+"""Train a pack by its plan, in as many pieces as memory asks for."""
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from pipeline.data.tensors import Dataset
+from pipeline.engine import checkpoint, loop, vectorised
+from pipeline.engine.checkpoint import Checkpoint
+from pipeline.engine.pack import Pack, Trained, joined
+from pipeline.engine.plan import Plan
+
+OnSteps = Callable[[int], None]
+OUT_OF_MEMORY = ("out of memory", "can't allocate memory", "not enough memory")
+
+
+class Store:
+    """Where this training's checkpoints lie; ``inputs`` is a digest of the data and code."""
+
+    def __init__(self, folder: Path, inputs: str) -> None:
+        self.folder, self.inputs = folder, inputs
+
+    def checkpoint(self, pack: Pack, engine: str, micro: int) -> Checkpoint:
+        """The checkpoint of these cells trained this way."""
+        digest = checkpoint.name(pack, engine, micro, self.inputs)
+        return Checkpoint(self.folder / f"{digest}.safetensors")
+
+
+def train(
+    pack: Pack, data: Dataset, plan: Plan, on_steps: OnSteps, store: Store | None = None
+) -> Trained:
+    """Train the pack in this process, ``plan.lanes_at_once`` cells at a time."""
+    at_once = 1 if plan.engine == "loop" else plan.lanes_at_once
+    pieces = [
+        train_piece(piece, data, plan.engine, plan.micro_batches, on_steps, store)
+        for piece in split(pack, -(-len(pack.cells) // at_once))
+    ]
+    return joined(pieces)
+
+
+def split(pack: Pack, count: int) -> list[Pack]:
+    """The pack's cells in ``count`` consecutive pieces of nearly equal size."""
+    places = np.array_split(np.arange(len(pack.cells)), count)
+    return [pack.part(own) for own in places]
+
+
+def train_piece(
+    pack: Pack, data: Dataset, engine: str, micro: int, on_steps: OnSteps, store: Store | None
+) -> Trained:
+    """Train at once; out of memory, halve the lanes, then split the batches.
+
+    Raises the out-of-memory error when one example of one cell does not fit.
+    """
+    saved = store.checkpoint(pack, engine, micro) if store else None
+    done = 0
+
+    def hear(count: int) -> None:
+        nonlocal done
+        done += count
+        on_steps(count)
+
+    try:
+        if engine == "loop":
+            return train_in_loop(pack, data, hear, saved)
+        return vectorised.train(pack, data, hear, engine, micro, saved)
+    except (RuntimeError, MemoryError) as error:
+        if not is_out_of_memory(error) or engine == "loop":
+            raise
+        smaller = fallbacks(pack, micro)
+        if not smaller:
+            raise
+    on_steps(-done)
+    return joined(
+        [train_piece(piece, data, engine, parts, on_steps, store) for piece, parts in smaller]
+    )
+
+
+def train_in_loop(
+    pack: Pack, data: Dataset, on_steps: OnSteps, saved: Checkpoint | None
+) -> Trained:
+    """The plain loop; a cell that was finished before is not trained again."""
+    device = data.train.x.device
+    before = saved.load(device) if saved else None
+    if before:
+        on_steps(pack.steps * len(pack.cells))
+        return checkpoint.to_trained(*before)
+    trained = loop.train(pack, data, on_steps)
+    if saved:
+        saved.save(*checkpoint.from_trained(trained))
+    return trained
+
+
+def fallbacks(pack: Pack, micro: int) -> Sequence[tuple[Pack, int]]:
+    """What to try with less memory: two halves of the lanes, or twice the micro-batches."""
+    if len(pack.cells) > 1:
+        return [(half, micro) for half in split(pack, 2)]
+    return [(pack, 2 * micro)] if micro < pack.batch_size else []
+
+
+def is_out_of_memory(error: BaseException) -> bool:
+    """Whether an allocator said no: torch has a type for it on GPUs, words on CPUs."""
+    if isinstance(error, torch.OutOfMemoryError | MemoryError):
+        return True
+    return any(words in str(error).lower() for words in OUT_OF_MEMORY)

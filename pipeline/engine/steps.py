@@ -1,0 +1,146 @@
+"""One training step of all lanes, by engine.
+
+    traced    the recorded gradient graph, then the update rule, operation by operation
+    compiled  both as one function through torch.compile, parameters updated in place
+
+On CUDA either is captured in a graph that replays many steps at once.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from pipeline.data.tensors import Dataset
+from pipeline.engine import gradients
+from pipeline.engine.gradients import Batch
+from pipeline.engine.lanes import Lanes, Tensors
+from pipeline.engine.update import update
+from pipeline.params import Optimizer
+
+GRAPH_STEPS = 16
+
+
+@dataclass(frozen=True)
+class Trainee:
+    """What a step changes: the lanes' weights, the optimizer's state, the last gradients."""
+
+    lanes: Lanes
+    state: dict[str, Tensors]
+    gradients: Tensors
+
+
+Step = Callable[[Tensor, Tensor, Tensor], Tensor]
+"""(rows (lanes, batch), row of the update table, step number) to mean losses (lanes,)."""
+
+
+def micro_batches(rows: Tensor, count: int) -> tuple[Tensor, ...]:
+    """Split a batch's columns into at most ``count`` parts of nearly equal size."""
+    return rows.tensor_split(count, dim=1)
+
+
+def make_step(
+    trainee: Trainee, data: Dataset, batch_size: int, optimizer: Optimizer, micro: int
+) -> Step:
+    """The step as plain operations; micro-batches add up to the gradient of the whole batch."""
+    lanes = trainee.lanes
+    y = gradients.targets(data.train.y, data.outputs, data.task)
+    graphs = {}
+
+    def batch(rows: Tensor, number: Tensor) -> Batch:
+        return Batch(data.train.x[rows], y[rows], number)
+
+    sample = torch.zeros(len(lanes), batch_size, dtype=torch.int64, device=y.device)
+    for part in micro_batches(sample, micro):
+        if part.shape[1] not in graphs:
+            example = batch(part, torch.ones((), dtype=torch.int64, device=y.device))
+            graph = gradients.trace(lanes, example, data.task)
+            graphs[part.shape[1]] = gradients.traced(graph)
+
+    def step(rows: Tensor, now: Tensor, number: Tensor) -> Tensor:
+        total: Tensors = {}
+        losses = torch.zeros(len(rows), device=rows.device)
+        for part in micro_batches(rows, micro):
+            share = part.shape[1] / batch_size
+            found, part_losses, buffers = graphs[part.shape[1]](lanes, batch(part, number))
+            for name, tensor in buffers.items():
+                lanes.buffers[name].copy_(tensor)
+            losses = losses + part_losses * share if micro > 1 else part_losses
+            for name, tensor in found.items():
+                total[name] = added(total.get(name), tensor, share)
+        update(optimizer, lanes.params, total, trainee.state, now)
+        trainee.gradients.update(total)
+        return losses
+
+    return step
+
+
+def added(total: Tensor | None, part: Tensor, share: float) -> Tensor:
+    """``total + share * part``; a whole batch's gradient stays as it is."""
+    if share == 1:
+        return part
+    return part * share if total is None else total.add_(part, alpha=share)
+
+
+def compiled(step: Step) -> Step:
+    """The step through torch.compile, specialised to its shapes."""
+    return torch.compile(step, dynamic=False, fullgraph=True)
+
+
+class Captured:
+    """A step recorded in a CUDA graph, GRAPH_STEPS steps a replay; the rest run one by one.
+
+    The graph reads rows, table rows and step numbers from fixed places and writes the losses to
+    one, so that a replay needs no word from Python.
+    """
+
+    def __init__(self, step: Step, lanes: int, batch_size: int, quantities: int) -> None:
+        self.step = step
+        device = torch.device("cuda")
+        self.rows = torch.zeros(GRAPH_STEPS, lanes, batch_size, dtype=torch.int64, device=device)
+        self.table = torch.zeros(GRAPH_STEPS, quantities, lanes, device=device)
+        self.numbers = torch.ones(GRAPH_STEPS, dtype=torch.int64, device=device)
+        self.losses = torch.zeros(GRAPH_STEPS, lanes, device=device)
+        self.graph: torch.cuda.CUDAGraph | None = None
+
+    def capture(self, trainee: Trainee) -> None:
+        """Record GRAPH_STEPS steps; the weights and state are put back afterwards."""
+        mutable = [*trainee.lanes.params.values(), *trainee.lanes.buffers.values()]
+        mutable += [tensor for slot in trainee.state.values() for tensor in slot.values()]
+        before = [tensor.clone() for tensor in mutable]
+        stream = torch.cuda.Stream()
+        stream.wait_stream(torch.cuda.current_stream())
+        with torch.cuda.stream(stream):  # libraries allocate their workspaces before the capture
+            for _ in range(3):
+                self.step(self.rows[0], self.table[0], self.numbers[0])
+        torch.cuda.current_stream().wait_stream(stream)
+        self.graph = torch.cuda.CUDAGraph()
+        with torch.cuda.graph(self.graph):
+            for k in range(GRAPH_STEPS):
+                self.losses[k] = self.step(self.rows[k], self.table[k], self.numbers[k])
+        for tensor, old in zip(mutable, before, strict=True):
+            tensor.copy_(old)
+
+    def run(self, rows: Tensor, table: Tensor, numbers: Tensor) -> Tensor:
+        """GRAPH_STEPS steps at once: rows (GRAPH_STEPS, lanes, batch) and so on."""
+        assert self.graph is not None
+        self.rows.copy_(rows)
+        self.table.copy_(table)
+        self.numbers.copy_(numbers)
+        self.graph.replay()
+        return self.losses.clone()
+
+
+def run_steps(
+    step: Step, captured: Captured | None, rows: Tensor, table: Tensor, numbers: Tensor
+) -> Tensor:
+    """Run consecutive steps: rows (steps, lanes, batch); losses (steps, lanes)."""
+    losses, at = [], 0
+    while captured is not None and at + GRAPH_STEPS <= len(rows):
+        part = slice(at, at + GRAPH_STEPS)
+        losses.append(captured.run(rows[part], table[part], numbers[part]))
+        at += GRAPH_STEPS
+    for k in range(at, len(rows)):
+        losses.append(step(rows[k], table[k], numbers[k])[None])
+    return torch.cat(losses)

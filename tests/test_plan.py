@@ -1,0 +1,155 @@
+"""Which engine, how many lanes, and what happens when memory runs out."""
+
+from collections.abc import Callable
+from dataclasses import replace
+
+import pytest
+import torch
+from test_lanes import assert_close, assert_same_bits, lanes, make_pack, own_module, plain
+
+from pipeline.data.tensors import Dataset
+from pipeline.engine import plan, run, vectorised
+from pipeline.engine.plan import Plan, choose_engine, lane_bytes, make_plan
+from pipeline.errors import InputError
+from pipeline.params import Budget, Impl, Model, Optimizer
+
+MakeData = Callable[..., Dataset]
+__all__ = ["own_module"]
+
+
+class TestChoice:
+    def test_short_packs_are_traced(self, make_data: MakeData) -> None:
+        engine, reason = choose_engine(make_pack(), make_data(), Impl())
+        assert engine == "traced"
+        assert "compiling costs more" in reason
+
+    def test_long_packs_are_compiled_if_there_is_a_compiler(
+        self, make_data: MakeData, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        pack = make_pack(budget=Budget(1, 10_000_000, 6))
+        monkeypatch.setattr(plan, "compiler", lambda: "g++")
+        assert choose_engine(pack, make_data(), Impl())[0] == "compiled"
+        monkeypatch.setattr(plan, "compiler", lambda: None)
+        assert choose_engine(pack, make_data(), Impl()) == (
+            "traced", "compiling would pay, but there is no C++ compiler",
+        )  # fmt: skip
+
+    def test_what_is_asked_for_is_done(self, make_data: MakeData) -> None:
+        for engine in ("loop", "traced", "compiled"):
+            found = choose_engine(make_pack(), make_data(), Impl(engine=engine))
+            assert found == (engine, "asked for")
+
+    def test_large_images_are_not_convolved_over_lanes(self) -> None:
+        network = torch.nn.Sequential(torch.nn.Conv2d(1, 2, 3))
+        assert plan.convolves_large_images(network, (1, 28, 28))
+        assert not plan.convolves_large_images(network, (1, 8, 8))
+        assert not plan.convolves_large_images(torch.nn.Linear(3, 3), (1, 28, 28))
+
+    @pytest.mark.usefixtures("own_module")
+    def test_a_model_that_cannot_be_lanes_says_why(self, make_data: MakeData) -> None:
+        pack = make_pack(model=Model("own_module:branching"))
+        engine, reason = choose_engine(pack, make_data(), Impl())
+        assert engine == "loop"
+        assert reason.startswith("own_module:branching cannot be batched over lanes: ")
+        assert choose_engine(make_pack(model=Model("own_module:build")), make_data(), Impl())[
+            0
+        ] == ("traced")
+
+    @pytest.mark.usefixtures("own_module")
+    @pytest.mark.parametrize(
+        ("name", "message"),
+        [
+            ("own_module:missing", "cannot be imported"),
+            ("no_such_module:build", "cannot be imported"),
+            ("own_module:no_model", "returned int"),
+        ],
+    )
+    def test_a_broken_factory_is_named(self, make_data: MakeData, name: str, message: str) -> None:
+        with pytest.raises(InputError, match=message):
+            make_plan(make_pack(model=Model(name)), make_data(), Impl())
+
+
+class TestMemory:
+    def test_a_lane_takes_at_least_its_weights_and_state(self, make_data: MakeData) -> None:
+        weights = 4 * (6 * 100 + 100 + 100 * 3 + 3)
+        for optimizer, copies in (("sgd", 3), ("adam", 5)):
+            pack = make_pack(model=Model("mlp", [100]), optimizer=Optimizer(optimizer))
+            assert lane_bytes(pack, make_data(), 1).held == copies * weights
+
+    def test_smaller_batches_take_less(self, make_data: MakeData) -> None:
+        pack = replace(make_pack(), batch_size=64)
+        steps = [lane_bytes(pack, make_data(), micro).step for micro in (1, 2, 4)]
+        assert steps == sorted(steps, reverse=True)
+
+    def test_little_memory_means_fewer_lanes_then_micro_batches(
+        self, make_data: MakeData, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        pack, data = replace(make_pack(), batch_size=64), make_data()
+        lane = lane_bytes(pack, data, 1).total
+
+        def planned(free: float) -> tuple[int, int]:
+            monkeypatch.setattr(plan, "free_bytes", lambda _: free)
+            made = make_plan(pack, data, Impl(workers=1))
+            return made.lanes_at_once, made.micro_batches
+
+        assert planned(1e12) == (6, 1)
+        assert planned(4.1 * lane / plan.USABLE_MEMORY) == (4, 1)
+        at_once, micro = planned(1.5 * lane / plan.USABLE_MEMORY)
+        assert at_once == 2
+        assert micro > 1
+
+    @pytest.mark.parametrize(
+        "words", ["CUDA out of memory.", "DefaultCPUAllocator: can't allocate memory"]
+    )
+    def test_running_out_halves_the_lanes(
+        self, make_data: MakeData, monkeypatch: pytest.MonkeyPatch, words: str
+    ) -> None:
+        pack, data = make_pack(), make_data()
+        expected = lanes(pack, data)
+        sizes = limited(monkeypatch, words, most_lanes=2)
+        heard: list[int] = []
+        found = run.train(pack, data, Plan("traced", "", 1, 6, 1), heard.append)
+        assert sizes == [6, 3, 2, 1, 2, 3, 2, 1, 2]  # a lone cell trains beside its twin
+        assert sum(heard) == pack.steps * len(pack.cells)
+        assert_same_bits(found, expected)
+
+    def test_then_splits_the_batch(
+        self, make_data: MakeData, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        pack, data = make_pack((0.1,), (0,)), make_data()
+        limited(monkeypatch, "out of memory", least_micro=4)
+        found = run.train(pack, data, Plan("traced", "", 1, 6, 1), lambda _: None)
+        assert found.micro_batches.tolist() == [4]
+        assert_close(found, plain(pack, data))
+
+    def test_one_example_too_many_is_an_error(
+        self, make_data: MakeData, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        limited(monkeypatch, "out of memory", most_lanes=0)
+        with pytest.raises(RuntimeError, match="out of memory"):
+            run.train(make_pack(), make_data(), Plan("traced", "", 1, 6, 1), lambda _: None)
+
+    def test_other_errors_pass_through(
+        self, make_data: MakeData, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        limited(monkeypatch, "something else", most_lanes=0)
+        with pytest.raises(RuntimeError, match="something else"):
+            run.train(make_pack(), make_data(), Plan("traced", "", 1, 6, 1), lambda _: None)
+
+
+def limited(
+    monkeypatch: pytest.MonkeyPatch, words: str, most_lanes: int = 100, least_micro: int = 1
+) -> list[int]:
+    """Let the lane engine fail beyond a size; the sizes it was asked for."""
+    sizes: list[int] = []
+    real = vectorised.train
+
+    def train(pack, data, on_steps, engine, micro, saved):  # type: ignore[no-untyped-def]
+        sizes.append(len(pack.cells))
+        if len(pack.cells) > most_lanes or micro < least_micro:
+            on_steps(3)
+            raise RuntimeError(words)
+        return real(pack, data, on_steps, engine, micro, saved)
+
+    monkeypatch.setattr(vectorised, "train", train)
+    return sizes
