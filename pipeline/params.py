@@ -30,7 +30,7 @@ SOURCES = (
 )
 OWN_TEST_SET = ("mnist", "fashion_mnist", "cifar10")
 SCALINGS = ("none", "minmax", "standard")
-MODELS = ("linear", "mlp")
+MODELS = ("linear", "mlp", "cnn", "resnet")
 ACTIVATIONS = ("relu", "tanh", "gelu")
 NORMS = ("none", "batch")
 OPTIMIZERS = ("sgd", "nesterov", "adagrad", "adam", "adamw")
@@ -118,7 +118,7 @@ class Data:
 
 @dataclass(frozen=True)
 class Model:
-    """The network; ``norm_layers`` is ``all`` or a list of hidden-layer numbers from 0."""
+    """The network; ``hidden`` are widths, or channels for a cnn; ``norm_layers`` is ``all`` or a list of hidden-layer numbers from 0."""
 
     name: str = "mlp"
     hidden: list[int] = field(default_factory=list)

@@ -13,7 +13,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from torch import nn
 
-from pipeline.data.tensors import Dataset
+from pipeline.data.tensors import Dataset, Part
 from pipeline.engine import loop, run, vectorised
 from pipeline.engine.checkpoint import Checkpoint
 from pipeline.engine.pack import CURVES, FINALS, Pack, Trained, interleaved
@@ -114,6 +114,20 @@ class TestEqualsThePlainLoop:
     @pytest.mark.parametrize("model", MODELS)
     def test_every_model(self, make_data: MakeData, model: str, task: str) -> None:
         pack, data = make_pack(model=MODELS[model]), make_data(task)
+        assert_close(lanes(pack, data), plain(pack, data))
+
+    @pytest.mark.parametrize("name", ["plain", "normed", "resnet"])
+    def test_convolutions(self, name: str) -> None:
+        model = {
+            "plain": Model("cnn", [3, 4]),
+            "normed": Model("cnn", [3], norm="batch", dropout=0.2),
+            "resnet": Model("resnet"),
+        }[name]
+        pixels = torch.rand(24, 1, 6, 6, generator=torch.Generator().manual_seed(0))
+        part = Part(pixels, (pixels.mean((1, 2, 3)) > 0.5).long())
+        data = Dataset("classification", 2, part, part, part)
+        pack = replace(make_pack((0.01,), (0, 1), model=model), examples=24)
+        pack = replace(pack, settings=replace(pack.settings, budget=Budget(1, 3, 2)))
         assert_close(lanes(pack, data), plain(pack, data))
 
     @settings(max_examples=12, deadline=None, suppress_health_check=list(HealthCheck))

@@ -4,6 +4,7 @@ import pytest
 import torch
 from torch import nn
 
+from pipeline.errors import InputError
 from pipeline.models.build import build
 from pipeline.models.dropout import Dropout, step_key, uniform
 from pipeline.params import Model
@@ -20,6 +21,24 @@ def test_norm_goes_on_the_chosen_layers() -> None:
     model = build(Model("mlp", [8, 4], norm="batch", norm_layers=[1]), (3,), 2)
     widths = [m.num_features for m in model.modules() if isinstance(m, nn.BatchNorm1d)]
     assert widths == [4]
+
+
+@pytest.mark.parametrize("norm", ["none", "batch"])
+def test_a_cnn_pools_as_long_as_it_can(norm: str) -> None:
+    model = build(Model("cnn", [4, 6, 8], norm=norm, dropout=0.1), (1, 5, 7), 3)
+    assert model(torch.zeros(2, 1, 5, 7)).shape == (2, 3)
+
+
+def test_a_resnet_keeps_small_images_large() -> None:
+    model = build(Model("resnet"), (1, 8, 8), 3).eval()
+    assert model(torch.zeros(2, 1, 8, 8)).shape == (2, 3)
+    assert model.conv1.stride == (1, 1)
+
+
+@pytest.mark.parametrize("name", ["cnn", "resnet"])
+def test_image_models_refuse_tables(name: str) -> None:
+    with pytest.raises(InputError, match=rf"model\.name: '{name}' needs images"):
+        build(Model(name, [4]), (13,), 3)
 
 
 def test_linear_is_one_layer() -> None:

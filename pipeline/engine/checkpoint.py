@@ -24,9 +24,9 @@ INTERVAL_SECONDS = 10.0
 Saved = tuple[dict[str, Tensor], dict[str, list[int] | int]]
 
 
-def name(pack: Pack, engine: str, micro: int, inputs: str) -> str:
-    """The digest of a pack, how it is trained, and ``inputs`` (data and code, as digests)."""
-    said = json.dumps([asdict(pack), engine, micro, inputs, torch.__version__], sort_keys=True)
+def name(pack: Pack, engine: str, micro: int) -> str:
+    """The digest of a pack, how it is trained, and torch's version."""
+    said = json.dumps([asdict(pack), engine, micro, torch.__version__], sort_keys=True)
     return hashlib.sha256(said.encode()).hexdigest()[:24]
 
 

@@ -17,15 +17,20 @@ OUT_OF_MEMORY = ("out of memory", "can't allocate memory", "not enough memory")
 
 
 class Store:
-    """Where this training's checkpoints lie; ``inputs`` is a digest of the data and code."""
+    """Where checkpoints lie; ``inputs`` names the data and code that they depend on."""
 
     def __init__(self, folder: Path, inputs: str) -> None:
         self.folder, self.inputs = folder, inputs
 
     def checkpoint(self, pack: Pack, engine: str, micro: int) -> Checkpoint:
         """The checkpoint of these cells trained this way."""
-        digest = checkpoint.name(pack, engine, micro, self.inputs)
-        return Checkpoint(self.folder / f"{digest}.safetensors")
+        digest = checkpoint.name(pack, engine, micro)
+        return Checkpoint(self.folder / f"{self.inputs}-{digest}.safetensors")
+
+    def clear(self) -> None:
+        """Forget all checkpoints of these inputs: what they led to is written elsewhere."""
+        for path in self.folder.glob(f"{self.inputs}-*"):
+            path.unlink(missing_ok=True)
 
 
 def train(

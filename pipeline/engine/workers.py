@@ -54,8 +54,6 @@ def train(
             return run.train(pack, data, plan, on_steps, store)
         with one_thread():
             return run.train(pack, data, plan, on_steps, store)
-    if plan.engine != "loop":  # imported once here rather than in every fork
-        import torch.fx.experimental.proxy_tensor  # noqa: F401
     slices = [pack.part(range(k, len(pack.cells), plan.workers)) for k in range(plan.workers)]
     jobs = [functools.partial(_train_slice, own, data, plan, store) for own in slices]
     return interleaved(_in_processes(jobs, on_steps))
@@ -74,6 +72,8 @@ def planned(pack: Pack, data: Dataset, impl: Impl) -> Plan:
     """
     if data.train.x.device.type != "cpu":
         return make_plan(pack, data, impl)
+    import torch._inductor.standalone_compile  # noqa: F401 - make_fx wants it: once, not per fork
+
     (plan,) = _in_processes([lambda _: make_plan(pack, data, impl)], lambda _: None)
     assert isinstance(plan, Plan)
     return plan

@@ -6,6 +6,7 @@ import math
 from torch import nn
 
 from pipeline.errors import InputError
+from pipeline.models.images import cnn, resnet
 from pipeline.models.mlp import mlp
 from pipeline.params import Model, is_factory
 
@@ -17,6 +18,10 @@ def build(model: Model, shape: tuple[int, ...], outputs: int) -> nn.Module:
     """
     if is_factory(model.name):
         return own(model.name, shape, outputs)
+    if model.name == "cnn":
+        return cnn(model, shape, outputs)
+    if model.name == "resnet":
+        return resnet(model, shape, outputs)
     inputs = math.prod(shape)
     if model.name == "linear":
         return nn.Sequential(nn.Flatten(), nn.Linear(inputs, outputs))

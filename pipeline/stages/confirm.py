@@ -69,12 +69,11 @@ def main() -> None:
     todo = packs(config, chosen, data)
     history, lanes = [], []
     weights: dict[str, np.ndarray] = {}
+    store = trainings.checkpoints("confirm")
     for pack in todo:
         name = f"{pack.cells[0].variant}-{pack.batch_size}"
-        inputs = trainings.inputs_digest()
-        trained = trainings.train(
-            pack, data[pack.settings.scaling], config, inputs, f"confirm {name}"
-        )
+        inputs = data[pack.settings.scaling]
+        trained = trainings.train(pack, inputs, config, store, f"confirm {name}")
         history.append(trainings.history(pack, trained))
         lanes.append(trainings.lanes(pack, trained))
         weights |= {f"{name}/{key}": array for key, array in trained.weights.items()}
@@ -82,6 +81,7 @@ def main() -> None:
     files.write_tensors(files.RESULTS / "confirm.safetensors", weights)
     files.write_parquet(files.RESULTS / "confirm_lanes.parquet", pd.concat(lanes))
     files.write_parquet(files.RESULTS / "confirm.parquet", pd.concat(history))
+    store.clear()
 
 
 if __name__ == "__main__":

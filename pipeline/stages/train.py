@@ -39,11 +39,13 @@ def main() -> None:
     cells = config.cells(variant, batch_size)
     pack = trainings.make_pack(config, variant, batch_size, cells, data)
     label = f"train {variant} {batch_size}"
-    trained = trainings.train(pack, data, config, trainings.inputs_digest(), label)
+    store = trainings.checkpoints(label)
+    trained = trainings.train(pack, data, config, store, label)
     folder = files.run_folder(variant, batch_size)
     files.write_tensors(folder / "weights.safetensors", trained.weights)
     files.write_parquet(folder / "history.parquet", trainings.history(pack, trained))
     files.write_parquet(folder / "lanes.parquet", trainings.lanes(pack, trained))
+    store.clear()
 
 
 if __name__ == "__main__":

@@ -38,14 +38,15 @@ def make_pack(
     return Pack(params.settings(variant), resolved, examples, tuple(cells))
 
 
-def train(pack: Pack, data: Dataset, params: Params, inputs: str, label: str) -> Trained:
+def train(pack: Pack, data: Dataset, params: Params, store: Store, label: str) -> Trained:
     """Train a pack by its plan, with progress and checkpoints.
+
+    The caller clears the checkpoints once it has written the outcome.
 
     Raises InputError when another process is training the same pack, or a worker was killed.
     """
     plan = workers.planned(pack, data, params.impl)
     print(f"{label}: {described(pack, plan)}", file=sys.stderr)
-    store = Store(files.CHECKPOINTS, inputs)
     try:
         with lock(label), progress(label, pack.steps * len(pack.cells)) as on_steps:
             return workers.train(pack, data, plan, on_steps, store)
@@ -79,13 +80,12 @@ def lock(label: str) -> Iterator[None]:
         raise InputError(f"{label}: {rule} ({path} is locked)") from None
 
 
-def inputs_digest() -> str:
-    """A digest of the processed data and of the code that trains on it."""
-    paths = [*sorted(files.PROCESSED.iterdir()), *sorted(CODE.rglob("*.py"))]
+def checkpoints(label: str) -> Store:
+    """The checkpoints of one job, named by it, by the processed data and by the training code."""
     digest = hashlib.sha256()
-    for path in paths:
+    for path in [*sorted(files.PROCESSED.iterdir()), *sorted(CODE.rglob("*.py"))]:
         digest.update(path.name.encode() + path.read_bytes())
-    return digest.hexdigest()
+    return Store(files.CHECKPOINTS, f"{label.replace(' ', '-')}-{digest.hexdigest()[:16]}")
 
 
 def keys(pack: Pack) -> pd.DataFrame:
