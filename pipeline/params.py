@@ -118,7 +118,11 @@ class Data:
 
 @dataclass(frozen=True)
 class Model:
-    """The network; ``hidden`` are widths, or channels for a cnn; ``norm_layers`` is ``all`` or a list of hidden-layer numbers from 0."""
+    """The network; ``hidden`` are widths, or channels for a cnn.
+
+    ``norm_layers`` is ``all`` or a list of hidden-layer numbers from 0; a ``module.path:function``
+    as the name is a user's own network.
+    """
 
     name: str = "mlp"
     hidden: list[int] = field(default_factory=list)

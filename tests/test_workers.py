@@ -8,6 +8,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
+from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
 from typing import TypeVar
 
@@ -28,9 +29,8 @@ Result = TypeVar("Result")
 
 
 def data() -> Dataset:
-    return Dataset(
-        "classification", 3, *(blobs(n, seed) for n, seed in ((64, 0), (32, 1), (32, 2)))
-    )
+    parts = (blobs(examples, seed) for examples, seed in ((64, 0), (32, 1), (32, 2)))
+    return Dataset("classification", 3, *parts)
 
 
 def trained_by(count: int) -> Trained:
@@ -70,8 +70,8 @@ def planned() -> tuple[str, int]:
 
 def fresh(function: Callable[..., Result], *arguments: object) -> Result:
     """Run in a new process: one that has run autograd can fork no workers."""
-    with multiprocessing.get_context("spawn").Pool(1) as pool:
-        return pool.apply(function, arguments)
+    with ProcessPoolExecutor(1, multiprocessing.get_context("spawn")) as pool:
+        return pool.submit(function, *arguments).result()
 
 
 def test_the_number_of_processes_changes_no_bit() -> None:
@@ -99,11 +99,8 @@ class TestKilledRun:
 
     @pytest.fixture
     def long_study(self, study: Project) -> Project:
-        study.compose("budget.min_steps=12000", "grid.batch_size=[full]", "grid.seeds=1")
-        source = study.folder / "pipeline/engine/checkpoint.py"
-        source.write_text(
-            source.read_text().replace("INTERVAL_SECONDS = 10.0", "INTERVAL_SECONDS = 0.3")
-        )
+        study.compose("budget.min_steps=4000", "grid.batch_size=[full]", "grid.seeds=1")
+        study.replace("pipeline/engine/checkpoint.py", "SECONDS = 10.0", "SECONDS = 0.3")
         study.run("dvc", "repro", "preprocess", "config")
         return study
 
@@ -138,8 +135,7 @@ class TestKilledRun:
         assert digests(long_study.folder / "runs/baseline-full") == resumed
 
     def test_a_second_copy_is_kept_out(self, study: Project) -> None:
-        source = study.folder / "pipeline/stages/trainings.py"
-        source.write_text(source.read_text().replace("LOCK_SECONDS = 20", "LOCK_SECONDS = 0.1"))
+        study.replace("pipeline/stages/trainings.py", "SECONDS = 20", "SECONDS = 0.1")
         (study.folder / "checkpoints").mkdir(exist_ok=True)
         with FileLock(study.folder / "checkpoints/train-baseline-32.lock"):
             said = study.run("python", "-m", "pipeline.stages.train", "baseline", "32", ok=False)

@@ -38,7 +38,7 @@ def cnn(model: Model, shape: tuple[int, ...], outputs: int) -> nn.Sequential:
 
 
 def resnet(model: Model, shape: tuple[int, ...], outputs: int) -> nn.Module:
-    """torchvision's ResNet-18 with the usual stem for small images: 3 x 3, no stride, no pooling."""
+    """torchvision's ResNet-18 with the usual stem for small images: 3 x 3, nothing pooled."""
     from torchvision.models import resnet18
 
     check_images(model, shape)
