@@ -6,14 +6,15 @@ so that no Python of torch.func, autograd or the model runs in a step.
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 from torch import Tensor, nn
 from torch.func import functional_call, grad_and_value, vmap
 from torch.fx import GraphModule
 
-from pipeline.engine.lanes import Lanes, Tensors
-from pipeline.engine.passes import clean
+from pipeline.engine.lanes import Gradient, Lanes, Tensors
+from pipeline.engine.passes import clean, split_products
 from pipeline.models.dropout import step_key
 
 
@@ -29,7 +30,7 @@ class Batch:
     step: Tensor
 
 
-Gradients = Callable[[Lanes, Batch], tuple[Tensors, Tensor, Tensors]]
+Gradients = Callable[[Lanes, Batch], tuple[dict[str, Gradient], Tensor, Tensors]]
 """Lanes and a batch to (gradients by parameter, mean losses (lanes,), new buffers by name)."""
 
 
@@ -88,13 +89,14 @@ def trace(lanes: Lanes, batch: Batch, task: str) -> GraphModule:
         found, losses, buffers = batched(lanes, task)(*tensors)
         return [losses, *found.values(), *buffers.values()]
 
-    return clean(make_fx(values)(*flat(lanes, batch)))
+    graph = clean(make_fx(values)(*flat(lanes, batch)))
+    return split_products(graph, range(1, 1 + len(lanes.params)))
 
 
-def traced(graph: Callable[..., list[Tensor]]) -> Gradients:
+def traced(graph: Callable[..., list[Any]]) -> Gradients:
     """Call a recorded graph with lanes and a batch."""
 
-    def gradients(lanes: Lanes, batch: Batch) -> tuple[Tensors, Tensor, Tensors]:
+    def gradients(lanes: Lanes, batch: Batch) -> tuple[dict[str, Gradient], Tensor, Tensors]:
         losses, *rest = graph(*flat(lanes, batch))
         found = dict(zip(lanes.params, rest, strict=False))
         buffers = dict(zip(lanes.buffers, rest[len(found) :], strict=True))

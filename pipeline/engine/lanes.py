@@ -19,6 +19,13 @@ from pipeline.models.batch_norm import elementary
 from pipeline.params import Cell
 
 Tensors = dict[str, Tensor]
+Gradient = Tensor | tuple[Tensor, Tensor]
+"""A gradient, or the two factors whose batched product it is."""
+
+
+def dense(gradient: Gradient) -> Tensor:
+    """The gradient as one tensor."""
+    return torch.bmm(*gradient) if isinstance(gradient, tuple) else gradient
 
 
 @dataclass(frozen=True)

@@ -32,6 +32,21 @@ def clean(module: GraphModule) -> GraphModule:
     return module
 
 
+def split_products(module: GraphModule, places: range) -> GraphModule:
+    """Let the outputs at ``places`` that are batched products be pairs of factors instead."""
+    (outputs,) = (node for node in module.graph.nodes if node.op == "output")
+    values = list(outputs.args[0])
+    for place in places:
+        node = values[place]
+        if node.target is aten.bmm.default and len(node.users) == 1:
+            values[place] = tuple(node.args)
+    outputs.args = (values,)
+    module.graph.eliminate_dead_code()
+    module.graph.lint()
+    module.recompile()
+    return module
+
+
 def _apply(module: GraphModule, rule: Callable[[Node], Node | None]) -> bool:
     """Replace every node for which the rule names another; True if any was."""
     changed = False

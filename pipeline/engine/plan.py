@@ -31,6 +31,8 @@ LARGE_IMAGE_PIXELS = 12 * 12
 USABLE_MEMORY = 0.8
 CACHE_BYTES = 4 << 20
 """On a CPU, lanes whose step works on more than about this together go at the memory's pace."""
+LOOP_BYTES = 400 << 10
+"""From here on one cell's step keeps a core busy by itself, and the plain loop is as fast."""
 
 
 @dataclass(frozen=True)
@@ -54,9 +56,12 @@ def make_plan(pack: Pack, data: Dataset, impl: Impl) -> Plan:
     cpus = len(os.sched_getaffinity(0)) if device.type == "cpu" else 1
     workers = min(cpus if impl.workers == "auto" else impl.workers, len(pack.cells))
     if engine == "loop":
-        return Plan(engine, reason, workers, len(pack.cells), 1)
+        return Plan(engine, reason, workers, 1, 1)
     room = USABLE_MEMORY * free_bytes(device) / workers
     micro, lane = 1, lane_bytes(pack, data, 1)
+    if impl.engine == "auto" and device.type == "cpu" and lane.step > LOOP_BYTES:
+        reason = f"a step of one cell works on {lane.step >> 10:,} KiB: nothing left to share"
+        return Plan("loop", reason, workers, 1, 1)
     while micro < pack.batch_size and 2 * lane.total > room:
         micro *= 2
         lane = lane_bytes(pack, data, micro)

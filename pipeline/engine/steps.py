@@ -15,7 +15,7 @@ from torch import Tensor
 from pipeline.data.tensors import Dataset
 from pipeline.engine import gradients
 from pipeline.engine.gradients import Batch
-from pipeline.engine.lanes import Lanes, Tensors
+from pipeline.engine.lanes import Gradient, Lanes, Tensors, dense
 from pipeline.engine.update import update
 from pipeline.params import Optimizer
 
@@ -28,7 +28,7 @@ class Trainee:
 
     lanes: Lanes
     state: dict[str, Tensors]
-    gradients: Tensors
+    gradients: dict[str, Gradient]
 
 
 Step = Callable[[Tensor, Tensor, Tensor], Tensor]
@@ -59,7 +59,7 @@ def make_step(
             graphs[part.shape[1]] = gradients.traced(graph)
 
     def step(rows: Tensor, now: Tensor, number: Tensor) -> Tensor:
-        total: Tensors = {}
+        total: dict[str, Gradient] = {}
         losses = torch.zeros(len(rows), device=rows.device)
         for part in micro_batches(rows, micro):
             share = part.shape[1] / batch_size
@@ -67,8 +67,8 @@ def make_step(
             for name, tensor in buffers.items():
                 lanes.buffers[name].copy_(tensor)
             losses = losses + part_losses * share if micro > 1 else part_losses
-            for name, tensor in found.items():
-                total[name] = added(total.get(name), tensor, share)
+            for name, gradient in found.items():
+                total[name] = added(total.get(name), gradient, share)
         update(optimizer, lanes.params, total, trainee.state, now)
         trainee.gradients.update(total)
         return losses
@@ -76,11 +76,11 @@ def make_step(
     return step
 
 
-def added(total: Tensor | None, part: Tensor, share: float) -> Tensor:
+def added(total: Gradient | None, part: Gradient, share: float) -> Gradient:
     """``total + share * part``; a whole batch's gradient stays as it is."""
     if share == 1:
         return part
-    return part * share if total is None else total.add_(part, alpha=share)
+    return dense(part) * share if total is None else dense(total).add_(dense(part), alpha=share)
 
 
 def compiled(step: Step) -> Step:

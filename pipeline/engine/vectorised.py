@@ -16,7 +16,7 @@ from torch import Tensor
 from pipeline.data.tensors import Dataset
 from pipeline.engine import seeds, update
 from pipeline.engine.checkpoint import Checkpoint
-from pipeline.engine.lanes import Lanes, losses_and_scores, norms, picked, stacked
+from pipeline.engine.lanes import Lanes, dense, losses_and_scores, norms, picked, stacked
 from pipeline.engine.losses import DIVERGED_LOSS
 from pipeline.engine.pack import CURVES, FINALS, Pack, Trained, first_cell
 from pipeline.engine.schedule import rate_factor
@@ -154,7 +154,8 @@ class Run:
             mean, spread = losses.mean(0), losses.std(0)
         val_loss, val_score = losses_and_scores(lanes, self.data.val, self.data.task)
         values = (mean, spread, val_loss.numpy(), val_score.numpy())
-        all_norms = (norms(self.trainee.gradients).numpy(), norms(lanes.params).numpy())
+        gradients = {name: dense(own) for name, own in self.trainee.gradients.items()}
+        all_norms = (norms(gradients).numpy(), norms(lanes.params).numpy())
         weights = lanes.weights()
         for lane, cell in enumerate(progress.alive):
             if progress.diverged_step[cell]:

@@ -61,7 +61,7 @@ def described(pack: Pack, plan: Plan) -> str:
     if plan.workers > 1:
         parts.append(f"{plan.workers} processes")
     if plan.engine != "loop" and plan.lanes_at_once * plan.workers < len(pack.cells):
-        parts.append(f"{plan.lanes_at_once} lanes at once, as memory allows")
+        parts.append(f"{plan.lanes_at_once} lanes at once")
     if plan.micro_batches > 1:
         parts.append(f"{plan.micro_batches} micro-batches, as memory allows")
     return ", ".join(parts)

@@ -1,0 +1,99 @@
+"""Every engine forced in turn on four networks: is the automatic choice near the best?
+
+    python -m benchmarks.models [--repeats 3] [--processes 1] [--only NAME ...]
+
+Seconds for a cell and step are read off two budgets, so that start-up, tracing and compilation
+fall out of them; what they cost is the column "start".
+"""
+
+import statistics
+import time
+
+import torch
+
+from benchmarks import harness
+from pipeline.data.tensors import Dataset
+from pipeline.engine import vectorised
+from pipeline.engine.loop import train as train_in_loop
+from pipeline.engine.pack import Pack
+from pipeline.engine.plan import make_plan
+from pipeline.engine.workers import one_thread
+from pipeline.params import Budget, Impl, Model
+
+NETWORKS = {  # network, input shape, training examples, batch sizes, cells, steps
+    "mlp 64-128-64-10": (harness.DIGITS_MLP, (1, 8, 8), 1077, (8, 64, 512), 12, 60),
+    "mlp 784-256-128-10": (harness.MNIST_MLP, (1, 28, 28), 4096, (8, 64, 512), 6, 30),
+    "cnn on 8x8": (Model("cnn", [16, 32], norm="batch"), (1, 8, 8), 1077, (8, 64), 6, 20),
+    "cnn on 28x28": (Model("cnn", [16, 32], norm="batch"), (1, 28, 28), 2048, (8, 64), 6, 10),
+    "resnet on 32x32": (Model("resnet"), (3, 32, 32), 256, (4,), 2, 2),
+}
+ENGINES = ("loop", "traced", "compiled")
+
+
+def timed(pack: Pack, data: Dataset, engine: str, lanes_at_once: int) -> float:
+    """Seconds to train the pack in this process, its cells in groups as the plan would."""
+    start = time.perf_counter()
+    if engine == "loop":
+        train_in_loop(pack, data, lambda _: None)
+    else:
+        for first in range(0, len(pack.cells), lanes_at_once):
+            own = pack.part(range(first, min(first + lanes_at_once, len(pack.cells))))
+            vectorised.train(own, data, lambda _: None, engine)
+    return time.perf_counter() - start
+
+
+def per_step(pack: Pack, data: Dataset, engine: str, at_once: int, repeats: int) -> list[float]:
+    """Seconds for one cell and step, and for the start, by two budgets."""
+    few, many = (harness.shortened(pack, steps) for steps in (pack.steps, 3 * pack.steps))
+    rounds = [(timed(few, data, engine, at_once), timed(many, data, engine, at_once))
+              for _ in range(repeats)]  # fmt: skip
+    steps = (many.steps - few.steps) * len(pack.cells)
+    slope = statistics.median((long - short) / steps for short, long in rounds)
+    return [
+        slope,
+        statistics.median(short for short, _ in rounds) - slope * few.steps * len(few.cells),
+    ]
+
+
+def row(name: str, size: int, repeats: int, skip: tuple[str, ...]) -> dict[str, object]:
+    """One network at one batch size."""
+    model, shape, examples, _, cells, steps = NETWORKS[name]
+    data = harness.images(shape, examples)
+    budget = Budget(1, steps, 2)
+    pack = harness.make_pack(data, model, size, [0.001 * k for k in range(1, cells + 1)], 1, budget)
+    pack = harness.shortened(pack, steps)
+    plan = make_plan(pack, data, Impl(workers=1))
+    engines = [engine for engine in ENGINES if engine not in skip]
+    found = {
+        engine: per_step(pack, data, engine, plan.lanes_at_once, repeats) for engine in engines
+    }
+    best = min(found.values())[0]
+    line: dict[str, object] = {"network": name, "batch size": size, "cells": cells}
+    for engine in ENGINES:
+        slope = found.get(engine)
+        line[f"{engine} µs"] = f"{slope[0] * 1e6:,.0f}" if slope else "not run"
+    line["start s"] = ", ".join(f"{value[1]:.1f}" for value in found.values())
+    line["auto"] = plan.engine
+    line["auto / best"] = f"{found[plan.engine][0] / best:.2f}"
+    return line
+
+
+def main() -> None:
+    """Time every network, batch size and engine."""
+    parser = harness.arguments(__doc__ or "", 3)
+    parser.add_argument("--only", nargs="*", default=list(NETWORKS))
+    parser.add_argument("--skip", nargs="*", default=(), help="engines to leave out")
+    options = parser.parse_args()
+    torch._inductor.config.fx_graph_cache = True
+    rows = []
+    with one_thread():
+        for name in options.only:
+            for size in NETWORKS[name][3]:
+                rows.append(row(name, size, options.repeats, tuple(options.skip)))
+                print(rows[-1], flush=True)
+    title = f"µs for a cell and step, one thread, medians of {options.repeats} rounds"
+    harness.show(title, rows, options.out)
+
+
+if __name__ == "__main__":
+    main()
