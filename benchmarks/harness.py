@@ -53,9 +53,10 @@ def digits() -> Dataset:
 def images(shape: tuple[int, ...], examples: int, outputs: int = 10) -> Dataset:
     """Random images: what they show does not matter to a clock."""
     generator = torch.Generator().manual_seed(0)
-    x = torch.rand(examples + 640, *shape, generator=generator)
-    y = torch.randint(outputs, (examples + 640,), generator=generator)
-    return standardised(x, y, (examples, 320), outputs)
+    validation = min(320, examples)
+    x = torch.rand(examples + validation, *shape, generator=generator)
+    y = torch.randint(outputs, (len(x),), generator=generator)
+    return standardised(x, y, (examples, validation), outputs)
 
 
 def mnist(path: str) -> Dataset:

@@ -2,14 +2,12 @@
 
     python -m benchmarks.models [--repeats 3] [--processes 1] [--only NAME ...]
 
-Seconds for a cell and step are read off two budgets, so that start-up, tracing and compilation
-fall out of them; what they cost is the column "start".
+Start-up, tracing and compilation are not in the seconds for a cell and step; they are the column
+"start". Evaluation is in neither.
 """
 
 import statistics
 import time
-
-import torch
 
 from benchmarks import harness
 from pipeline.data.tensors import Dataset
@@ -25,34 +23,38 @@ NETWORKS = {  # network, input shape, training examples, batch sizes, cells, ste
     "mlp 784-256-128-10": (harness.MNIST_MLP, (1, 28, 28), 4096, (8, 64, 512), 6, 30),
     "cnn on 8x8": (Model("cnn", [16, 32], norm="batch"), (1, 8, 8), 1077, (8, 64), 6, 20),
     "cnn on 28x28": (Model("cnn", [16, 32], norm="batch"), (1, 28, 28), 2048, (8, 64), 6, 10),
-    "resnet on 32x32": (Model("resnet"), (3, 32, 32), 256, (4,), 2, 2),
+    "resnet on 32x32": (Model("resnet"), (3, 32, 32), 16, (4,), 2, 4),
 }
 ENGINES = ("loop", "traced", "compiled")
 
 
-def timed(pack: Pack, data: Dataset, engine: str, lanes_at_once: int) -> float:
-    """Seconds to train the pack in this process, its cells in groups as the plan would."""
-    start = time.perf_counter()
-    if engine == "loop":
-        train_in_loop(pack, data, lambda _: None)
-    else:
-        for first in range(0, len(pack.cells), lanes_at_once):
-            own = pack.part(range(first, min(first + lanes_at_once, len(pack.cells))))
-            vectorised.train(own, data, lambda _: None, engine)
-    return time.perf_counter() - start
-
-
-def per_step(pack: Pack, data: Dataset, engine: str, at_once: int, repeats: int) -> list[float]:
-    """Seconds for one cell and step, and for the start, by two budgets."""
+def in_loop(pack: Pack, data: Dataset) -> tuple[float, float]:
+    """Seconds for one cell and step of the plain loop, and for its start: by two budgets."""
     few, many = (harness.shortened(pack, steps) for steps in (pack.steps, 3 * pack.steps))
-    rounds = [(timed(few, data, engine, at_once), timed(many, data, engine, at_once))
-              for _ in range(repeats)]  # fmt: skip
-    steps = (many.steps - few.steps) * len(pack.cells)
-    slope = statistics.median((long - short) / steps for short, long in rounds)
-    return [
-        slope,
-        statistics.median(short for short, _ in rounds) - slope * few.steps * len(few.cells),
-    ]
+    seconds = []
+    for own in (few, many):
+        start = time.perf_counter()
+        train_in_loop(own, data, lambda _: None)
+        seconds.append(time.perf_counter() - start)
+    slope = (seconds[1] - seconds[0]) / (many.steps - few.steps) / len(pack.cells)
+    return slope, max(0.0, seconds[0] - slope * few.steps * len(few.cells))
+
+
+def in_lanes(pack: Pack, data: Dataset, engine: str, at_once: int) -> tuple[float, float]:
+    """Seconds for one cell and step of ``at_once`` lanes, and to build (and compile) the step."""
+    own = pack.part(range(min(at_once, len(pack.cells))))
+    start = time.perf_counter()
+    run = vectorised.Run(own, data, engine, 1, None, {})
+    run.run_to(2)
+    started = time.perf_counter()
+    run.run_to(pack.steps)
+    seconds = time.perf_counter() - started
+    return seconds / pack.steps / len(own.cells), started - start
+
+
+def per_step(pack: Pack, data: Dataset, engine: str, at_once: int) -> tuple[float, float]:
+    """Seconds for one cell and step, and for the start."""
+    return in_loop(pack, data) if engine == "loop" else in_lanes(pack, data, engine, at_once)
 
 
 def row(name: str, size: int, repeats: int, skip: tuple[str, ...]) -> dict[str, object]:
@@ -64,8 +66,13 @@ def row(name: str, size: int, repeats: int, skip: tuple[str, ...]) -> dict[str, 
     pack = harness.shortened(pack, steps)
     plan = make_plan(pack, data, Impl(workers=1))
     engines = [engine for engine in ENGINES if engine not in skip]
+    rounds = {engine: [] for engine in engines}
+    for _ in range(repeats):
+        for engine in engines:
+            rounds[engine].append(per_step(pack, data, engine, max(2, plan.lanes_at_once)))
     found = {
-        engine: per_step(pack, data, engine, plan.lanes_at_once, repeats) for engine in engines
+        engine: tuple(statistics.median(column) for column in zip(*own, strict=True))
+        for engine, own in rounds.items()
     }
     best = min(found.values())[0]
     line: dict[str, object] = {"network": name, "batch size": size, "cells": cells}
@@ -84,7 +91,6 @@ def main() -> None:
     parser.add_argument("--only", nargs="*", default=list(NETWORKS))
     parser.add_argument("--skip", nargs="*", default=(), help="engines to leave out")
     options = parser.parse_args()
-    torch._inductor.config.fx_graph_cache = True
     rows = []
     with one_thread():
         for name in options.only:

@@ -131,7 +131,7 @@ def contenders(pack: Pack, data: Dataset) -> dict[str, Callable[[], object]]:
 
 def compiled_ahead(pack: Pack, data: Dataset) -> Callable[[], object]:
     """The compiled engine's steps alone: the step is built, and compiled, once."""
-    run = vectorised.Run(pack, data, "compiled", 1, None)
+    run = vectorised.Run(pack, data, "compiled", 1, None, {})
     initial = {name: tensor.clone() for name, tensor in run.trainee.lanes.params.items()}
     run.run_to(3)
 

@@ -62,7 +62,7 @@ def row(
     data = harness.images((1, 8, 8), examples)
     lrs = [0.001 * (k + 1) for k in range(lanes)]
     pack = harness.make_pack(data, harness.DIGITS_MLP, size, lrs, 1, Budget(1, STEPS, 2))
-    run = vectorised.Run(pack if lanes > 1 else pack.part([0, 0]), data, engine, 1, None)
+    run = vectorised.Run(pack if lanes > 1 else pack.part([0, 0]), data, engine, 1, None, {})
     run.run_to(3)
     seconds = []
     for _ in range(repeats):

@@ -4,7 +4,6 @@ from collections.abc import Callable
 from dataclasses import replace
 
 import pytest
-import torch
 from test_lanes import assert_close, assert_same_bits, lanes, make_pack, own_module, plain
 
 from pipeline.data.tensors import Dataset
@@ -34,16 +33,17 @@ class TestChoice:
             "traced", "compiling would pay, but there is no C++ compiler",
         )  # fmt: skip
 
+    def test_large_matrix_products_go_through_the_loop(self, make_data: MakeData) -> None:
+        pack = replace(make_pack(model=Model("mlp", [600])), batch_size=64)
+        made = make_plan(pack, make_data(), Impl())
+        assert made.engine == "loop"
+        assert "keeps a core busy" in made.reason
+        assert make_plan(pack, make_data(), Impl(engine="traced")).engine == "traced"
+
     def test_what_is_asked_for_is_done(self, make_data: MakeData) -> None:
         for engine in ("loop", "traced", "compiled"):
             found = choose_engine(make_pack(), make_data(), Impl(engine=engine))
             assert found == (engine, "asked for")
-
-    def test_large_images_are_not_convolved_over_lanes(self) -> None:
-        network = torch.nn.Sequential(torch.nn.Conv2d(1, 2, 3))
-        assert plan.convolves_large_images(network, (1, 28, 28))
-        assert not plan.convolves_large_images(network, (1, 8, 8))
-        assert not plan.convolves_large_images(torch.nn.Linear(3, 3), (1, 28, 28))
 
     @pytest.mark.usefixtures("own_module")
     def test_a_model_that_cannot_be_lanes_says_why(self, make_data: MakeData) -> None:
@@ -144,12 +144,12 @@ def limited(
     sizes: list[int] = []
     real = vectorised.train
 
-    def train(pack, data, on_steps, engine, micro, saved):  # type: ignore[no-untyped-def]
+    def train(pack, data, on_steps, engine, micro, saved, graphs):  # type: ignore[no-untyped-def]
         sizes.append(len(pack.cells))
         if len(pack.cells) > most_lanes or micro < least_micro:
             on_steps(3)
             raise RuntimeError(words)
-        return real(pack, data, on_steps, engine, micro, saved)
+        return real(pack, data, on_steps, engine, micro, saved, graphs)
 
     monkeypatch.setattr(vectorised, "train", train)
     return sizes

@@ -26,13 +26,13 @@ SAVED_SECONDS_PER_STEP = 7e-5
 SAVED_SECONDS_PER_WEIGHT = 2.5e-10
 """What the compiled step saves against the traced one: dispatch once a step, and passes over
 each lane's weights; from benchmarks/models.py."""
-LARGE_IMAGE_PIXELS = 12 * 12
-"""From here on a convolution over lanes loses to one network after the other on a CPU."""
 USABLE_MEMORY = 0.8
 CACHE_BYTES = 4 << 20
 """On a CPU, lanes whose step works on more than about this together go at the memory's pace."""
-LOOP_BYTES = 400 << 10
-"""From here on one cell's step keeps a core busy by itself, and the plain loop is as fast."""
+
+
+LOOP_BYTES = 512 << 10
+"""From here on the plain loop is as fast; from benchmarks/grid.py."""
 
 
 @dataclass(frozen=True)
@@ -59,8 +59,8 @@ def make_plan(pack: Pack, data: Dataset, impl: Impl) -> Plan:
         return Plan(engine, reason, workers, 1, 1)
     room = USABLE_MEMORY * free_bytes(device) / workers
     micro, lane = 1, lane_bytes(pack, data, 1)
-    if impl.engine == "auto" and device.type == "cpu" and lane.step > LOOP_BYTES:
-        reason = f"a step of one cell works on {lane.step >> 10:,} KiB: nothing left to share"
+    if impl.engine == "auto" and device.type == "cpu" and fills_a_core(pack, data, lane):
+        reason = f"a step of one cell works on {lane.step >> 10:,} KiB and keeps a core busy alone"
         return Plan("loop", reason, workers, 1, 1)
     while micro < pack.batch_size and 2 * lane.total > room:
         micro *= 2
@@ -73,7 +73,7 @@ def make_plan(pack: Pack, data: Dataset, impl: Impl) -> Plan:
 
 def choose_engine(pack: Pack, data: Dataset, impl: Impl) -> tuple[str, str]:
     """The engine's name and why."""
-    settings, device = pack.settings, data.train.x.device
+    settings = pack.settings
     model = seeds.initial_model(settings.model, data.shape, data.outputs, settings.seed, 0)
     if impl.engine == "loop":
         return "loop", "asked for"
@@ -83,8 +83,6 @@ def choose_engine(pack: Pack, data: Dataset, impl: Impl) -> tuple[str, str]:
             return "loop", f"{settings.model.name} cannot be batched over lanes: {obstacle}"
     if impl.engine != "auto":
         return impl.engine, "asked for"
-    if device.type == "cpu" and convolves_large_images(model, data.shape):
-        return "loop", "convolutions over lanes on images this large lose on a CPU"
     return compile_or_trace(pack, model)
 
 
@@ -105,10 +103,14 @@ def compiler() -> str | None:
     return shutil.which(os.environ.get("CXX", "g++")) or shutil.which("clang++")
 
 
-def convolves_large_images(model: nn.Module, shape: tuple[int, ...]) -> bool:
-    """Whether the network has convolutions and its images are large."""
-    has_convolution = any(isinstance(module, nn.Conv2d) for module in model.modules())
-    return has_convolution and len(shape) == 3 and shape[1] * shape[2] >= LARGE_IMAGE_PIXELS
+def fills_a_core(pack: Pack, data: Dataset, lane: "LaneBytes") -> bool:
+    """Whether one cell's matrix products are so large that lanes save nothing.
+
+    Convolutions gain at any size that was measured: batched over two lanes they are still faster.
+    """
+    model = seeds.initial_model(pack.settings.model, data.shape, data.outputs, 0, 0)
+    convolves = any(isinstance(module, nn.Conv2d) for module in model.modules())
+    return not convolves and lane.step > LOOP_BYTES
 
 
 def lanes_obstacle(pack: Pack, data: Dataset) -> str | None:

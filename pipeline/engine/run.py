@@ -11,6 +11,7 @@ from pipeline.engine import checkpoint, loop, vectorised
 from pipeline.engine.checkpoint import Checkpoint
 from pipeline.engine.pack import Pack, Trained, joined
 from pipeline.engine.plan import Plan
+from pipeline.engine.steps import Graphs
 
 OnSteps = Callable[[int], None]
 OUT_OF_MEMORY = ("out of memory", "can't allocate memory", "not enough memory")
@@ -38,8 +39,9 @@ def train(
 ) -> Trained:
     """Train the pack in this process, ``plan.lanes_at_once`` cells at a time."""
     at_once = 1 if plan.engine == "loop" else plan.lanes_at_once
+    graphs: Graphs = {}
     pieces = [
-        train_piece(piece, data, plan.engine, plan.micro_batches, on_steps, store)
+        train_piece(piece, data, plan.engine, plan.micro_batches, on_steps, store, graphs)
         for piece in split(pack, -(-len(pack.cells) // at_once))
     ]
     return joined(pieces)
@@ -52,7 +54,13 @@ def split(pack: Pack, count: int) -> list[Pack]:
 
 
 def train_piece(
-    pack: Pack, data: Dataset, engine: str, micro: int, on_steps: OnSteps, store: Store | None
+    pack: Pack,
+    data: Dataset,
+    engine: str,
+    micro: int,
+    on_steps: OnSteps,
+    store: Store | None,
+    graphs: Graphs,
 ) -> Trained:
     """Train at once; out of memory, halve the lanes, then split the batches.
 
@@ -69,7 +77,7 @@ def train_piece(
     try:
         if engine == "loop":
             return train_in_loop(pack, data, hear, saved)
-        return vectorised.train(pack, data, hear, engine, micro, saved)
+        return vectorised.train(pack, data, hear, engine, micro, saved, graphs)
     except (RuntimeError, MemoryError) as error:
         if not is_out_of_memory(error) or engine == "loop":
             raise
@@ -78,7 +86,10 @@ def train_piece(
             raise
     on_steps(-done)
     return joined(
-        [train_piece(piece, data, engine, parts, on_steps, store) for piece, parts in smaller]
+        [
+            train_piece(piece, data, engine, parts, on_steps, store, graphs)
+            for piece, parts in smaller
+        ]
     )
 
 

@@ -40,30 +40,42 @@ def micro_batches(rows: Tensor, count: int) -> tuple[Tensor, ...]:
     return rows.tensor_split(count, dim=1)
 
 
+Graphs = dict[tuple[int, int], gradients.Gradients]
+"""Recorded gradients by (lanes, batch): they know no weights, so pieces of a pack share them."""
+
+
 def make_step(
-    trainee: Trainee, data: Dataset, batch_size: int, optimizer: Optimizer, micro: int
+    trainee: Trainee,
+    data: Dataset,
+    batch_size: int,
+    optimizer: Optimizer,
+    micro: int,
+    graphs: Graphs,
 ) -> Step:
-    """The step as plain operations; micro-batches add up to the gradient of the whole batch."""
+    """The step as plain operations; micro-batches add up to the gradient of the whole batch.
+
+    What has to be recorded for it is added to ``graphs``.
+    """
     lanes = trainee.lanes
     y = gradients.targets(data.train.y, data.outputs, data.task)
-    graphs = {}
 
     def batch(rows: Tensor, number: Tensor) -> Batch:
         return Batch(data.train.x[rows], y[rows], number)
 
     sample = torch.zeros(len(lanes), batch_size, dtype=torch.int64, device=y.device)
     for part in micro_batches(sample, micro):
-        if part.shape[1] not in graphs:
+        if tuple(part.shape) not in graphs:
             example = batch(part, torch.ones((), dtype=torch.int64, device=y.device))
             graph = gradients.trace(lanes, example, data.task)
-            graphs[part.shape[1]] = gradients.traced(graph)
+            graphs[part.shape[0], part.shape[1]] = gradients.traced(graph)
 
     def step(rows: Tensor, now: Tensor, number: Tensor) -> Tensor:
         total: dict[str, Gradient] = {}
         losses = torch.zeros(len(rows), device=rows.device)
         for part in micro_batches(rows, micro):
             share = part.shape[1] / batch_size
-            found, part_losses, buffers = graphs[part.shape[1]](lanes, batch(part, number))
+            recorded = graphs[part.shape[0], part.shape[1]]
+            found, part_losses, buffers = recorded(lanes, batch(part, number))
             for name, tensor in buffers.items():
                 lanes.buffers[name].copy_(tensor)
             losses = losses + part_losses * share if micro > 1 else part_losses
@@ -84,7 +96,12 @@ def added(total: Gradient | None, part: Gradient, share: float) -> Gradient:
 
 
 def compiled(step: Step) -> Step:
-    """The step through torch.compile, specialised to its shapes."""
+    """The step through torch.compile, specialised to its shapes.
+
+    What was compiled before is forgotten: one step lives at a time, and torch gives up on a
+    function that it had to compile for too many shapes.
+    """
+    torch._dynamo.reset()
     return torch.compile(step, dynamic=False, fullgraph=True)
 
 

@@ -20,7 +20,7 @@ from pipeline.engine.lanes import Lanes, dense, losses_and_scores, norms, picked
 from pipeline.engine.losses import DIVERGED_LOSS
 from pipeline.engine.pack import CURVES, FINALS, Pack, Trained, first_cell
 from pipeline.engine.schedule import rate_factor
-from pipeline.engine.steps import Captured, Step, Trainee, compiled, make_step, run_steps
+from pipeline.engine.steps import Captured, Graphs, Step, Trainee, compiled, make_step, run_steps
 
 CHUNK_STEPS = 256
 CHUNK_BYTES = 1 << 24
@@ -51,15 +51,18 @@ def train(
     engine: str,
     micro: int = 1,
     checkpoint: Checkpoint | None = None,
+    graphs: Graphs | None = None,
 ) -> Trained:
     """Train the pack's cells as lanes, from its checkpoint if there is one.
 
     A pack of one cell trains it twice and drops the twin: a lone lane would take other kernels.
+    Pieces of one pack share ``graphs``.
     """
+    graphs = {} if graphs is None else graphs
     if len(pack.cells) == 1:
         twins = pack.part([0, 0])
-        return first_cell(train(twins, data, on_steps, engine, micro, checkpoint))
-    run = Run(pack, data, engine, micro, checkpoint)
+        return first_cell(train(twins, data, on_steps, engine, micro, checkpoint, graphs))
+    run = Run(pack, data, engine, micro, checkpoint, graphs)
     while run.progress.step < pack.steps and run.progress.alive:
         before = run.progress.step
         run.advance()
@@ -72,10 +75,16 @@ class Run:
     """One pack in training."""
 
     def __init__(
-        self, pack: Pack, data: Dataset, engine: str, micro: int, checkpoint: Checkpoint | None
+        self,
+        pack: Pack,
+        data: Dataset,
+        engine: str,
+        micro: int,
+        checkpoint: Checkpoint | None,
+        graphs: Graphs,
     ) -> None:
         self.pack, self.data, self.engine, self.micro = pack, data, engine, micro
-        self.checkpoint = checkpoint
+        self.checkpoint, self.graphs = checkpoint, graphs
         self.order = Order(pack, data.train.x.device)
         lanes = stacked(pack, pack.cells, data)
         state = update.initial_slots(pack.settings.optimizer, lanes.params)
@@ -100,7 +109,7 @@ class Run:
         """Build the step for these lanes."""
         self.trainee = trainee
         optimizer, size = self.pack.settings.optimizer, self.pack.batch_size
-        step = make_step(trainee, self.data, size, optimizer, self.micro)
+        step = make_step(trainee, self.data, size, optimizer, self.micro, self.graphs)
         self.step: Step = compiled(step) if self.engine == "compiled" else step
         self.captured = None
         if self.data.train.x.device.type == "cuda":
