@@ -18,7 +18,7 @@ __all__ = ["own_module"]
 
 class TestChoice:
     def test_short_packs_are_traced(self, make_data: MakeData) -> None:
-        engine, reason = choose_engine(make_pack(), make_data(), Impl())
+        engine, reason = choose_engine(make_pack(), make_data(), Impl(), 1)
         assert engine == "traced"
         assert "compiling costs more" in reason
 
@@ -27,14 +27,14 @@ class TestChoice:
     ) -> None:
         pack = make_pack(budget=Budget(1, 10_000_000, 6))
         monkeypatch.setattr(plan, "compiler", lambda: "g++")
-        assert choose_engine(pack, make_data(), Impl())[0] == "compiled"
+        assert choose_engine(pack, make_data(), Impl(), 1)[0] == "compiled"
         monkeypatch.setattr(plan, "compiler", lambda: None)
-        assert choose_engine(pack, make_data(), Impl()) == (
+        assert choose_engine(pack, make_data(), Impl(), 1) == (
             "traced", "compiling would pay, but there is no C++ compiler",
         )  # fmt: skip
 
     def test_large_matrix_products_go_through_the_loop(self, make_data: MakeData) -> None:
-        pack = replace(make_pack(model=Model("mlp", [600])), batch_size=64)
+        pack = replace(make_pack(model=Model("mlp", [3000])), batch_size=64)
         made = make_plan(pack, make_data(), Impl())
         assert made.engine == "loop"
         assert "keeps a core busy" in made.reason
@@ -42,16 +42,16 @@ class TestChoice:
 
     def test_what_is_asked_for_is_done(self, make_data: MakeData) -> None:
         for engine in ("loop", "traced", "compiled"):
-            found = choose_engine(make_pack(), make_data(), Impl(engine=engine))
+            found = choose_engine(make_pack(), make_data(), Impl(engine=engine), 1)
             assert found == (engine, "asked for")
 
     @pytest.mark.usefixtures("own_module")
     def test_a_model_that_cannot_be_lanes_says_why(self, make_data: MakeData) -> None:
         pack = make_pack(model=Model("own_module:branching"))
-        engine, reason = choose_engine(pack, make_data(), Impl())
+        engine, reason = choose_engine(pack, make_data(), Impl(), 1)
         assert engine == "loop"
         assert reason.startswith("own_module:branching cannot be batched over lanes: ")
-        assert choose_engine(make_pack(model=Model("own_module:build")), make_data(), Impl())[
+        assert choose_engine(make_pack(model=Model("own_module:build")), make_data(), Impl(), 1)[
             0
         ] == ("traced")
 

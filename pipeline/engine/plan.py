@@ -20,12 +20,12 @@ from pipeline.engine.pack import Pack
 from pipeline.engine.steps import micro_batches
 from pipeline.params import MODELS, Impl
 
-COMPILE_SECONDS = 40.0
-"""A cold torch.compile of one step on a busy two-core machine."""
+COMPILE_SECONDS = 30.0
+"""A cold torch.compile of one step while the other cores compile too."""
 SAVED_SECONDS_PER_STEP = 7e-5
-SAVED_SECONDS_PER_WEIGHT = 2.5e-10
-"""What the compiled step saves against the traced one: dispatch once a step, and passes over
-each lane's weights; from benchmarks/models.py."""
+SAVED_SECONDS_PER_BYTE = 2.5e-10
+"""What the compiled step saves against the traced one: dispatch once a step, and passes over what
+each lane's step works on; from benchmarks/models.py."""
 USABLE_MEMORY = 0.8
 CACHE_BYTES = 4 << 20
 """On a CPU, lanes whose step works on more than about this together go at the memory's pace."""
@@ -52,16 +52,13 @@ def make_plan(pack: Pack, data: Dataset, impl: Impl) -> Plan:
     Raises whatever the model's constructor raises.
     """
     device = data.train.x.device
-    engine, reason = choose_engine(pack, data, impl)
     cpus = len(os.sched_getaffinity(0)) if device.type == "cpu" else 1
     workers = min(cpus if impl.workers == "auto" else impl.workers, len(pack.cells))
+    engine, reason = choose_engine(pack, data, impl, workers)
     if engine == "loop":
         return Plan(engine, reason, workers, 1, 1)
     room = USABLE_MEMORY * free_bytes(device) / workers
     micro, lane = 1, lane_bytes(pack, data, 1)
-    if impl.engine == "auto" and device.type == "cpu" and fills_a_core(pack, data, lane):
-        reason = f"a step of one cell works on {lane.step >> 10:,} KiB and keeps a core busy alone"
-        return Plan("loop", reason, workers, 1, 1)
     while micro < pack.batch_size and 2 * lane.total > room:
         micro *= 2
         lane = lane_bytes(pack, data, micro)
@@ -71,28 +68,31 @@ def make_plan(pack: Pack, data: Dataset, impl: Impl) -> Plan:
     return Plan(engine, reason, workers, max(2, at_once), micro)
 
 
-def choose_engine(pack: Pack, data: Dataset, impl: Impl) -> tuple[str, str]:
+def choose_engine(pack: Pack, data: Dataset, impl: Impl, workers: int) -> tuple[str, str]:
     """The engine's name and why."""
-    settings = pack.settings
-    model = seeds.initial_model(settings.model, data.shape, data.outputs, settings.seed, 0)
     if impl.engine == "loop":
         return "loop", "asked for"
-    if settings.model.name not in MODELS:
+    name = pack.settings.model.name
+    if name not in MODELS:
         obstacle = lanes_obstacle(pack, data)
         if obstacle:
-            return "loop", f"{settings.model.name} cannot be batched over lanes: {obstacle}"
+            return "loop", f"{name} cannot be batched over lanes: {obstacle}"
     if impl.engine != "auto":
         return impl.engine, "asked for"
-    return compile_or_trace(pack, model)
+    lane = lane_bytes(pack, data, 1)
+    if data.train.x.device.type == "cpu" and fills_a_core(pack, data, lane):
+        size = f"{lane.step >> 10:,} KiB"
+        return "loop", f"a step of one cell works on {size} and keeps a core busy alone"
+    return compile_or_trace(pack, lane, workers)
 
 
-def compile_or_trace(pack: Pack, model: nn.Module) -> tuple[str, str]:
+def compile_or_trace(pack: Pack, lane: "LaneBytes", workers: int) -> tuple[str, str]:
     """``compiled`` where the steps to come earn the compilation back."""
-    weights = sum(parameter.numel() for parameter in model.parameters())
-    per_step = SAVED_SECONDS_PER_STEP + SAVED_SECONDS_PER_WEIGHT * weights * len(pack.cells)
+    lanes = len(pack.cells) / workers
+    per_step = SAVED_SECONDS_PER_STEP + SAVED_SECONDS_PER_BYTE * lane.step * lanes
     saved = per_step * pack.steps
     if saved < COMPILE_SECONDS:
-        return "traced", f"compiling costs more than the {saved:.0f} s that it might save"
+        return "traced", f"compiling costs more than the {saved:.1f} s that it might save"
     if compiler() is None:
         return "traced", "compiling would pay, but there is no C++ compiler"
     return "compiled", f"{pack.steps:,} steps earn the compilation back"
