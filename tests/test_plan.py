@@ -4,10 +4,12 @@ from collections.abc import Callable
 from dataclasses import replace
 
 import pytest
+import torch
 from test_lanes import assert_close, assert_same_bits, lanes, make_pack, own_module, plain
 
 from pipeline.data.tensors import Dataset
 from pipeline.engine import plan, run, vectorised
+from pipeline.engine.memory import peak_bytes
 from pipeline.engine.plan import Plan, choose_engine, lane_bytes, make_plan
 from pipeline.errors import InputError
 from pipeline.params import Budget, Impl, Model, Optimizer
@@ -80,6 +82,20 @@ class TestMemory:
         pack = replace(make_pack(), batch_size=64)
         steps = [lane_bytes(pack, make_data(), micro).step for micro in (1, 2, 4)]
         assert steps == sorted(steps, reverse=True)
+
+    @pytest.mark.parametrize("batch_size", [8, 64, 512])
+    @pytest.mark.parametrize("optimizer", ["sgd", "adam"])
+    def test_a_training_stays_near_the_prediction(
+        self, make_data: MakeData, batch_size: int, optimizer: str
+    ) -> None:
+        data = make_data(examples=2048)
+        rates = tuple(0.001 * k for k in range(1, 9))
+        chosen = {"model": Model("mlp", [64, 64]), "optimizer": Optimizer(optimizer)}
+        pack = make_pack(rates, (0,), budget=Budget(1, 4, 2), **chosen)
+        pack = replace(pack, batch_size=batch_size, examples=2048)
+        predicted = 8 * lane_bytes(pack, data, 1).total + data.train.x.nbytes
+        found = peak_bytes(lambda: lanes(pack, data), torch.device("cpu"))
+        assert 0.5 <= found / predicted <= 1.5
 
     def test_little_memory_means_fewer_lanes_then_micro_batches(
         self, make_data: MakeData, monkeypatch: pytest.MonkeyPatch

@@ -8,11 +8,13 @@ from conftest import ROOT, Project
 
 BLOCKS = re.findall(r"```sh\n(.*?)```", (ROOT / "README.md").read_text(), re.DOTALL)
 COMMANDS = [line.split("#")[0].strip() for block in BLOCKS for line in block.splitlines()]
+(MODEL,) = re.findall(r"```python\n(.*?)```", (ROOT / "README.md").read_text(), re.DOTALL)
 INLINE = re.findall(r"`(dvc [^`]+|make [^`]+)`", (ROOT / "README.md").read_text())
 ELSEWHERE = {  # what else runs a command, or why it cannot run inside a test
     "make reports": "setting up is what CI's clean clone does; its `dvc repro` runs below",
     "make test": "would run itself",
     "make open": "needs a browser",
+    "python -m benchmarks.grid": "takes minutes; tests/test_benchmarks.py runs it on a small size",
     "source .venv/bin/activate": "the tests put the same interpreter first on the path",
 }
 
@@ -20,6 +22,7 @@ ELSEWHERE = {  # what else runs a command, or why it cannot run inside a test
 @pytest.mark.slow
 def test_every_command_runs_in_order(study: Project) -> None:
     """On the smoke study, which `study` has made the default, so that minutes become seconds."""
+    (study.folder / "my_model.py").write_text(MODEL)
     ran = []
     for command in [*COMMANDS, *INLINE]:
         if command not in ELSEWHERE and command not in ran:
@@ -27,6 +30,7 @@ def test_every_command_runs_in_order(study: Project) -> None:
             overrides = ["grid.batch_size=[8,32]"] if "data=wine" in command else []
             study.run(*shlex.split(command), *overrides)
             ran.append(command)
+    study.run("dvc", "repro", "train@baseline-full")  # with the README's own network
     assert len(ran) >= 6
 
 

@@ -8,7 +8,7 @@ from torch.nn import functional
 
 from pipeline.data.tensors import Part
 
-EVALUATION_ROWS = 4096
+EVALUATION_ROWS = 512
 DIVERGED_LOSS = 1e3
 """A mean loss beyond this is a divergence: a constant prediction's is about log(classes) or 1."""
 

@@ -43,7 +43,7 @@ class TensorPeak(TorchDispatchMode):
         self.held_bytes -= size
 
 
-def peak_bytes(run: Callable[[], None], device: torch.device) -> int:
+def peak_bytes(run: Callable[[], object], device: torch.device) -> int:
     """The most bytes that tensors made by ``run`` held at once; what existed before is not counted.
 
     On CUDA the allocator's own peak, on a CPU a count of storages.

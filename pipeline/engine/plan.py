@@ -14,7 +14,8 @@ from torch import nn
 from pipeline.data.tensors import Dataset
 from pipeline.engine import gradients, seeds, update
 from pipeline.engine.gradients import Batch
-from pipeline.engine.lanes import stacked
+from pipeline.engine.lanes import Lanes, Tensors, predictor, stacked
+from pipeline.engine.losses import EVALUATION_ROWS
 from pipeline.engine.memory import peak_bytes
 from pipeline.engine.pack import Pack
 from pipeline.engine.steps import micro_batches
@@ -31,7 +32,7 @@ CACHE_BYTES = 4 << 20
 """On a CPU, lanes whose step works on more than about this together go at the memory's pace."""
 
 
-LOOP_BYTES = 512 << 10
+LOOP_BYTES = 1 << 20
 """From here on the plain loop is as fast; from benchmarks/grid.py."""
 
 
@@ -124,43 +125,55 @@ def lanes_obstacle(pack: Pack, data: Dataset) -> str | None:
 
 @dataclass(frozen=True)
 class LaneBytes:
-    """The memory of one lane: what it holds between steps, and what a step works on."""
+    """The memory of one lane: what it holds always, what a step and an evaluation work on."""
 
     held: int
     step: int
+    evaluation: int
 
     @property
     def total(self) -> int:
-        """Both together."""
-        return self.held + self.step
+        """The most that it ever takes."""
+        return self.held + max(self.step, self.evaluation)
 
 
 def lane_bytes(pack: Pack, data: Dataset, micro: int) -> LaneBytes:
     """The memory that one more lane takes, counted on tensors without storage.
 
     Held: weights, the copy of the last evaluation, the last gradients, optimizer state. A step:
-    the peak of the traced gradient graph with its batch.
+    the peak of the traced gradient graph with its batch. An evaluation: the peak of one chunk.
     """
-    lanes = stacked(pack, pack.cells[:1], data)
-    rows = micro_batches(torch.zeros(1, pack.batch_size), micro)[0].shape[1]
     meta = torch.device("meta")
-    lanes = replace(
-        lanes,
-        model=lanes.model.to(meta),
-        params={name: tensor.to(meta) for name, tensor in lanes.params.items()},
-        buffers={name: tensor.to(meta) for name, tensor in lanes.buffers.items()},
-        dropout={name: tensor.to(meta) for name, tensor in lanes.dropout.items()},
-    )
+    lanes = without_storage(stacked(pack, pack.cells[:1], data))
+    rows = micro_batches(torch.zeros(1, pack.batch_size), micro)[0].shape[1]
     x = torch.empty(1, rows, *data.shape, device=meta)
     outputs = (data.outputs,) if data.task == "classification" else (1,)
-    batch = Batch(
-        x, torch.empty(1, rows, *outputs, device=meta), torch.ones((), device=meta).long()
-    )
+    y, number = torch.empty(1, rows, *outputs, device=meta), torch.ones((), device=meta).long()
+    batch = Batch(x, y, number)
     graph = gradients.trace(lanes, batch, data.task)
-    gradient = peak_bytes(lambda: graph(*gradients.flat(lanes, batch)), meta)
+    step = peak_bytes(lambda: graph(*gradients.flat(lanes, batch)), meta)
+    chunk = torch.empty(min(EVALUATION_ROWS, len(data.train)), *data.shape, device=meta)
+    with torch.no_grad():
+        evaluation = peak_bytes(lambda: predictor(lanes)(chunk), meta)
     weights = sum(tensor.nbytes for tensor in lanes.params.values())
     copies = 3 + len(update.slots(pack.settings.optimizer))
-    return LaneBytes(weights * copies, gradient + x.nbytes)
+    return LaneBytes(weights * copies, step + x.nbytes, evaluation)
+
+
+def without_storage(lanes: Lanes) -> Lanes:
+    """The same lanes on the meta device."""
+    meta = torch.device("meta")
+
+    def moved(tensors: Tensors) -> Tensors:
+        return {name: tensor.to(meta) for name, tensor in tensors.items()}
+
+    return replace(
+        lanes,
+        model=lanes.model.to(meta),
+        params=moved(lanes.params),
+        buffers=moved(lanes.buffers),
+        dropout=moved(lanes.dropout),
+    )
 
 
 def free_bytes(device: torch.device) -> int:

@@ -70,6 +70,7 @@ def make_step(
             graphs[part.shape[0], part.shape[1]] = gradients.traced(graph)
 
     def step(rows: Tensor, now: Tensor, number: Tensor) -> Tensor:
+        trainee.gradients.clear()  # their factors are the last step's activations
         total: dict[str, Gradient] = {}
         losses = torch.zeros(len(rows), device=rows.device)
         for part in micro_batches(rows, micro):

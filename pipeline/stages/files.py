@@ -19,6 +19,7 @@ RUNS = Path("runs")
 RESULTS = Path("results")
 REPORTS = Path("reports")
 CHECKPOINTS = Path("checkpoints")
+COMPILED = Path(".cache/inductor")
 
 
 def run_folder(variant: str, batch_size: int | str) -> Path:

@@ -1,6 +1,7 @@
 """Train packs for a stage, and turn what comes out into tables."""
 
 import hashlib
+import os
 import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -45,6 +46,7 @@ def train(pack: Pack, data: Dataset, params: Params, store: Store, label: str) -
 
     Raises InputError when another process is training the same pack, or a worker was killed.
     """
+    os.environ.setdefault("TORCHINDUCTOR_CACHE_DIR", str(files.COMPILED.absolute()))
     plan = workers.planned(pack, data, params.impl)
     print(f"{label}: {described(pack, plan)}", file=sys.stderr)
     try:
