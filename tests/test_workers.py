@@ -99,7 +99,7 @@ class TestKilledRun:
 
     @pytest.fixture
     def long_study(self, study: Project) -> Project:
-        study.compose("budget.min_steps=4000", "grid.batch_size=[full]", "grid.seeds=1")
+        study.compose("budget.min_steps=2500", "grid.batch_size=[full]", "grid.seeds=1")
         study.replace("pipeline/engine/checkpoint.py", "SECONDS = 10.0", "SECONDS = 0.3")
         study.run("dvc", "repro", "preprocess", "config")
         return study

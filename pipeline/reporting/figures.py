@@ -211,7 +211,7 @@ def throughput(table: pd.DataFrame, frame: Frame) -> Figure:
         right.plot(own["batch_size"], own["peak_bytes"], **style)
     for axis, label, show, base in (
         (left, "examples per second", text.number, 10),
-        (right, "peak memory of a training step", text.size, 2),
+        (right, "peak memory of a training", text.size, 2),
     ):
         plain_log(axis, show, base)
         axis.set_ylabel(label)

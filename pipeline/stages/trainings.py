@@ -24,7 +24,8 @@ from pipeline.stages import files
 from pipeline.stages.progress import progress
 
 LOCK_SECONDS = 20
-CODE = Path(__file__).resolve().parent.parent / "engine"
+PACKAGE = Path(__file__).resolve().parent.parent
+CODE = ("data", "models", "engine")
 
 
 def make_pack(
@@ -85,7 +86,8 @@ def lock(label: str) -> Iterator[None]:
 def checkpoints(label: str) -> Store:
     """The checkpoints of one job, named by it, by the processed data and by the training code."""
     digest = hashlib.sha256()
-    for path in [*sorted(files.PROCESSED.iterdir()), *sorted(CODE.rglob("*.py"))]:
+    code = [path for name in CODE for path in sorted((PACKAGE / name).glob("*.py"))]
+    for path in [*sorted(files.PROCESSED.iterdir()), *code]:
         digest.update(path.name.encode() + path.read_bytes())
     return Store(files.CHECKPOINTS, f"{label.replace(' ', '-')}-{digest.hexdigest()[:16]}")
 
