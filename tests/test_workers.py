@@ -99,7 +99,7 @@ class TestKilledRun:
 
     @pytest.fixture
     def long_study(self, study: Project) -> Project:
-        study.compose("budget.min_steps=2500", "grid.batch_size=[full]", "grid.seeds=1")
+        study.compose("budget.min_steps=20000", "grid.batch_size=[32]", "grid.seeds=1")
         study.replace("pipeline/engine/checkpoint.py", "SECONDS = 10.0", "SECONDS = 0.3")
         study.run("dvc", "repro", "preprocess", "config")
         return study
@@ -123,16 +123,16 @@ class TestKilledRun:
         raise AssertionError("no checkpoint was written")
 
     def test_it_goes_on_and_ends_with_the_same_bytes(self, long_study: Project) -> None:
-        run = self.start(long_study, "dvc", "repro", "-s", "train@baseline-full")
+        run = self.start(long_study, "dvc", "repro", "-s", "train@baseline-32")
         self.wait_for_checkpoint(long_study)
         os.killpg(run.pid, signal.SIGKILL)
         run.wait()
-        assert not (long_study.folder / "runs/baseline-full/lanes.parquet").exists()
-        long_study.run("dvc", "repro", "-s", "train@baseline-full")
-        resumed = digests(long_study.folder / "runs/baseline-full")
+        assert not (long_study.folder / "runs/baseline-32/lanes.parquet").exists()
+        long_study.run("dvc", "repro", "-s", "train@baseline-32")
+        resumed = digests(long_study.folder / "runs/baseline-32")
         assert not list((long_study.folder / "checkpoints").glob("*.safetensors"))
-        long_study.run("dvc", "repro", "-s", "-f", "--no-run-cache", "train@baseline-full")
-        assert digests(long_study.folder / "runs/baseline-full") == resumed
+        long_study.run("dvc", "repro", "-s", "-f", "--no-run-cache", "train@baseline-32")
+        assert digests(long_study.folder / "runs/baseline-32") == resumed
 
     def test_a_second_copy_is_kept_out(self, study: Project) -> None:
         study.replace("pipeline/stages/trainings.py", "SECONDS = 20", "SECONDS = 0.1")
