@@ -38,13 +38,25 @@ class Frame:
     variants: tuple[str, ...]
 
 
+def size_label(size: int, examples: int) -> str:
+    """A batch size on an axis; the whole training part by its name."""
+    return "full" if size == examples else str(size)
+
+
 def batch_axis(axis: Axes, sizes: list[int], examples: int) -> None:
     """A log axis whose ticks are the batch sizes measured."""
     axis.set_xscale("log", base=2)
     axis.xaxis.set_minor_locator(NullLocator())
-    labels = ["full" if size == examples else str(size) for size in sizes]
+    labels = [size_label(size, examples) for size in sizes]
     axis.set_xticks(sizes, labels)
     axis.set_xlabel("batch size")
+
+
+def half_width(axis: Axes, label: str, table: pd.DataFrame, frame: Frame) -> None:
+    """Labels of a panel that shares its row: small ticks, so that the batch sizes do not touch."""
+    axis.set_ylabel(label)
+    batch_axis(axis, sorted(set(table["batch_size"])), frame.examples)
+    axis.tick_params(axis="x", labelsize=8)
 
 
 def plain_log(axis: Axes, show: Callable[[float], str] = text.number, base: int = 10) -> None:
@@ -159,9 +171,7 @@ def panel(
         annot_kws={"fontsize": 8}, linewidths=0.5,
     )  # fmt: skip
     label_missing(axis, shown, words)
-    axis.set_xticklabels(
-        ["full" if size == frame.examples else str(size) for size in grid.columns], rotation=0
-    )
+    axis.set_xticklabels([size_label(size, frame.examples) for size in grid.columns], rotation=0)
     axis.set_yticklabels([text.rate(lr) for lr in grid.index], rotation=0)
     axis.set_xlabel("batch size")
     axis.set_ylabel("learning rate")
@@ -188,7 +198,7 @@ def curves(history: pd.DataFrame, frame: Frame) -> Figure:
         for axis, time in zip(panels[index], ("step", "epoch"), strict=True):
             for size, curve in own.groupby("batch_size"):
                 median = curve.groupby(time)["val_score"].median()
-                label = "full" if size == frame.examples else str(size)
+                label = size_label(size, frame.examples)
                 axis.plot(median.index, median, color=colours[size], label=label)
             axis.set_xscale("log")
             axis.set_xlabel(f"{time}s")
@@ -214,9 +224,7 @@ def throughput(table: pd.DataFrame, frame: Frame) -> Figure:
         (right, "peak memory of a training", text.size, 2),
     ):
         plain_log(axis, show, base)
-        axis.set_ylabel(label)
-        batch_axis(axis, sorted(set(table["batch_size"])), frame.examples)
-        axis.tick_params(axis="x", labelsize=8)
+        half_width(axis, label, table, frame)
     if len(frame.variants) > 1:
         left.legend(frameon=False)
     return figure
@@ -238,8 +246,6 @@ def steps(table: pd.DataFrame, frame: Frame) -> Figure:
             left.plot(done["batch_size"], ideal, "--", color="0.5", label="batch × steps constant")
     for axis, label in ((left, "steps to target"), (right, "examples to target")):
         plain_log(axis)
-        axis.set_ylabel(label)
-        batch_axis(axis, sorted(set(table["batch_size"])), frame.examples)
-        axis.tick_params(axis="x", labelsize=8)
+        half_width(axis, label, table, frame)
     left.legend(frameon=False)
     return figure
