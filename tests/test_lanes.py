@@ -268,6 +268,16 @@ class TestResume:
         assert 0 < sum(resumed) < pack.steps * len(pack.cells)
         assert_same_bits(found, expected)
 
+    def test_a_training_killed_as_its_last_lane_died_goes_on(
+        self, make_data: MakeData, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr("pipeline.engine.checkpoint.INTERVAL_SECONDS", 0.0)
+        pack, data = make_pack((1e9,)), make_data("regression")
+        path = tmp_path / "saved.safetensors"
+        expected = vectorised.train(pack, data, lambda _: None, "traced", 1, Checkpoint(path))
+        again = vectorised.train(pack, data, lambda _: None, "traced", 1, Checkpoint(path))
+        assert_same_bits(again, expected)
+
     def test_a_finished_training_is_not_repeated(self, make_data: MakeData, tmp_path: Path) -> None:
         store = run.Store(tmp_path, "inputs")
         pack, data = make_pack((0.1,)), make_data()

@@ -10,7 +10,7 @@ from test_lanes import assert_close, assert_same_bits, lanes, make_pack, own_mod
 from pipeline.data.tensors import Dataset
 from pipeline.engine import plan, run, vectorised
 from pipeline.engine.memory import peak_bytes
-from pipeline.engine.plan import Plan, choose_engine, lane_bytes, make_plan
+from pipeline.engine.plan import Plan, lane_bytes, make_plan
 from pipeline.errors import InputError
 from pipeline.params import Budget, Impl, Model, Optimizer
 
@@ -20,42 +20,33 @@ __all__ = ["own_module"]
 
 class TestChoice:
     def test_short_packs_are_traced(self, make_data: MakeData) -> None:
-        engine, reason = choose_engine(make_pack(), make_data(), Impl(), 1)
-        assert engine == "traced"
-        assert "compiling costs more" in reason
+        made = make_plan(make_pack(), make_data(), Impl())
+        assert made.engine == "traced"
+        assert "compiling costs more" in made.reason
 
     def test_long_packs_are_compiled_if_there_is_a_compiler(
         self, make_data: MakeData, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         pack = make_pack(budget=Budget(1, 10_000_000, 6))
         monkeypatch.setattr(plan, "compiler", lambda: "g++")
-        assert choose_engine(pack, make_data(), Impl(), 1)[0] == "compiled"
+        assert make_plan(pack, make_data(), Impl()).engine == "compiled"
         monkeypatch.setattr(plan, "compiler", lambda: None)
-        assert choose_engine(pack, make_data(), Impl(), 1) == (
-            "traced", "compiling would pay, but there is no C++ compiler",
-        )  # fmt: skip
-
-    def test_large_matrix_products_go_through_the_loop(self, make_data: MakeData) -> None:
-        pack = replace(make_pack(model=Model("mlp", [3000])), batch_size=64)
         made = make_plan(pack, make_data(), Impl())
-        assert made.engine == "loop"
-        assert "keeps a core busy" in made.reason
-        assert make_plan(pack, make_data(), Impl(engine="traced")).engine == "traced"
+        assert made.engine == "traced"
+        assert made.reason == "compiling would pay, but there is no C++ compiler"
 
     def test_what_is_asked_for_is_done(self, make_data: MakeData) -> None:
         for engine in ("loop", "traced", "compiled"):
-            found = choose_engine(make_pack(), make_data(), Impl(engine=engine), 1)
-            assert found == (engine, "asked for")
+            made = make_plan(make_pack(), make_data(), Impl(engine=engine))
+            assert (made.engine, made.reason) == (engine, "asked for")
 
     @pytest.mark.usefixtures("own_module")
     def test_a_model_that_cannot_be_lanes_says_why(self, make_data: MakeData) -> None:
-        pack = make_pack(model=Model("own_module:branching"))
-        engine, reason = choose_engine(pack, make_data(), Impl(), 1)
-        assert engine == "loop"
-        assert reason.startswith("own_module:branching cannot be batched over lanes: ")
-        assert choose_engine(make_pack(model=Model("own_module:build")), make_data(), Impl(), 1)[
-            0
-        ] == ("traced")
+        made = make_plan(make_pack(model=Model("own_module:branching")), make_data(), Impl())
+        assert made.engine == "loop"
+        assert made.reason.startswith("own_module:branching cannot be batched over lanes: ")
+        batched = make_plan(make_pack(model=Model("own_module:build")), make_data(), Impl())
+        assert batched.engine == "traced"
 
     @pytest.mark.usefixtures("own_module")
     @pytest.mark.parametrize(

@@ -147,5 +147,5 @@ def cross_entropies(outputs: Tensor, y: Tensor) -> Tensor:
 
 def norms(tensors: Tensors) -> Tensor:
     """Each lane's Euclidean norm over all tensors, (lanes,) float64 on the CPU."""
-    squares = [tensor.flatten(1).double().square().sum(1) for tensor in tensors.values()]
-    return torch.stack(squares).sum(0).sqrt().cpu()
+    own = [torch.linalg.vector_norm(tensor.flatten(1), dim=1) for tensor in tensors.values()]
+    return torch.linalg.vector_norm(torch.stack(own).double(), dim=0).cpu()

@@ -6,15 +6,20 @@ from typing import Any
 
 import torch
 from torch import Tensor
+from torch._subclasses.fake_tensor import FakeTensor
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
 
 class TensorPeak(TorchDispatchMode):
-    """Counts the bytes of every storage that an operation makes, until the storage is freed."""
+    """Counts the bytes of every storage that an operation makes on a device, until it is freed.
 
-    def __init__(self) -> None:
+    The fake tensors of a tracing hold nothing and are not counted.
+    """
+
+    def __init__(self, device: torch.device) -> None:
         super().__init__()
+        self.device_type = device.type
         self.held_bytes = 0
         self.peak_bytes = 0
         self._known: weakref.WeakSet[torch.UntypedStorage] = weakref.WeakSet()
@@ -23,14 +28,22 @@ class TensorPeak(TorchDispatchMode):
         self, func: Any, types: Any, args: Any = (), kwargs: dict[str, Any] | None = None
     ) -> Any:
         """Run the operation and count the storages it returns that were not known before."""
-        for leaf in tree_leaves((args, kwargs)):
-            if isinstance(leaf, Tensor):
-                self._known.add(leaf.untyped_storage())
+        for storage in self._storages((args, kwargs)):
+            self._known.add(storage)
         result = func(*args, **(kwargs or {}))
-        for leaf in tree_leaves(result):
-            if isinstance(leaf, Tensor) and leaf.untyped_storage() not in self._known:
-                self._count(leaf.untyped_storage())
+        for storage in self._storages(result):
+            if storage not in self._known:
+                self._count(storage)
         return result
+
+    def _storages(self, tree: Any) -> list[torch.UntypedStorage]:
+        return [
+            leaf.untyped_storage()
+            for leaf in tree_leaves(tree)
+            if isinstance(leaf, Tensor)
+            and not isinstance(leaf, FakeTensor)
+            and leaf.device.type == self.device_type
+        ]
 
     def _count(self, storage: torch.UntypedStorage) -> None:
         self._known.add(storage)
@@ -53,6 +66,6 @@ def peak_bytes(run: Callable[[], object], device: torch.device) -> int:
         before = torch.cuda.memory_allocated(device)
         run()
         return torch.cuda.max_memory_allocated(device) - before
-    with TensorPeak() as counter:
+    with TensorPeak(device) as counter:
         run()
     return counter.peak_bytes

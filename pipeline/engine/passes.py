@@ -4,6 +4,7 @@ Each pass keeps every value's bits; ``fuse_bias`` alone lets a bias be added ins
 """
 
 from collections.abc import Callable
+from typing import Any
 
 import torch
 from torch.fx import GraphModule, Node
@@ -18,10 +19,23 @@ VIEWS = {
     aten.reshape.default,
 }
 
+FRESH = {aten.bmm.default, aten.baddbmm.default, aten.sub.Tensor, aten.convolution.default}
+"""Operations whose result is new memory that nothing else refers to."""
+IN_PLACE: dict[object, Callable[..., Any]] = {
+    aten.relu.default: aten.relu_.default,
+    aten.clamp_min.default: aten.clamp_min_.default,
+}
+
 
 def clean(module: GraphModule) -> GraphModule:
     """Apply all passes until nothing changes, and recompile."""
-    passes = (drop_same_shape_views, drop_products_with_one, drop_double_transposes, fuse_bias)
+    passes = (
+        drop_same_shape_views,
+        drop_products_with_one,
+        drop_double_transposes,
+        fuse_bias,
+        reuse,
+    )
     changed = True
     while changed:
         changed = False
@@ -112,3 +126,20 @@ def fuse_bias(node: Node) -> Node | None:
             fused.meta = dict(node.meta)
             return fused
     return None
+
+
+def reuse(node: Node) -> Node | None:
+    """A rectifier over a value that nothing else reads, in that value's own memory."""
+    source = node.args[0] if node.args else None
+    if not isinstance(source, Node) or source.target not in FRESH or len(source.users) > 1:
+        return None
+    with node.graph.inserting_before(node):
+        if node.target in IN_PLACE:
+            other = node.graph.call_function(IN_PLACE[node.target], node.args)
+        elif node.target is aten.threshold_backward.default:
+            into = aten.threshold_backward.grad_input
+            other = node.graph.call_function(into, node.args, {"grad_input": source})
+        else:
+            return None
+    other.meta = dict(node.meta)
+    return other

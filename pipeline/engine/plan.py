@@ -9,10 +9,9 @@ import shutil
 from dataclasses import dataclass, replace
 
 import torch
-from torch import nn
 
 from pipeline.data.tensors import Dataset
-from pipeline.engine import gradients, seeds, update
+from pipeline.engine import gradients, update
 from pipeline.engine.gradients import Batch
 from pipeline.engine.lanes import Lanes, Tensors, predictor, stacked
 from pipeline.engine.losses import EVALUATION_ROWS
@@ -30,10 +29,6 @@ each lane's step works on; from benchmarks/models.py."""
 USABLE_MEMORY = 0.8
 CACHE_BYTES = 4 << 20
 """On a CPU, lanes whose step works on more than about this together go at the memory's pace."""
-
-
-LOOP_BYTES = 1 << 20
-"""From here on the plain loop is as fast; from benchmarks/grid.py."""
 
 
 @dataclass(frozen=True)
@@ -55,11 +50,12 @@ def make_plan(pack: Pack, data: Dataset, impl: Impl) -> Plan:
     device = data.train.x.device
     cpus = len(os.sched_getaffinity(0)) if device.type == "cpu" else 1
     workers = min(cpus if impl.workers == "auto" else impl.workers, len(pack.cells))
-    engine, reason = choose_engine(pack, data, impl, workers)
-    if engine == "loop":
-        return Plan(engine, reason, workers, 1, 1)
+    obstacle = obstacle_to_lanes(pack, data, impl)
+    if obstacle:
+        return Plan("loop", obstacle, workers, 1, 1)
     room = USABLE_MEMORY * free_bytes(device) / workers
     micro, lane = 1, lane_bytes(pack, data, 1)
+    engine, reason = choose_engine(pack, lane, impl, workers)
     while micro < pack.batch_size and 2 * lane.total > room:
         micro *= 2
         lane = lane_bytes(pack, data, micro)
@@ -69,26 +65,19 @@ def make_plan(pack: Pack, data: Dataset, impl: Impl) -> Plan:
     return Plan(engine, reason, workers, max(2, at_once), micro)
 
 
-def choose_engine(pack: Pack, data: Dataset, impl: Impl, workers: int) -> tuple[str, str]:
-    """The engine's name and why."""
-    if impl.engine == "loop":
-        return "loop", "asked for"
+def obstacle_to_lanes(pack: Pack, data: Dataset, impl: Impl) -> str | None:
+    """Why this pack has to train in the plain loop, or None."""
     name = pack.settings.model.name
-    if name not in MODELS:
-        obstacle = lanes_obstacle(pack, data)
-        if obstacle:
-            return "loop", f"{name} cannot be batched over lanes: {obstacle}"
+    if impl.engine == "loop":
+        return "asked for"
+    obstacle = None if name in MODELS else lanes_obstacle(pack, data)
+    return f"{name} cannot be batched over lanes: {obstacle}" if obstacle else None
+
+
+def choose_engine(pack: Pack, lane: "LaneBytes", impl: Impl, workers: int) -> tuple[str, str]:
+    """The lane engine's name and why: ``compiled`` where the steps to come earn it back."""
     if impl.engine != "auto":
         return impl.engine, "asked for"
-    lane = lane_bytes(pack, data, 1)
-    if data.train.x.device.type == "cpu" and fills_a_core(pack, data, lane):
-        size = f"{lane.step >> 10:,} KiB"
-        return "loop", f"a step of one cell works on {size} and keeps a core busy alone"
-    return compile_or_trace(pack, lane, workers)
-
-
-def compile_or_trace(pack: Pack, lane: "LaneBytes", workers: int) -> tuple[str, str]:
-    """``compiled`` where the steps to come earn the compilation back."""
     lanes = len(pack.cells) / workers
     per_step = SAVED_SECONDS_PER_STEP + SAVED_SECONDS_PER_BYTE * lane.step * lanes
     saved = per_step * pack.steps
@@ -102,16 +91,6 @@ def compile_or_trace(pack: Pack, lane: "LaneBytes", workers: int) -> tuple[str, 
 def compiler() -> str | None:
     """The C++ compiler that torch.compile would call."""
     return shutil.which(os.environ.get("CXX", "g++")) or shutil.which("clang++")
-
-
-def fills_a_core(pack: Pack, data: Dataset, lane: "LaneBytes") -> bool:
-    """Whether one cell's matrix products are so large that lanes save nothing.
-
-    Convolutions gain at any size that was measured: batched over two lanes they are still faster.
-    """
-    model = seeds.initial_model(pack.settings.model, data.shape, data.outputs, 0, 0)
-    convolves = any(isinstance(module, nn.Conv2d) for module in model.modules())
-    return not convolves and lane.step > LOOP_BYTES
 
 
 def lanes_obstacle(pack: Pack, data: Dataset) -> str | None:

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 
 import torch
 from torch import Tensor
+from torch.nn import functional
 
 from pipeline.data.tensors import Dataset
 from pipeline.engine import gradients
@@ -59,8 +60,12 @@ def make_step(
     lanes = trainee.lanes
     y = gradients.targets(data.train.y, data.outputs, data.task)
 
+    x = data.train.x.flatten(1)
+
     def batch(rows: Tensor, number: Tensor) -> Batch:
-        return Batch(data.train.x[rows], y[rows], number)
+        # a lookup of whole rows is several times as fast as indexing on a CPU
+        inputs = functional.embedding(rows, x).view(*rows.shape, *data.shape)
+        return Batch(inputs, functional.embedding(rows, y), number)
 
     sample = torch.zeros(len(lanes), batch_size, dtype=torch.int64, device=y.device)
     for part in micro_batches(sample, micro):

@@ -82,6 +82,8 @@ def _update_by_product(
     if not isinstance(gradient, tuple) or optimizer.name != "sgd" or optimizer.weight_decay:
         return False
     left, right = gradient
+    if left.numel() > param.numel():  # a batch so large that the factors are more than the weights
+        return False
     if optimizer.momentum:
         velocity = own["momentum"].baddbmm_(left, right, beta=optimizer.momentum)
         param.addcmul_(velocity, now[0])

@@ -130,7 +130,9 @@ class Run:
             self.evaluate(pack.evaluation_steps.index(evaluation))
         if progress.step < pack.steps:
             self.compact()
-        if self.checkpoint and self.checkpoint.is_due(progress.step == pack.steps):
+        last_step = progress.step == pack.steps
+        # with no lane left there would be nothing to go on with
+        if self.checkpoint and progress.alive and self.checkpoint.is_due(last_step):
             self.checkpoint.save(*self.saved())
 
     def run_to(self, last: int) -> Floats:
@@ -161,10 +163,11 @@ class Run:
         progress.pending = []
         with np.errstate(invalid="ignore", over="ignore"):  # lanes that have died meanwhile
             mean, spread = losses.mean(0), losses.std(0)
-        val_loss, val_score = losses_and_scores(lanes, self.data.val, self.data.task)
-        values = (mean, spread, val_loss.numpy(), val_score.numpy())
         gradients = {name: dense(own) for name, own in self.trainee.gradients.items()}
         all_norms = (norms(gradients).numpy(), norms(lanes.params).numpy())
+        self.trainee.gradients.clear()  # their factors are as large as a step's activations
+        val_loss, val_score = losses_and_scores(lanes, self.data.val, self.data.task)
+        values = (mean, spread, val_loss.numpy(), val_score.numpy())
         weights = lanes.weights()
         for lane, cell in enumerate(progress.alive):
             if progress.diverged_step[cell]:
