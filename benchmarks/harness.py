@@ -106,8 +106,8 @@ Source = Callable[[Pack, Cell, Dataset], Callable[[], Batches]]
 
 
 def user_loop(pack: Pack, cell: Cell, data: Dataset, source: Source) -> None:
-    """One training as most people write it, with the engine's evaluations; no loss is read back
-    between them."""
+    """One training as most people write it, with the engine's evaluations, of the training part
+    at the end too; no loss is read back between them."""
     device = data.train.x.device
     model = seeds.initial_model(pack.settings.model, data.shape, data.outputs, 0, cell.seed)
     model = model.to(device).train()
@@ -128,7 +128,10 @@ def user_loop(pack: Pack, cell: Cell, data: Dataset, source: Source) -> None:
                 if has_diverged(val_loss):
                     return
             if step == pack.steps:
-                return
+                break
+    model.eval()
+    with torch.no_grad():
+        loss_and_score(model, data.train, data.task)
 
 
 def user_loops(pack: Pack, data: Dataset, source: Source, processes: int) -> None:

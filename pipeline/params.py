@@ -298,6 +298,19 @@ class Limits:
 
 
 @dataclass(frozen=True)
+class DataParallel:
+    """The link between devices that the prediction for several of them assumes."""
+
+    bandwidth_gb_per_second: float = 10.0
+    latency_seconds: float = 1e-5
+
+    def __post_init__(self) -> None:
+        bandwidth, latency = self.bandwidth_gb_per_second, self.latency_seconds
+        require(bandwidth > 0, "data_parallel.bandwidth_gb_per_second", bandwidth, "is not above 0")
+        require(latency >= 0, "data_parallel.latency_seconds", latency, "is below 0")
+
+
+@dataclass(frozen=True)
 class Impl:
     """What may change the speed and never the conclusions."""
 
@@ -361,6 +374,7 @@ class Params:
     target: Target = field(default_factory=Target)
     confirm: Confirm = field(default_factory=Confirm)
     limits: Limits = field(default_factory=Limits)
+    data_parallel: DataParallel = field(default_factory=DataParallel)
     impl: Impl = field(default_factory=Impl)
 
     def __post_init__(self) -> None:

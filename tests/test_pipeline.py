@@ -183,6 +183,12 @@ class TestFailures:
             "throughput", ok=False
         )
 
+    def test_a_memory_limit_below_one_example(self, study: Project) -> None:
+        study.compose("limits.memory_gb=1e-7")
+        said = study.repro("throughput", ok=False)
+        assert "limits.memory_gb: a batch of 1 needs" in said
+        assert "Traceback" not in said
+
     def test_a_failed_stage_keeps_what_was_finished(self, study: Project) -> None:
         study.compose("target.value=0.9999", "grid.batch_size=[32,64,full]")
         said = study.repro(ok=False)

@@ -112,7 +112,8 @@ def table(
     A pack whose rates all failed is there too, with what could be measured of it.
     """
     metric, target = selection["metric"].iloc[0], float(selection["target"].iloc[0])
-    cost = ["seconds_per_step", "examples_per_second", "peak_bytes"]
+    cost = ["micro_batches", "seconds_per_step", "examples_per_second", "peak_bytes"]
+    throughput = throughput[throughput["in_grid"]]
     confirmed = confirmed_steps(history, lanes, metric, target)
     merged = throughput[[*PACK, *cost]].merge(
         speed(selection, confirmed), on=PACK, how="left", validate="one_to_one"

@@ -1,5 +1,6 @@
-"""The peak of memory that tensors hold while a function runs."""
+"""How much memory there is, how much a function takes, and when there was too little."""
 
+import os
 import weakref
 from collections.abc import Callable
 from typing import Any
@@ -9,6 +10,9 @@ from torch import Tensor
 from torch._subclasses.fake_tensor import FakeTensor
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
+
+USABLE_MEMORY = 0.8
+OUT_OF_MEMORY = ("out of memory", "can't allocate memory", "not enough memory")
 
 
 class TensorPeak(TorchDispatchMode):
@@ -62,6 +66,7 @@ def peak_bytes(run: Callable[[], object], device: torch.device) -> int:
     On CUDA the allocator's own peak, on a CPU a count of storages.
     """
     if device.type == "cuda":
+        torch.cuda.empty_cache()
         torch.cuda.reset_peak_memory_stats(device)
         before = torch.cuda.memory_allocated(device)
         run()
@@ -69,3 +74,29 @@ def peak_bytes(run: Callable[[], object], device: torch.device) -> int:
     with TensorPeak(device) as counter:
         run()
     return counter.peak_bytes
+
+
+def reserved_bytes(device: torch.device) -> float:
+    """What CUDA's allocator had reserved at most since the last ``peak_bytes``; NaN on a CPU."""
+    if device.type == "cuda":
+        return float(torch.cuda.max_memory_reserved(device))
+    return float("nan")
+
+
+def free_bytes(device: torch.device) -> int:
+    """Memory that can be had now: of the GPU, or what Linux calls available."""
+    if device.type == "cuda":
+        return torch.cuda.mem_get_info(device)[0]
+    try:
+        with open("/proc/meminfo") as file:
+            lines = dict(line.split(":", 1) for line in file)
+        return int(lines["MemAvailable"].split()[0]) * 1024
+    except (OSError, KeyError):
+        return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") // 2
+
+
+def is_out_of_memory(error: BaseException) -> bool:
+    """Whether an allocator said no: torch has a type for it on GPUs, words on CPUs."""
+    if isinstance(error, torch.OutOfMemoryError | MemoryError):
+        return True
+    return any(words in str(error).lower() for words in OUT_OF_MEMORY)

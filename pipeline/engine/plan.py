@@ -15,7 +15,7 @@ from pipeline.engine import gradients, update
 from pipeline.engine.gradients import Batch
 from pipeline.engine.lanes import Lanes, Tensors, predictor, stacked
 from pipeline.engine.losses import EVALUATION_ROWS
-from pipeline.engine.memory import peak_bytes
+from pipeline.engine.memory import USABLE_MEMORY, free_bytes, peak_bytes
 from pipeline.engine.pack import Pack
 from pipeline.engine.steps import micro_batches
 from pipeline.params import MODELS, Impl
@@ -26,7 +26,8 @@ SAVED_SECONDS_PER_STEP = 7e-5
 SAVED_SECONDS_PER_BYTE = 2.5e-10
 """What the compiled step saves against the traced one: dispatch once a step, and passes over what
 each lane's step works on; from benchmarks/models.py."""
-USABLE_MEMORY = 0.8
+SMALLEST_PIECE = 3
+"""The most lanes that are trained at once where two would be best: an odd one out joins a pair."""
 CACHE_BYTES = 4 << 20
 """On a CPU, lanes whose step works on more than about this together go at the memory's pace."""
 
@@ -56,7 +57,7 @@ def make_plan(pack: Pack, data: Dataset, impl: Impl) -> Plan:
     room = USABLE_MEMORY * free_bytes(device) / workers
     micro, lane = 1, lane_bytes(pack, data, 1)
     engine, reason = choose_engine(pack, lane, impl, workers)
-    while micro < pack.batch_size and 2 * lane.total > room:
+    while micro < pack.batch_size and SMALLEST_PIECE * lane.total > room:
         micro *= 2
         lane = lane_bytes(pack, data, micro)
     at_once = min(-(-len(pack.cells) // workers), int(room / lane.total))
@@ -153,15 +154,3 @@ def without_storage(lanes: Lanes) -> Lanes:
         buffers=moved(lanes.buffers),
         dropout=moved(lanes.dropout),
     )
-
-
-def free_bytes(device: torch.device) -> int:
-    """Memory that can be had now: of the GPU, or what Linux calls available."""
-    if device.type == "cuda":
-        return torch.cuda.mem_get_info(device)[0]
-    try:
-        with open("/proc/meminfo") as file:
-            lines = dict(line.split(":", 1) for line in file)
-        return int(lines["MemAvailable"].split()[0]) * 1024
-    except (OSError, KeyError):
-        return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") // 2

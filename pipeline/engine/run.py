@@ -4,17 +4,16 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import numpy as np
-import torch
 
 from pipeline.data.tensors import Dataset
 from pipeline.engine import checkpoint, loop, vectorised
 from pipeline.engine.checkpoint import Checkpoint
+from pipeline.engine.memory import is_out_of_memory
 from pipeline.engine.pack import Pack, Trained, joined
 from pipeline.engine.plan import Plan
 from pipeline.engine.steps import Graphs
 
 OnSteps = Callable[[int], None]
-OUT_OF_MEMORY = ("out of memory", "can't allocate memory", "not enough memory")
 
 
 class Store:
@@ -38,13 +37,22 @@ def train(
     pack: Pack, data: Dataset, plan: Plan, on_steps: OnSteps, store: Store | None = None
 ) -> Trained:
     """Train the pack in this process, ``plan.lanes_at_once`` cells at a time."""
-    at_once = 1 if plan.engine == "loop" else plan.lanes_at_once
+    cells = len(pack.cells)
     graphs: Graphs = {}
+    count = cells if plan.engine == "loop" else pieces_of_lanes(cells, plan.lanes_at_once)
     pieces = [
         train_piece(piece, data, plan.engine, plan.micro_batches, on_steps, store, graphs)
-        for piece in split(pack, -(-len(pack.cells) // at_once))
+        for piece in split(pack, count)
     ]
     return joined(pieces)
+
+
+def pieces_of_lanes(cells: int, at_once: int) -> int:
+    """In how many pieces to train: none of one lane, which would train with a twin.
+
+    Of two lanes at once an odd one out joins a pair.
+    """
+    return max(1, min(-(-cells // at_once), cells // 2))
 
 
 def split(pack: Pack, count: int) -> list[Pack]:
@@ -113,10 +121,3 @@ def fallbacks(pack: Pack, micro: int) -> Sequence[tuple[Pack, int]]:
     if len(pack.cells) > 1:
         return [(half, micro) for half in split(pack, 2)]
     return [(pack, 2 * micro)] if micro < pack.batch_size else []
-
-
-def is_out_of_memory(error: BaseException) -> bool:
-    """Whether an allocator said no: torch has a type for it on GPUs, words on CPUs."""
-    if isinstance(error, torch.OutOfMemoryError | MemoryError):
-        return True
-    return any(words in str(error).lower() for words in OUT_OF_MEMORY)

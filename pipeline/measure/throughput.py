@@ -10,8 +10,10 @@ import numpy as np
 import torch
 
 WARM_UP_STEPS = 10
-BLOCK_SECONDS = 0.03
-BLOCKS = 9
+WARM_UP_SECONDS = 1.0
+BLOCK_SECONDS = 0.01
+BLOCKS = 15
+NOISY_SPREAD = 0.15
 Key = TypeVar("Key", bound=Hashable)
 
 
@@ -33,8 +35,14 @@ class Timing:
         low, high = np.percentile(self.blocks, [25, 75])
         return float(low), float(high)
 
+    @property
+    def is_noisy(self) -> bool:
+        """Whether the quartiles lie more than NOISY_SPREAD of the median apart."""
+        low, high = self.quartiles
+        return high - low > NOISY_SPREAD * self.median
 
-def timed(step: Callable[[], None], steps: int, device: torch.device) -> float:
+
+def timed(step: Callable[[], object], steps: int, device: torch.device) -> float:
     """Seconds per step over ``steps`` steps, the device synchronised at both ends."""
     synchronise(device)
     start = time.perf_counter()
@@ -50,20 +58,35 @@ def synchronise(device: torch.device) -> None:
         torch.cuda.synchronize(device)
 
 
+def warm_up(step: Callable[[], object], device: torch.device) -> float:
+    """Take WARM_UP_STEPS steps, fewer of very slow ones; the seconds of the fastest.
+
+    At least two: the first allocates the optimizer's state.
+    """
+    seconds: list[float] = []
+    while len(seconds) < WARM_UP_STEPS and (len(seconds) < 2 or sum(seconds) < WARM_UP_SECONDS):
+        seconds.append(timed(step, 1, device))
+    return min(seconds)
+
+
 def measure(
-    steps: Mapping[Key, Callable[[], None]], device: torch.device, seed: int
+    steps: Mapping[Key, Callable[[], object]],
+    device: torch.device,
+    seed: int,
+    on_block: Callable[[int], None],
 ) -> dict[Key, Timing]:
     """Time every step function in BLOCKS blocks; all blocks run in one random order.
 
-    A drift of the machine thus falls on all of them alike.
+    A drift of the machine thus falls on all of them alike. ``on_block`` hears of every block.
     """
-    per_block = {}
-    for key, step in steps.items():
-        seconds = timed(step, WARM_UP_STEPS, device)
-        per_block[key] = max(3, round(BLOCK_SECONDS / max(seconds, 1e-9)))
+    per_block = {
+        key: max(1, round(BLOCK_SECONDS / max(warm_up(step, device), 1e-9)))
+        for key, step in steps.items()
+    }
     blocks: dict[Key, list[float]] = {key: [] for key in steps}
     schedule = [key for key in steps for _ in range(BLOCKS)]
     for position in np.random.default_rng(seed).permutation(len(schedule)):
         key = schedule[position]
         blocks[key].append(timed(steps[key], per_block[key], device))
+        on_block(1)
     return {key: Timing(tuple(blocks[key]), per_block[key]) for key in steps}

@@ -6,13 +6,15 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from matplotlib.figure import Figure
 
-from pipeline.analysis import recommendation, selection, tradeoff
+from pipeline.analysis import claims, recommendation, selection, tradeoff
+from pipeline.analysis.claims import Evidence
 from pipeline.analysis.recommendation import Recommendation
 from pipeline.params import Params
 from pipeline.reporting import figures, text
 from pipeline.reporting.figures import Frame
+from pipeline.reporting.illustration import Illustration
+from pipeline.reporting.machine import machine_speed
 
 
 @dataclass(frozen=True)
@@ -30,23 +32,13 @@ class Measurements:
 
 
 @dataclass(frozen=True)
-class Illustration:
-    """A figure with the sentence that says what it shows, its alternative text and its table."""
-
-    name: str
-    title: str
-    caption: str
-    figure: Figure
-    table: str
-
-
-@dataclass(frozen=True)
 class Content:
     """Everything that the page and the files below reports/ are made from."""
 
     headline: str
     advice: Recommendation
     target: float
+    claims: pd.DataFrame
     illustrations: tuple[Illustration, ...]
     tables: Mapping[str, pd.DataFrame]
     summary: pd.DataFrame
@@ -74,15 +66,17 @@ def compile_content(params: Params, found: Measurements) -> Content:
         tuple(params.grid.variant),
     )
     curve = fastest_curves(found)
+    speed = machine_speed(table, found.throughput, params, frame)
     return Content(
         text.headline(advice, params.target.metric, target, task),
         advice,
         target,
-        tuple(illustrations(table, rates, curve, advice, frame)),
-        {"tradeoff": table, "rates": rates, "curves": curve, "throughput": found.throughput},
+        claims.ledger(Evidence(frame.variants[0], found.throughput)),
+        (*illustrations(table, rates, curve, advice, frame), *speed.illustrations),
+        {"tradeoff": table, "rates": rates, "curves": curve} | speed.tables,
         summary(table, frame),
         facts(params, found),
-        tuple(warnings(table, rates, frame)),
+        tuple(warnings(table, rates, found.throughput, frame)),
     )
 
 
@@ -139,16 +133,10 @@ def illustrations(
             figures.curves(curve, frame),
             "curves",
         ),
-        Illustration(
-            "throughput",
-            "Throughput and memory",
-            throughput_caption(table, frame),
-            figures.throughput(table, frame),
-            "throughput",
-        ),
     ]
 
 
+MANY_NOISY = 0.25
 HOLLOW = "hollow points have none, because some of their seeds missed the target"
 
 
@@ -206,18 +194,6 @@ def reached_caption(rates: pd.DataFrame, frame: Frame) -> str:
     )
 
 
-def throughput_caption(table: pd.DataFrame, frame: Frame) -> str:
-    """The span of throughput and of memory."""
-    first, last = table.iloc[0], table.iloc[-1]
-    rate = table["examples_per_second"].max() / first["examples_per_second"]
-    best = table.loc[table["examples_per_second"].idxmax(), "batch_size"]
-    return (
-        f"Throughput peaks at batch size {text.batch_size(best, frame.examples)} with "
-        f"{text.number(rate)}× that of batch size {first['batch_size']:.0f}; peak memory goes from "
-        f"{text.size(first['peak_bytes'])} to {text.size(last['peak_bytes'])}."
-    )
-
-
 def summary(table: pd.DataFrame, frame: Frame) -> pd.DataFrame:
     """The headline table in words: every number with its interval and n."""
 
@@ -241,7 +217,8 @@ def summary(table: pd.DataFrame, frame: Frame) -> pd.DataFrame:
                 if pd.isna(row["seeds"])
                 else f"{row['reached']:.0f} of {row['seeds']:.0f}",
                 "steps to target": pair(row, "steps_to_target", text.number),
-                "time per step": text.seconds(row["seconds_per_step"]),
+                "time per step": text.seconds(row["seconds_per_step"])
+                + text.in_parts(row["micro_batches"]),
                 "time to target": pair(row, "seconds_to_target", text.seconds),
                 "peak memory": text.size(row["peak_bytes"]),
                 f"test {frame.score_name}": pair(row, "test_score", text.number),
@@ -272,9 +249,17 @@ def facts(params: Params, found: Measurements) -> dict[str, str]:
     }
 
 
-def warnings(table: pd.DataFrame, rates: pd.DataFrame, frame: Frame) -> list[str]:
+def warnings(
+    table: pd.DataFrame, rates: pd.DataFrame, throughput: pd.DataFrame, frame: Frame
+) -> list[str]:
     """What a careful reader must know before believing the headline."""
     said = []
+    noisy = int(throughput["noisy"].sum())
+    if noisy > MANY_NOISY * len(throughput):
+        said.append(
+            f"The machine was noisy while steps were timed: {noisy} of {len(throughput)} times "
+            "spread widely over their blocks; `dvc repro -f throughput` measures again."
+        )
     edge = table.loc[table["at_edge"].eq(True), "batch_size"]
     if len(edge):
         sizes = ", ".join(text.batch_size(size, frame.examples) for size in edge)

@@ -54,6 +54,11 @@ def batch_size(value: float, examples: int) -> str:
     return f"{int(value)} (full)" if value == examples else f"{int(value)}"
 
 
+def in_parts(micro_batches: float) -> str:
+    """How a batch beyond the memory is taken; nothing for one taken whole."""
+    return f" in {micro_batches:.0f} micro-batches" if micro_batches > 1 else ""
+
+
 def goal(metric: str, target: float, task: str) -> str:
     """The target in words."""
     name = SCORE_NAME[task] if metric == "val_score" else "loss"

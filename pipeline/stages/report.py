@@ -1,6 +1,7 @@
 """Tables, figures, the page, and the numbers DVC compares between experiments.
 
-Writes reports/: report.html, report.md, metrics.json, recommendation.json, tables/, figures/.
+Writes reports/: report.html, report.md, claims.csv, metrics.json, recommendation.json, tables/,
+figures/.
 """
 
 import json
@@ -98,6 +99,7 @@ def write(content: Content) -> None:
         files.write_bytes(reports / "figures" / f"{item.name}.svg", images[item.name])
         png = page.drawn(item.figure, "png")
         files.write_bytes(reports / "figures" / f"{item.name}.png", png)
+    files.write_csv(reports / "claims.csv", content.claims)
     files.write_json(reports / "metrics.json", metrics(content))
     advice = advice_json(content.advice, content.headline)
     files.write_json(reports / "recommendation.json", advice)

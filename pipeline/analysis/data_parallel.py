@@ -1,0 +1,73 @@
+"""What more devices would bring: a prediction from one device's measured step times.
+
+A step on w devices takes the measured time of a step at the local batch size ceil(B / w), and
+a ring all-reduce of the gradients: 2 (w - 1) / w of their bytes over the bandwidth, and
+2 (w - 1) messages of one latency each (Thakur, Rabenseifner & Gropp 2005, section 3.3).
+Nothing of it overlaps.
+"""
+
+import numpy as np
+import pandas as pd
+
+from pipeline.analysis.throughput import whole_batches
+from pipeline.params import DataParallel
+
+DEVICES = tuple(2**k for k in range(11))
+
+
+def all_reduce_seconds(gradient_bytes: float, devices: int, link: DataParallel) -> float:
+    """Seconds of one ring all-reduce; 0 on one device."""
+    share = 2 * (devices - 1) / devices
+    seconds = share * gradient_bytes / (link.bandwidth_gb_per_second * 1e9)
+    return seconds + 2 * (devices - 1) * link.latency_seconds
+
+
+def step_seconds(timed: pd.DataFrame, batch_size: int) -> float:
+    """The measured time of a step, between two measured sizes on the log-log line of both.
+
+    Below the smallest measured size its time, above the largest in proportion.
+    """
+    sizes, seconds = timed["batch_size"].to_numpy(float), timed["seconds_per_step"].to_numpy(float)
+    beyond = max(1.0, batch_size / sizes[-1])
+    return float(np.exp(np.interp(np.log(batch_size), np.log(sizes), np.log(seconds)))) * beyond
+
+
+def predict(
+    tradeoff: pd.DataFrame, throughput: pd.DataFrame, examples: int, link: DataParallel
+) -> pd.DataFrame:
+    """One row per (variant, batch size, number of devices up to the batch size).
+
+    seconds_to_target is empty where a seed of the batch size misses the target.
+    """
+    rows = []
+    steps = tradeoff["steps_to_target"].where(tradeoff["reached"] == tradeoff["seeds"])
+    tradeoff = tradeoff.assign(steps_to_target=steps)
+    for row in tradeoff.itertuples():
+        timed = whole_batches(throughput, row.variant)
+        for devices in DEVICES:
+            if timed.empty or devices > row.batch_size:
+                break
+            local = -(-row.batch_size // devices)
+            exchange = all_reduce_seconds(timed["weight_bytes"].iloc[0], devices, link)
+            seconds = step_seconds(timed, local) + exchange
+            rows.append(
+                {
+                    "variant": row.variant,
+                    "devices": devices,
+                    "batch_size": row.batch_size,
+                    "local_batch_size": local,
+                    "all_reduce_seconds": exchange,
+                    "seconds_per_step": seconds,
+                    "seconds_per_epoch": seconds * (examples // row.batch_size),
+                    "seconds_to_target": seconds * row.steps_to_target,
+                }
+            )
+    return pd.DataFrame(rows)
+
+
+def best_by_devices(prediction: pd.DataFrame) -> pd.DataFrame:
+    """For each variant and number of devices the batch size that reaches the target soonest."""
+    done = prediction.dropna(subset=["seconds_to_target"])
+    order = done.sort_values(["seconds_to_target", "batch_size"])
+    best = order.drop_duplicates(["variant", "devices"])
+    return best.sort_values(["variant", "devices"], ignore_index=True)
