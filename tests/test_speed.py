@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from pipeline.analysis import claims, data_parallel, throughput
+from pipeline.analysis import claims, data_parallel, lines, throughput
 from pipeline.analysis.claims import Evidence
 from pipeline.measure import ladder
 from pipeline.params import DataParallel
@@ -40,9 +40,9 @@ def kinked(sizes: np.ndarray, at: float) -> np.ndarray:
 class TestSaturation:
     @pytest.mark.parametrize("at", [16, 100, 700])
     def test_a_known_bend_is_found(self, at: float) -> None:
-        found = throughput.saturation(SIZES, SIZES / kinked(SIZES, at))
+        found = lines.bend(SIZES, SIZES / kinked(SIZES, at))
         assert found is not None
-        assert found.batch_size.value == pytest.approx(at, rel=0.02)
+        assert found.at.value == pytest.approx(at, rel=0.02)
         assert found.before.value == pytest.approx(1, abs=0.01)
         assert found.after.value == pytest.approx(0, abs=0.01)
 
@@ -51,24 +51,24 @@ class TestSaturation:
         hits = 0
         for _ in range(200):
             noisy = kinked(SIZES, 100) * np.exp(0.05 * rng.standard_normal(len(SIZES)))
-            found = throughput.saturation(SIZES, SIZES / noisy)
+            found = lines.bend(SIZES, SIZES / noisy)
             assert found is not None
-            hits += found.batch_size.low <= 100 <= found.batch_size.high
+            hits += found.at.low <= 100 <= found.at.high
         assert 0.92 <= hits / 200 <= 0.98
 
     def test_an_affine_step_time_bends_near_its_knee(self) -> None:
-        found = throughput.saturation(SIZES, SIZES / (1e-4 + 1e-6 * SIZES))
+        found = lines.bend(SIZES, SIZES / (1e-4 + 1e-6 * SIZES))
         assert found is not None
-        assert 50 <= found.batch_size.value <= 200
+        assert 50 <= found.at.value <= 200
 
     def test_a_straight_line_has_no_bend(self) -> None:
         rng = np.random.default_rng(1)
         straight = np.exp(0.05 * rng.standard_normal(len(SIZES)))
-        assert throughput.saturation(SIZES, SIZES / straight) is None
-        assert throughput.saturation(SIZES[:5], SIZES[:5]) is None
+        assert lines.bend(SIZES, SIZES / straight) is None
+        assert lines.bend(SIZES[:5], SIZES[:5]) is None
 
     def test_a_bend_upwards_is_no_saturation(self) -> None:
-        assert throughput.saturation(SIZES, kinked(SIZES, 100)) is None
+        assert lines.bend(SIZES, kinked(SIZES, 100)) is None
 
     @settings(max_examples=20)
     @given(st.randoms())
@@ -76,25 +76,23 @@ class TestSaturation:
         order = list(range(len(SIZES)))
         random.shuffle(order)  # type: ignore[attr-defined]
         rates = SIZES / kinked(SIZES, 100)
-        assert throughput.saturation(SIZES[order], rates[order]) == throughput.saturation(
-            SIZES, rates
-        )
+        assert lines.bend(SIZES[order], rates[order]) == lines.bend(SIZES, rates)
 
 
 class TestSlope:
     def test_a_known_exponent(self) -> None:
-        found = throughput.log_log_slope(SIZES, 3 * SIZES**0.7)
+        found = lines.log_log_slope(SIZES, 3 * SIZES**0.7)
         assert found.value == pytest.approx(0.7)
         assert found.low == pytest.approx(0.7)
 
     def test_two_points_have_none(self) -> None:
-        assert np.isnan(throughput.log_log_slope([1, 2], [1, 2]).value)
+        assert np.isnan(lines.log_log_slope([1, 2], [1, 2]).value)
 
     def test_its_interval_covers_the_truth(self) -> None:
         rng = np.random.default_rng(2)
         hits = 0
         for _ in range(300):
-            found = throughput.log_log_slope(SIZES, SIZES * np.exp(rng.standard_normal(len(SIZES))))
+            found = lines.log_log_slope(SIZES, SIZES * np.exp(rng.standard_normal(len(SIZES))))
             hits += found.low <= 1 <= found.high
         assert 0.92 <= hits / 300 <= 0.98
 
@@ -160,9 +158,26 @@ class TestDevices:
 
 class TestClaims:
     def verdicts(self, table: pd.DataFrame) -> dict[str, str]:
-        found = claims.ledger(Evidence("baseline", table))
+        nothing = pd.DataFrame(columns=["variant", "batch_size", "examples_to_target"])
+        windows = pd.DataFrame(columns=["variant", "batch_size", "at_edge", "decades"])
+        windows = windows.assign(refined_lr=[], too_small=[], too_large=[]).astype(
+            {"at_edge": bool}
+        )
+        curves = pd.DataFrame(
+            {"variant": "baseline", "batch_size": [8], "step": [125], "epoch": [1.0]}
+        )
+        evidence = Evidence("baseline", table, nothing, None, windows, curves, 1000)
+        found = claims.ledger(evidence)
         assert not found["finding"].str.contains("nan").any()
+        assert found["id"].is_unique
         return dict(zip(found["id"], found["verdict"], strict=True))
+
+    def test_what_was_not_measured_is_not_tested(self) -> None:
+        found = self.verdicts(timings(kinked(SIZES, 100)))
+        for name in ("constant-product", "lr-window", "scaling-rule"):
+            assert found[name] == "not tested"
+        assert found["epoch-steps"] == "supported"
+        assert found["gradient-descent"] == "supported"
 
     def test_a_machine_that_saturates(self) -> None:
         found = self.verdicts(timings(kinked(SIZES, 100)))

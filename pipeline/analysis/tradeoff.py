@@ -92,10 +92,11 @@ def solutions(selection: pd.DataFrame, evaluation: pd.DataFrame) -> pd.DataFrame
 def confirmed_steps(
     history: pd.DataFrame, lanes: pd.DataFrame, metric: str, target: float
 ) -> pd.DataFrame:
-    """One row per confirmed cell with its steps_to_target; NaN for a miss or a divergence."""
+    """One row per confirmed cell: the steps it took, and steps_to_target, NaN for a miss or a
+    divergence."""
     key = [*PACK, "lr", "seed"]
     steps = steps_to_target(history, metric, target)
-    table = lanes[[*key, "status"]].merge(steps, on=key, how="left", validate="one_to_one")
+    table = lanes[[*key, "status", "steps"]].merge(steps, on=key, how="left", validate="one_to_one")
     table["steps_to_target"] = table["steps_to_target"].where(table["status"] == "finished")
     return table
 

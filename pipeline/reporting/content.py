@@ -15,6 +15,7 @@ from pipeline.reporting import figures, text
 from pipeline.reporting.figures import Frame
 from pipeline.reporting.illustration import Illustration
 from pipeline.reporting.machine import machine_speed
+from pipeline.reporting.scaling import scaling
 
 
 @dataclass(frozen=True)
@@ -67,13 +68,26 @@ def compile_content(params: Params, found: Measurements) -> Content:
     )
     curve = fastest_curves(found)
     speed = machine_speed(table, found.throughput, params, frame)
+    confirmed = tradeoff.confirmed_steps(
+        found.confirmed, found.confirmed_lanes, params.target.metric, target
+    )
+    shape = scaling(rates, found.selection, confirmed, params.seed, frame)
+    evidence = Evidence(
+        frame.variants[0], found.throughput, table, shape.critical, shape.windows, curve,
+        frame.examples,
+    )  # fmt: skip
     return Content(
         text.headline(advice, params.target.metric, target, task),
         advice,
         target,
-        claims.ledger(Evidence(frame.variants[0], found.throughput)),
-        (*illustrations(table, rates, curve, advice, frame), *speed.illustrations),
-        {"tradeoff": table, "rates": rates, "curves": curve} | speed.tables,
+        claims.ledger(evidence),
+        (
+            *illustrations(table, rates, curve, advice, frame),
+            *shape.illustrations[:-1],
+            *speed.illustrations,
+            shape.illustrations[-1],
+        ),
+        {"tradeoff": table, "rates": rates, "curves": curve} | shape.tables | speed.tables,
         summary(table, frame),
         facts(params, found),
         tuple(warnings(table, rates, found.throughput, frame)),

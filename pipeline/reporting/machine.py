@@ -4,9 +4,9 @@ from dataclasses import dataclass
 
 import pandas as pd
 
-from pipeline.analysis import claims, data_parallel
+from pipeline.analysis import claims, data_parallel, lines
 from pipeline.analysis import throughput as speed
-from pipeline.analysis.throughput import Saturation
+from pipeline.analysis.lines import Bend
 from pipeline.params import Params
 from pipeline.reporting import figures, text
 from pipeline.reporting.figures import Frame
@@ -29,7 +29,7 @@ def machine_speed(
     pairs = speed.alignment(whole)
     parts = speed.accumulated(timed)
     prediction = data_parallel.predict(table, timed, frame.examples, params.data_parallel)
-    bend = speed.saturation(whole["batch_size"], whole["examples_per_second"])
+    bend = lines.bend(whole["batch_size"], whole["examples_per_second"])
     shown = [
         Illustration(
             "throughput",
@@ -74,7 +74,7 @@ def machine_speed(
     return MachineSpeed(tuple(shown), tables | {"data_parallel": prediction})
 
 
-def throughput_caption(whole: pd.DataFrame, bend: Saturation | None, frame: Frame) -> str:
+def throughput_caption(whole: pd.DataFrame, bend: Bend | None, frame: Frame) -> str:
     """Where throughput bends, what the largest batch brings, and which batch fits."""
     first, last = whole.iloc[0], whole.iloc[-1]
     gain = last["examples_per_second"] / first["examples_per_second"]
@@ -82,7 +82,7 @@ def throughput_caption(whole: pd.DataFrame, bend: Saturation | None, frame: Fram
     if bend is None:
         bent = "Throughput shows no bend"
     else:
-        at = bend.batch_size
+        at = bend.at
         bent = (
             f"Throughput bends at batch size {at.value:.0f} (95 % interval {at.low:.0f} to "
             f"{at.high:.0f}), from growth as B^{bend.before.value:.2f} to B^{bend.after.value:.2f}"
