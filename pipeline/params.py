@@ -227,14 +227,19 @@ class Budget:
 
 @dataclass(frozen=True)
 class Grid:
-    """What is crossed: variants, batch sizes, learning rates, seeds."""
+    """What is crossed: variants, batch sizes, learning rates, seeds.
+
+    extensions: how often rates may be added beyond an end of the grid.
+    """
 
     variant: list[str] = field(default_factory=lambda: ["baseline"])
     batch_size: list[Any] = field(default_factory=lambda: [32])
     lr: list[float] = field(default_factory=lambda: [0.1])
     seeds: int = 3
+    extensions: int = 4
 
     def __post_init__(self) -> None:
+        require(self.extensions >= 0, "grid.extensions", self.extensions, "is below 0")
         check_list("grid.variant", self.variant)
         check_list("grid.batch_size", self.batch_size)
         for size in self.batch_size:
@@ -285,13 +290,18 @@ class Confirm:
 
 @dataclass(frozen=True)
 class Limits:
-    """What the recommendation must respect; null is no limit."""
+    """What the recommendation must respect; null is no limit.
+
+    score_margin: how much worse than the best batch size a test score may be.
+    """
 
     seconds: float | None = None
     memory_gb: float | None = None
     score: float | None = None
+    score_margin: float = 0.01
 
     def __post_init__(self) -> None:
+        require(self.score_margin > 0, "limits.score_margin", self.score_margin, "is not above 0")
         for name in ("seconds", "memory_gb"):
             limit = getattr(self, name)
             require(limit is None or limit > 0, f"limits.{name}", limit, "is not above 0")

@@ -9,7 +9,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pipeline.analysis import selection, statistics, targets, tradeoff
-from pipeline.analysis.recommendation import recommend
+from pipeline.analysis.critical import Critical, Curve
+from pipeline.analysis.lines import Bend
+from pipeline.analysis.recommendation import recommend, rivals
 from pipeline.errors import InputError
 from pipeline.params import Limits
 
@@ -163,7 +165,8 @@ class TestTradeoff:
 
     def row(self, **values: float) -> dict[str, object]:
         base = {"variant": "baseline", "batch_size": 4, "seconds_to_target": 1.0, "reached": 5}
-        return base | {"seeds": 5, "peak_bytes": 2**30, "test_score": 0.9} | values
+        base |= {"seeds": 5, "peak_bytes": 2**30, "test_score": 0.9, "score_difference_low": -0.005}
+        return base | values
 
     def test_the_fastest_within_the_limits(self) -> None:
         table = pd.DataFrame(
@@ -188,3 +191,48 @@ class TestTradeoff:
         runner_up = recommend(table, Limits()).runner_up
         assert runner_up is not None
         assert runner_up["batch_size"] == 8
+
+    def test_a_score_that_may_be_worse_is_refused(self) -> None:
+        table = pd.DataFrame(
+            [
+                self.row(batch_size=4, seconds_to_target=3.0),
+                self.row(batch_size=8, seconds_to_target=1.0, score_difference_low=-0.02),
+            ]
+        )
+        best = recommend(table, Limits()).best
+        assert best is not None
+        assert best["batch_size"] == 4
+        best = recommend(table, Limits(score_margin=0.05)).best
+        assert best is not None
+        assert best["batch_size"] == 8
+
+    def test_scores_are_compared_by_seed_with_the_best_of_all(self) -> None:
+        selection = pd.DataFrame(
+            [
+                ("baseline", 4, "fastest", 0.1),
+                ("baseline", 4, "best_score", 0.2),
+                ("baseline", 8, "fastest", 0.1),
+                ("baseline", 8, "best_score", 0.1),
+            ],
+            columns=["variant", "batch_size", "criterion", "lr"],
+        )
+        scores = {(4, 0.1): [0.8, 0.7], (4, 0.2): [0.9, 0.82], (8, 0.1): [0.85, 0.85]}
+        evaluation = pd.DataFrame(
+            [
+                {"variant": "baseline", "batch_size": b, "lr": lr, "seed": s, "test_score": score}
+                for (b, lr), own in scores.items()
+                for s, score in enumerate(own)
+            ]
+        )
+        found = tradeoff.score_differences(selection, evaluation)
+        assert found["score_difference"].tolist() == pytest.approx([-0.11, -0.01])
+
+    def test_the_rules_of_thumb(self) -> None:
+        table = pd.DataFrame([self.row(batch_size=size) for size in (4, 16, 64, 256)])
+        curve = Curve(100, 20, 0.1, 1, 0)
+        critical = Critical(curve, 10, 30, 10, 30, "yes", curve, 1, 20, 0)
+        estimate = statistics.Estimate(60, 50, 70, 10)
+        found = rivals(table, table.iloc[0], critical, Bend(estimate, estimate, estimate))
+        choices = [None if r.choice is None else r.choice["batch_size"] for r in found]
+        assert choices == [64, 64]
+        assert [rival.choice for rival in rivals(table, table.iloc[0], None, None)] == [None, None]

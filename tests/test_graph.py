@@ -27,11 +27,12 @@ MAY_IMPORT = {  # folder or top-level module -> what else of the project it may 
     "measure": {"errors", "params", "data", "models", "engine"},
     "analysis": {"errors", "params"},
     "reporting": {"errors", "params", "analysis"},
+    "selfcheck": {"errors", "params", "analysis", "reporting"},
 }
 HEAVY = {  # library -> the only folders that may import it
     "torch": {"data/tensors", "models", "engine", "measure", "stages"},
     "torchvision": {"data/sources", "models"},
-    "matplotlib": {"reporting", "stages/report"},
+    "matplotlib": {"reporting", "stages/report", "selfcheck"},
     "seaborn": {"reporting"},
     "hydra": {"hydra_plugins", "stages/config"},
     "dvc": set(),

@@ -170,6 +170,19 @@ class TestExperiments:
         assert "validation R²" in study.read("reports/report.md")
 
 
+class TestExtension:
+    def test_rates_are_added_until_the_best_lies_inside(self, study: Project) -> None:
+        study.compose("grid.batch_size=[32]", "grid.lr=[0.001,0.002]", "grid.extensions=2")
+        study.repro("train")
+        lanes = pd.read_parquet(study.folder / "runs/baseline-32/lanes.parquet")
+        added = sorted(set(lanes.loc[lanes["phase"] == "extend", "lr"]))
+        assert added == [0.006325, 0.02]
+        history = pd.read_parquet(study.folder / "runs/baseline-32/history.parquet")
+        assert set(history["lr"]) == set(lanes["lr"])
+        study.repro()
+        assert "edge of the grid" in study.read("reports/report.md")
+
+
 class TestFailures:
     def test_a_batch_size_beyond_the_data(self, study: Project) -> None:
         study.compose("grid.batch_size=[32,2000]")

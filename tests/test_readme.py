@@ -15,6 +15,7 @@ ELSEWHERE = {  # what else runs a command, or why it cannot run inside a test
     "make test": "would run itself",
     "make open": "needs a browser",
     "python -m benchmarks.grid": "takes minutes; tests/test_benchmarks.py runs it on a small size",
+    "python -m pipeline.selfcheck": "tests/test_quadratic.py runs it",
     "source .venv/bin/activate": "the tests put the same interpreter first on the path",
 }
 

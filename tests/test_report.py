@@ -10,8 +10,9 @@ import pytest
 from pipeline.analysis import selection
 from pipeline.params import Confirm, Grid, Limits, Params
 from pipeline.reporting import page, text
-from pipeline.reporting.content import Content, Measurements, compile_content
+from pipeline.reporting.content import Content, compile_content
 from pipeline.reporting.figures import STYLE
+from pipeline.reporting.measurements import Measurements
 
 STEPS = np.array([1, 10, 100, 300])
 

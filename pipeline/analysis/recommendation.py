@@ -4,6 +4,8 @@ from dataclasses import dataclass
 
 import pandas as pd
 
+from pipeline.analysis.critical import FLAT, Critical
+from pipeline.analysis.lines import Bend
 from pipeline.params import Limits
 
 
@@ -17,7 +19,11 @@ class Recommendation:
 
 
 def refusals(row: pd.Series, limits: Limits) -> list[str]:
-    """Which limits a row breaks; a row that misses the target breaks the first rule of all."""
+    """Which limits a row breaks; a row that misses the target breaks the first rule of all.
+
+    Its test score counts as no worse than the best where the whole 95 % interval of their paired
+    difference lies above minus the margin (a non-inferiority test at 2.5 %).
+    """
     broken = []
     if pd.isna(row["seconds_to_target"]):
         broken.append("misses the target")
@@ -29,6 +35,8 @@ def refusals(row: pd.Series, limits: Limits) -> list[str]:
         broken.append("limits.memory_gb")
     if limits.score is not None and not row["test_score"] >= limits.score:
         broken.append("limits.score")
+    if row["score_difference_low"] < -limits.score_margin:
+        broken.append("limits.score_margin")
     return broken
 
 
@@ -43,3 +51,31 @@ def recommend(tradeoff: pd.DataFrame, limits: Limits) -> Recommendation:
         return Recommendation(None, None, f"every batch size fails: {', '.join(reasons)}")
     runner_up = allowed.iloc[1] if len(allowed) > 1 else None
     return Recommendation(allowed.iloc[0], runner_up, "")
+
+
+@dataclass(frozen=True)
+class Rival:
+    """What a rule of the literature would have chosen, or None where it says nothing here."""
+
+    rule: str
+    choice: pd.Series | None
+
+
+def rivals(
+    tradeoff: pd.DataFrame, best: pd.Series, critical: Critical | None, bend: Bend | None
+) -> list[Rival]:
+    """The largest batch that still saves steps, and the smallest that saturates throughput.
+
+    Larger batches save steps up to FLAT times the critical batch size; throughput saturates at
+    its bend. Both look at the recommended variant alone.
+    """
+    own = tradeoff[tradeoff["variant"] == best["variant"]].sort_values("batch_size")
+    useful = own[own["batch_size"] <= FLAT * critical.curve.critical] if critical else own[:0]
+    saturating = own[own["batch_size"] >= bend.at.value] if bend else own[:0]
+    return [
+        Rival("largest batch that still saves steps", None if useful.empty else useful.iloc[-1]),
+        Rival(
+            "smallest batch that saturates throughput",
+            None if saturating.empty else saturating.iloc[0],
+        ),
+    ]

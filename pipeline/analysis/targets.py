@@ -55,6 +55,17 @@ def auto_target(lanes: pd.DataFrame, metric: str) -> float:
     return float(-target if metric == "val_loss" else target)
 
 
+EASIER, HARDER = 1.5, 0.75
+
+
+def alternatives(metric: str, target: float) -> dict[str, float]:
+    """An easier and a harder target: 1.5 and 0.75 times the loss, or the error 1 - score."""
+    if metric == "val_loss":
+        return {"easier": EASIER * target, "harder": HARDER * target}
+    error = 1 - target
+    return {"easier": 1 - EASIER * error, "harder": 1 - HARDER * error}
+
+
 def crossing(steps: np.ndarray, values: np.ndarray, target: float) -> float:
     """The first step at which ``values`` reach ``target``, NaN if never.
 

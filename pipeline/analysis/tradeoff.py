@@ -30,6 +30,8 @@ SOLUTIONS = (
     "generalisation_gap_high",
 )
 
+DIFFERENCES = (*PACK, "score_difference", "score_difference_low", "score_difference_high")
+
 
 def columns(name: str, estimate: Estimate) -> dict[str, float]:
     """An estimate as the columns name, name_low and name_high."""
@@ -89,6 +91,31 @@ def solutions(selection: pd.DataFrame, evaluation: pd.DataFrame) -> pd.DataFrame
     return pd.DataFrame(rows, columns=SOLUTIONS)
 
 
+def score_differences(selection: pd.DataFrame, evaluation: pd.DataFrame) -> pd.DataFrame:
+    """Per pack, the test score of its fastest rate minus that of the best solutions of all, paired
+    by seed.
+
+    The best are the (variant, batch size) with the highest mean test score at its own best rate.
+    """
+    by_criterion = {
+        criterion: evaluation.merge(selection.loc[own, [*PACK, "lr"]], on=[*PACK, "lr"])
+        for criterion, own in (
+            (name, selection["criterion"] == name) for name in ("fastest", "best_score")
+        )
+    }
+    means = by_criterion["best_score"].groupby(PACK)["test_score"].mean()
+    if means.empty:
+        return pd.DataFrame(columns=DIFFERENCES)
+    best = by_criterion["best_score"].set_index(PACK).loc[[means.idxmax()]]
+    reference = best.set_index("seed")["test_score"]
+    rows = []
+    for key, own in by_criterion["fastest"].groupby(PACK, sort=True):
+        paired = own.set_index("seed")["test_score"].sub(reference).dropna()
+        found = columns("score_difference", statistics.mean(paired.tolist()))
+        rows.append(dict(zip(PACK, key, strict=True)) | found)
+    return pd.DataFrame(rows, columns=DIFFERENCES)
+
+
 def confirmed_steps(
     history: pd.DataFrame, lanes: pd.DataFrame, metric: str, target: float
 ) -> pd.DataFrame:
@@ -121,6 +148,9 @@ def table(
     )
     merged = merged.merge(
         solutions(selection, evaluation), on=PACK, how="left", validate="one_to_one"
+    )
+    merged = merged.merge(
+        score_differences(selection, evaluation), on=PACK, how="left", validate="one_to_one"
     )
     for bound in ("", "_low", "_high"):
         seconds = merged[f"steps_to_target{bound}"] * merged["seconds_per_step"]

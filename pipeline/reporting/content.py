@@ -2,34 +2,22 @@
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 import pandas as pd
 
-from pipeline.analysis import claims, recommendation, selection, tradeoff
+from pipeline.analysis import budgets, claims, recommendation, selection, tradeoff
 from pipeline.analysis.claims import Evidence
+from pipeline.analysis.critical import Critical
+from pipeline.analysis.lines import Bend
 from pipeline.analysis.recommendation import Recommendation
 from pipeline.params import Params
 from pipeline.reporting import figures, text
 from pipeline.reporting.figures import Frame
 from pipeline.reporting.illustration import Illustration
 from pipeline.reporting.machine import machine_speed
-from pipeline.reporting.scaling import scaling
-
-
-@dataclass(frozen=True)
-class Measurements:
-    """The tables that the stages left behind."""
-
-    history: pd.DataFrame
-    lanes: pd.DataFrame
-    selection: pd.DataFrame
-    confirmed: pd.DataFrame
-    confirmed_lanes: pd.DataFrame
-    evaluation: pd.DataFrame
-    throughput: pd.DataFrame
-    data: Mapping[str, Any]
+from pipeline.reporting.measurements import Measurements
+from pipeline.reporting.scaling import scaling, sensitivity, sensitivity_words
 
 
 @dataclass(frozen=True)
@@ -37,6 +25,8 @@ class Content:
     """Everything that the page and the files below reports/ are made from."""
 
     headline: str
+    rivals: str
+    sensitivity: str
     advice: Recommendation
     target: float
     claims: pd.DataFrame
@@ -72,26 +62,56 @@ def compile_content(params: Params, found: Measurements) -> Content:
         found.confirmed, found.confirmed_lanes, params.target.metric, target
     )
     shape = scaling(rates, found.selection, confirmed, params.seed, frame)
+    shares = budgets.compare(found.history)
+    other_targets = sensitivity(found, params, target, frame)
     evidence = Evidence(
         frame.variants[0], found.throughput, table, shape.critical, shape.windows, curve,
         frame.examples,
     )  # fmt: skip
     return Content(
         text.headline(advice, params.target.metric, target, task),
+        rivals(table, advice, shape.critical, speed.bend, frame),
+        sensitivity_words(other_targets),
         advice,
         target,
         claims.ledger(evidence),
         (
-            *illustrations(table, rates, curve, advice, frame),
+            *illustrations(table, shares, rates, curve, advice, frame),
             *shape.illustrations[:-1],
             *speed.illustrations,
             shape.illustrations[-1],
         ),
-        {"tradeoff": table, "rates": rates, "curves": curve} | shape.tables | speed.tables,
-        summary(table, frame),
+        {
+            "tradeoff": table,
+            "rates": rates,
+            "curves": curve,
+            "sensitivity": other_targets,
+            "budgets": shares,
+        }
+        | shape.tables
+        | speed.tables,
+        summary(table, advice.best, frame),
         facts(params, found),
         tuple(warnings(table, rates, found.throughput, frame)),
     )
+
+
+def rivals(
+    table: pd.DataFrame,
+    advice: Recommendation,
+    critical: Critical | None,
+    bend: Bend | None,
+    frame: Frame,
+) -> str:
+    """What the two rules of the literature would have chosen here, and at what price."""
+    if advice.best is None:
+        return ""
+    said = []
+    for rival in recommendation.rivals(table, advice.best, critical, bend):
+        if rival.choice is not None:
+            size = text.batch_size(rival.choice["batch_size"], frame.examples)
+            said.append(f"the {rival.rule} would be {size}{text.price(rival.choice, advice.best)}")
+    return f"Rules of thumb: {'; '.join(said)}." if said else ""
 
 
 def fastest_curves(found: Measurements) -> pd.DataFrame:
@@ -104,6 +124,7 @@ def fastest_curves(found: Measurements) -> pd.DataFrame:
 
 def illustrations(
     table: pd.DataFrame,
+    shares: pd.DataFrame,
     rates: pd.DataFrame,
     curve: pd.DataFrame,
     advice: Recommendation,
@@ -125,6 +146,13 @@ def illustrations(
             steps_caption(table, frame),
             figures.steps(table, frame),
             "tradeoff",
+        ),
+        Illustration(
+            "budgets",
+            "Three budgets, three answers",
+            budgets_caption(shares, frame),
+            figures.budgets(shares, frame),
+            "budgets",
         ),
         Illustration(
             "score_heatmap",
@@ -189,6 +217,26 @@ def steps_caption(table: pd.DataFrame, frame: Frame) -> str:
     )
 
 
+def budgets_caption(shares: pd.DataFrame, frame: Frame) -> str:
+    """The best batch size under each budget."""
+    first = shares[shares["variant"] == frame.variants[0]]
+    said = []
+    for name, own in first.groupby("budget", sort=False):
+        best = own.loc[own["val_score"].idxmax()]
+        counted = {
+            "equal epochs": f" ({best['limit']:.3g})",
+            "equal steps": f" ({best['limit']:.0f})",
+        }.get(str(name), "")
+        size = text.batch_size(best["batch_size"], frame.examples)
+        said.append(f"{name}{counted}: {size} with {text.number(best['val_score'])}")
+    return (
+        f"Best validation {frame.score_name} by budget: {'; '.join(said)}. Each point is the best "
+        f"rate's mean over {shares['seeds'].max()} screening seeds, with its 95 % interval."
+        if said
+        else "At every rate some seed diverged."
+    )
+
+
 def heatmap_caption(rates: pd.DataFrame) -> str:
     """How many cells diverged."""
     cells, lost = int(rates["seeds"].sum()), int(rates["diverged"].sum())
@@ -208,7 +256,7 @@ def reached_caption(rates: pd.DataFrame, frame: Frame) -> str:
     )
 
 
-def summary(table: pd.DataFrame, frame: Frame) -> pd.DataFrame:
+def summary(table: pd.DataFrame, best: pd.Series | None, frame: Frame) -> pd.DataFrame:
     """The headline table in words: every number with its interval and n."""
 
     def pair(row: pd.Series, name: str, show: Callable[[float], str]) -> str:
@@ -234,6 +282,7 @@ def summary(table: pd.DataFrame, frame: Frame) -> pd.DataFrame:
                 "time per step": text.seconds(row["seconds_per_step"])
                 + text.in_parts(row["micro_batches"]),
                 "time to target": pair(row, "seconds_to_target", text.seconds),
+                "price": "–" if best is None else text.times(row, best),
                 "peak memory": text.size(row["peak_bytes"]),
                 f"test {frame.score_name}": pair(row, "test_score", text.number),
                 "train − test": pair(row, "generalisation_gap", text.number),

@@ -135,7 +135,8 @@ def tradeoff(table: pd.DataFrame, best: pd.Series | None, frame: Frame) -> Figur
 def heatmap(rates: pd.DataFrame, value: str, title: str, frame: Frame, log_colour: bool) -> Figure:
     """Learning rate x batch size, one panel per variant; diverged cells are hatched and counted.
 
-    A dash stands where at most half of the seeds reached the target.
+    A dash stands where at most half of the seeds reached the target; a rate that was added for
+    other batch sizes alone is left blank.
     """
     width = 1.8 + 0.75 * rates["batch_size"].nunique()
     height = 1.4 + 0.42 * rates["lr"].nunique()
@@ -158,7 +159,8 @@ def panel(
     grid = rates.pivot(index="lr", columns="batch_size", values=value).sort_index(ascending=False)
     lost = rates.pivot(index="lr", columns="batch_size", values="diverged").reindex_like(grid)
     shown = grid.where(np.isfinite(grid))
-    words = shown.map(text.number)
+    trained = rates.pivot(index="lr", columns="batch_size", values="seeds").reindex_like(grid)
+    words = shown.map(text.number).where(trained.notna(), "")
     for lr, size in zip(*np.nonzero(lost.to_numpy() > 0), strict=True):
         words.iloc[lr, size] = f"✕{lost.iloc[lr, size]:.0f}"
         axis.add_patch(
@@ -414,6 +416,23 @@ def critical(runs: Runs, found: Critical, frame: Frame) -> Figure:
     plain_log(below)
     below.set_ylabel("steps / curve")
     batch_axis(below, [int(size) for size in sizes], frame.examples)
+    return figure
+
+
+def budgets(table: pd.DataFrame, frame: Frame) -> Figure:
+    """The best validation score against the batch size under each budget, a panel per variant."""
+    names = list(dict.fromkeys(table["budget"]))
+    figure = Figure(figsize=(7.5, 3.6 * len(frame.variants)), layout="constrained")
+    panels = figure.subplots(len(frame.variants), 1, squeeze=False)[:, 0]
+    colours = sns.color_palette("colorblind", len(names))
+    for (_, variant, own), axis in zip(by_variant(table, frame), panels, strict=True):
+        for index, name in enumerate(names):
+            part = own[own["budget"] == name]
+            with_band(axis, part, "val_score", index, color=colours[index], label=name)
+        batch_axis(axis, sorted(set(table["batch_size"])), frame.examples)
+        axis.set_ylabel(f"validation {frame.score_name}")
+        axis.set_title(variant if len(panels) > 1 else "", loc="left")
+    panels[0].legend(frameon=False)
     return figure
 
 

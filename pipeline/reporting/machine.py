@@ -15,8 +15,9 @@ from pipeline.reporting.illustration import Illustration
 
 @dataclass(frozen=True)
 class MachineSpeed:
-    """Figures, and the tables behind them."""
+    """The first variant's saturation, figures, and the tables behind them."""
 
+    bend: Bend | None
     illustrations: tuple[Illustration, ...]
     tables: dict[str, pd.DataFrame]
 
@@ -71,7 +72,7 @@ def machine_speed(
             )
         )
     tables = {"throughput": timed, "power_of_two": pairs, "accumulate": parts}
-    return MachineSpeed(tuple(shown), tables | {"data_parallel": prediction})
+    return MachineSpeed(bend, tuple(shown), tables | {"data_parallel": prediction})
 
 
 def throughput_caption(whole: pd.DataFrame, bend: Bend | None, frame: Frame) -> str:

@@ -85,6 +85,26 @@ def headline(advice: Recommendation, metric: str, target: float, task: str) -> s
     return f"{text}; next comes {rival}, at {ratio:.2f} times that."
 
 
+def times(row: pd.Series, best: pd.Series) -> str:
+    """The time to target over the recommended one's."""
+    ratio = row["seconds_to_target"] / best["seconds_to_target"]
+    return "–" if pd.isna(ratio) else f"{ratio:.2f}×"
+
+
+def price(row: pd.Series, best: pd.Series) -> str:
+    """What choosing a row costs, as the end of a sentence."""
+    if row["batch_size"] == best["batch_size"]:
+        return ", as recommended"
+    if pd.isna(row["seconds_to_target"]):
+        return ", which misses the target"
+    some = (
+        f" and with {row['reached']:.0f} of {row['seeds']:.0f} seeds"
+        if row["reached"] < row["seeds"]
+        else ""
+    )
+    return f", at {row['seconds_to_target'] / best['seconds_to_target']:.2f} times the time{some}"
+
+
 def variant_of(row: pd.Series) -> str:
     """The variant where it is not the baseline."""
     return "" if row["variant"] == "baseline" else f" ({row['variant']})"

@@ -16,8 +16,9 @@ from pipeline.analysis.recommendation import Recommendation
 from pipeline.errors import command
 from pipeline.params import Params
 from pipeline.reporting import page
-from pipeline.reporting.content import Content, Measurements, compile_content
+from pipeline.reporting.content import Content, compile_content
 from pipeline.reporting.figures import STYLE
+from pipeline.reporting.measurements import Measurements
 from pipeline.stages import files
 
 CHOICE = (

@@ -1,17 +1,24 @@
 """Train the pack of one variant and batch size: all its learning rates and seeds.
 
+Where a best rate lies at an end of the grid, rates beyond it are added (phase ``extend``).
+
     python -m pipeline.stages.train VARIANT BATCH_SIZE
 
 Writes runs/VARIANT-BATCH_SIZE/: history.parquet, lanes.parquet, weights.safetensors.
 """
 
 import sys
+from dataclasses import replace
 
 from pipeline import params
+from pipeline.analysis import edges
 from pipeline.data import tensors
+from pipeline.data.tensors import Dataset
+from pipeline.engine.pack import Pack, Trained, joined
+from pipeline.engine.run import Store
 from pipeline.errors import InputError, command
 from pipeline.measure import machine
-from pipeline.params import FULL, BatchSize, Params
+from pipeline.params import FULL, BatchSize, Cell, Params
 from pipeline.stages import files, trainings
 
 
@@ -29,6 +36,28 @@ def asked_for(argv: list[str], config: Params) -> tuple[str, BatchSize]:
     return variant, batch_size
 
 
+def extended(
+    config: Params, pack: Pack, trained: Trained, store: Store, data: Dataset, label: str
+) -> tuple[Pack, Trained]:
+    """Add rates beyond the grid's ends until the best ones lie inside, ``grid.extensions`` times
+    at most."""
+    for _ in range(config.grid.extensions):
+        lanes, history = trainings.lanes(pack, trained), trainings.history(pack, trained)
+        rates = edges.rates_beyond(lanes, history, pack.steps)
+        if not rates:
+            break
+        first = pack.cells[0]
+        cells = tuple(
+            Cell(first.variant, first.batch_size, lr, seed, "extend")
+            for lr in rates
+            for seed in config.screen_seeds()
+        )
+        more = replace(pack, cells=cells)
+        found = trainings.train(more, data, config, store, f"{label}, beyond the grid")
+        pack, trained = replace(pack, cells=pack.cells + cells), joined([trained, found])
+    return pack, trained
+
+
 @command
 def main() -> None:
     """Read data/processed, train, write the run's folder."""
@@ -41,6 +70,7 @@ def main() -> None:
     label = f"train {variant} {batch_size}"
     store = trainings.checkpoints(label)
     trained = trainings.train(pack, data, config, store, label)
+    pack, trained = extended(config, pack, trained, store, data, label)
     folder = files.run_folder(variant, batch_size)
     files.write_tensors(folder / "weights.safetensors", trained.weights)
     files.write_parquet(folder / "history.parquet", trainings.history(pack, trained))

@@ -1,0 +1,51 @@
+"""The same comparison of batch sizes under budgets that favour different ones.
+
+Equal epochs give small batches more steps, equal steps give large batches more examples; papers
+that disagree about batch size often differ in this alone.
+"""
+
+import numpy as np
+import pandas as pd
+
+from pipeline.analysis import statistics
+from pipeline.analysis.targets import PACK
+
+BUDGETS = ("equal epochs", "equal steps", "whole budget")
+
+
+def common(history: pd.DataFrame) -> dict[str, tuple[str, float]]:
+    """For each budget the column that counts it and how much of it every pack has."""
+    last = history.groupby(PACK)[["step", "epoch"]].max()
+    return {
+        "equal epochs": ("epoch", float(last["epoch"].min())),
+        "equal steps": ("step", float(last["step"].min())),
+        "whole budget": ("step", np.inf),
+    }
+
+
+def compare(history: pd.DataFrame) -> pd.DataFrame:
+    """One row per (budget, variant, batch size): the rate whose mean over seeds of the best
+    validation score within the budget is highest, and that mean with its interval.
+
+    From the screening seeds, among which the rate was chosen, too: the best of several is
+    flattered a little, alike at every batch size. Rates that a seed did not survive are left out.
+    """
+    limits, rows = common(history), []
+    seeds = history.groupby(PACK)["seed"].nunique()
+    for name, (counter, limit) in limits.items():
+        inside = history[history[counter] <= limit * (1 + 1e-9)]
+        best = inside.groupby([*PACK, "lr", "seed"])["val_score"].max().reset_index()
+        for pack, own in best.groupby(PACK, sort=True):
+            by_rate = own.groupby("lr")["val_score"].agg(["mean", "size"])
+            whole = by_rate.loc[by_rate["size"] == seeds[pack], "mean"]
+            if whole.empty:
+                continue
+            rate = float(whole.idxmax())
+            found = statistics.mean(own.loc[own["lr"] == rate, "val_score"].tolist())
+            rows.append(
+                {"budget": name, "limit": limit, "variant": pack[0], "batch_size": pack[1],
+                 "lr": rate, "val_score": found.value, "val_score_low": found.low,
+                 "val_score_high": found.high, "seeds": found.n}
+            )  # fmt: skip
+    columns = ["budget", "limit", *PACK, "lr", "val_score", "val_score_low", "val_score_high"]
+    return pd.DataFrame(rows, columns=[*columns, "seeds"])

@@ -1,0 +1,39 @@
+"""Does the grid of learning rates hold the best one, or does that lie beyond an end?"""
+
+import numpy as np
+import pandas as pd
+
+STEP = np.sqrt(10)
+MOMENTS = (1.0, 0.1)
+"""The best rate is looked for at the end of the budget and at a tenth of it: which target will
+count is not known while the grid trains."""
+
+
+def rates_beyond(lanes: pd.DataFrame, history: pd.DataFrame, budget_steps: int) -> list[float]:
+    """The rates to add to one pack: a factor sqrt(10) beyond each end at which a best rate lies.
+
+    A single rate was asked for as it is, and has no ends. Where every rate diverges at most seeds,
+    smaller ones are added.
+    """
+    rates = sorted(set(lanes["lr"]))
+    if len(rates) == 1:
+        return []
+    best = {best_rate(lanes, history, share * budget_steps) for share in MOMENTS}
+    beyond = []
+    if best & {rates[0], None}:
+        beyond.append(rates[0] / STEP)
+    if rates[-1] in best:
+        beyond.append(rates[-1] * STEP)
+    return [float(f"{rate:.4g}") for rate in beyond]
+
+
+def best_rate(lanes: pd.DataFrame, history: pd.DataFrame, step: float) -> float | None:
+    """The rate whose median validation loss over seeds is lowest at the last evaluation up to
+    ``step``; a diverged seed counts as infinite. The smaller rate of two equals; None if all are
+    infinite."""
+    so_far = history[history["step"] <= max(step, history["step"].min())].sort_values("step")
+    last = so_far.drop_duplicates(["lr", "seed"], keep="last")
+    cells = lanes[["lr", "seed", "status"]].merge(last[["lr", "seed", "val_loss"]], how="left")
+    losses = cells["val_loss"].where(cells["status"] == "finished").fillna(np.inf)
+    medians = losses.groupby(cells["lr"]).median()
+    return None if np.isinf(medians.min()) else float(medians.idxmin())

@@ -1,0 +1,82 @@
+"""The noisy quadratic model: training with a known answer (Zhang et al. 2019, arXiv:1907.04164).
+
+Loss 1/2 sum h_i x_i^2, x_i(0) ~ N(0, 1); the gradient of one example has covariance diag(h). Under
+SGD the second moments s_i of x_i follow s(t) = s* + (1 - a h)^(2t) (s(0) - s*), where
+s* = a^2 (h / B) / (1 - (1 - a h)^2) (their equations 4 to 6).
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+Floats = npt.NDArray[np.float64]
+MOST_STEPS = 1 << 26
+
+
+@dataclass(frozen=True)
+class Quadratic:
+    """A noisy quadratic with these curvatures, and the loss that counts as trained."""
+
+    curvatures: Floats
+    target: float
+
+    def expected_loss(self, batch_size: float, rate: float, steps: Floats) -> Floats:
+        """The expected loss after each number of steps."""
+        h = self.curvatures
+        shrink = 1 - rate * h
+        floor = rate**2 * h / batch_size / (1 - shrink**2)
+        log_decay = 2 * np.log(np.maximum(np.abs(shrink), 1e-300))
+        moments = floor + np.exp(np.asarray(steps)[:, None] * log_decay) * (1 - floor)
+        return np.asarray(0.5 * moments @ h)
+
+    def steps_to_target(self, batch_size: float, rate: float) -> float:
+        """The first step whose expected loss is at most the target, by bisection; inf if none."""
+        if not 0 < rate * self.curvatures.max() < 2:
+            return np.inf
+
+        def arrived(steps: int) -> bool:
+            return bool(self.expected_loss(batch_size, rate, np.array([steps]))[0] <= self.target)
+
+        if not arrived(MOST_STEPS):
+            return np.inf
+        low, high = 0, MOST_STEPS
+        while high - low > 1:
+            middle = (low + high) // 2
+            low, high = (low, middle) if arrived(middle) else (middle, high)
+        return float(high)
+
+    def best(self, batch_size: float, rates: Floats) -> tuple[float, float]:
+        """The fewest steps over the rates, and the rate that takes them."""
+        steps = [self.steps_to_target(batch_size, rate) for rate in rates]
+        place = int(np.argmin(steps))
+        return steps[place], float(rates[place])
+
+    def simulate(
+        self, batch_size: int, rates: Floats, evaluations: list[int], replicas: int, seed: int
+    ) -> Floats:
+        """Losses (rates, evaluations) of SGD with normal gradient noise, averaged over replicas.
+
+        All rates see the same noise and start from the same weights.
+        """
+        rng = np.random.default_rng([seed, batch_size])
+        h = self.curvatures
+        x = np.repeat(rng.standard_normal((1, replicas, len(h))), len(rates), axis=0)
+        losses = np.empty((len(rates), len(evaluations)))
+        noise_scale = np.sqrt(h / batch_size)
+        place = 0
+        for step in range(1, evaluations[-1] + 1):
+            noise = rng.standard_normal((replicas, len(h))) * noise_scale
+            x -= rates[:, None, None] * (h * x + noise)
+            if step == evaluations[place]:
+                losses[:, place] = 0.5 * (h * x**2).sum(2).mean(1)
+                place += 1
+        return losses
+
+
+def isotropic_losses(batch_size: float, noise: float, evaluations: Floats) -> Floats:
+    """Expected losses of one direction of curvature 1 under the best rate of every step.
+
+    1 / s(t + 1) = 1 / s(t) + B / noise, so that B x steps is the same for every batch size.
+    """
+    return np.asarray(0.5 / (1 + evaluations * batch_size / noise))
