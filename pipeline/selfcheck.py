@@ -36,9 +36,9 @@ LARGE = Quadratic(1 / np.arange(1, 10_001.0), 0.01)
 SMALL = Quadratic(1 / np.arange(1, 101.0), 0.03)
 SIZES = [2**k for k in range(11)]
 RATES = np.geomspace(1e-3, 10, 17)
-REPLICAS = 64
+REPLICAS = 48
 SCREEN, CONFIRM = range(3), range(1000, 1005)
-BUDGET = 3
+BUDGET = 1.5
 """A training's budget over the fewest steps of the closed form."""
 DENSITY = 1.04
 """The ratio of successive evaluation steps."""

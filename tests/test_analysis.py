@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from pipeline.analysis import selection, statistics, targets, tradeoff
 from pipeline.analysis.critical import Critical, Curve
 from pipeline.analysis.lines import Bend
-from pipeline.analysis.recommendation import recommend, rivals
+from pipeline.analysis.recommendation import recommend, rivals, sensitivity
 from pipeline.errors import InputError
 from pipeline.params import Limits
 
@@ -191,6 +191,22 @@ class TestTradeoff:
         runner_up = recommend(table, Limits()).runner_up
         assert runner_up is not None
         assert runner_up["batch_size"] == 8
+
+    def test_stricter_limits_force_other_choices(self) -> None:
+        table = pd.DataFrame(
+            [
+                self.row(batch_size=4, seconds_to_target=3.0, peak_bytes=2**20),
+                self.row(batch_size=8, seconds_to_target=1.0, test_score=0.8),
+                self.row(batch_size=16, seconds_to_target=2.0),
+            ]
+        )
+        best = recommend(table, Limits()).best
+        assert best is not None
+        found = sensitivity(table, Limits(), best)
+        left = {
+            one.limit: None if one.choice is None else one.choice["batch_size"] for one in found
+        }
+        assert left == {"seconds": None, "memory_gb": 4, "score": 16}
 
     def test_a_score_that_may_be_worse_is_refused(self) -> None:
         table = pd.DataFrame(

@@ -30,27 +30,32 @@ class Quadratic:
         moments = floor + np.exp(np.asarray(steps)[:, None] * log_decay) * (1 - floor)
         return np.asarray(0.5 * moments @ h)
 
-    def steps_to_target(self, batch_size: float, rate: float) -> float:
-        """The first step whose expected loss is at most the target, by bisection; inf if none."""
+    def steps_to_target(self, batch_size: float, rate: float, most: int = MOST_STEPS) -> float:
+        """The first step whose expected loss is at most the target, by bisection; inf if none of
+        ``most``."""
         if not 0 < rate * self.curvatures.max() < 2:
             return np.inf
 
         def arrived(steps: int) -> bool:
             return bool(self.expected_loss(batch_size, rate, np.array([steps]))[0] <= self.target)
 
-        if not arrived(MOST_STEPS):
+        if not arrived(most):
             return np.inf
-        low, high = 0, MOST_STEPS
+        low, high = 0, most
         while high - low > 1:
             middle = (low + high) // 2
             low, high = (low, middle) if arrived(middle) else (middle, high)
         return float(high)
 
     def best(self, batch_size: float, rates: Floats) -> tuple[float, float]:
-        """The fewest steps over the rates, and the rate that takes them."""
-        steps = [self.steps_to_target(batch_size, rate) for rate in rates]
-        place = int(np.argmin(steps))
-        return steps[place], float(rates[place])
+        """The fewest steps over the rates, and the largest rate that takes them."""
+        fewest, best = np.inf, np.nan
+        for rate in sorted(rates, reverse=True):
+            most = MOST_STEPS if np.isinf(fewest) else int(fewest) - 1
+            steps = self.steps_to_target(batch_size, rate, most)
+            if steps < fewest:
+                fewest, best = steps, float(rate)
+        return fewest, best
 
     def simulate(
         self, batch_size: int, rates: Floats, evaluations: list[int], replicas: int, seed: int

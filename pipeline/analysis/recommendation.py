@@ -1,7 +1,8 @@
 """Which batch size to use: the one that reaches the target soonest within the limits."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
+import numpy as np
 import pandas as pd
 
 from pipeline.analysis.critical import FLAT, Critical
@@ -51,6 +52,27 @@ def recommend(tradeoff: pd.DataFrame, limits: Limits) -> Recommendation:
         return Recommendation(None, None, f"every batch size fails: {', '.join(reasons)}")
     runner_up = allowed.iloc[1] if len(allowed) > 1 else None
     return Recommendation(allowed.iloc[0], runner_up, "")
+
+
+@dataclass(frozen=True)
+class Stricter:
+    """What a limit just stricter than the recommended row would leave."""
+
+    limit: str
+    bound: float
+    choice: pd.Series | None
+
+
+def sensitivity(tradeoff: pd.DataFrame, limits: Limits, best: pd.Series) -> list[Stricter]:
+    """For each limit the choice that it would force; nothing beats the best in seconds."""
+    memory = float(np.nextafter(best["peak_bytes"] / 2**30, 0))
+    asked = {"seconds": float(np.nextafter(best["seconds_to_target"], 0)), "memory_gb": memory}
+    if not pd.isna(best["test_score"]):
+        asked["score"] = float(np.nextafter(best["test_score"], np.inf))
+    return [
+        Stricter(name, bound, recommend(tradeoff, replace(limits, **{name: bound})).best)
+        for name, bound in asked.items()
+    ]
 
 
 @dataclass(frozen=True)

@@ -71,7 +71,7 @@ def compile_content(params: Params, found: Measurements) -> Content:
     return Content(
         text.headline(advice, params.target.metric, target, task),
         rivals(table, advice, shape.critical, speed.bend, frame),
-        sensitivity_words(other_targets),
+        f"{sensitivity_words(other_targets)} {limits_words(table, params, advice, frame)}".strip(),
         advice,
         target,
         claims.ledger(evidence),
@@ -112,6 +112,23 @@ def rivals(
             size = text.batch_size(rival.choice["batch_size"], frame.examples)
             said.append(f"the {rival.rule} would be {size}{text.price(rival.choice, advice.best)}")
     return f"Rules of thumb: {'; '.join(said)}." if said else ""
+
+
+def limits_words(table: pd.DataFrame, params: Params, advice: Recommendation, frame: Frame) -> str:
+    """What stricter limits would make of the recommendation."""
+    if advice.best is None:
+        return ""
+    shown = {
+        "seconds": lambda bound: f"less than {text.seconds(bound)}",
+        "memory_gb": lambda bound: f"less memory than {text.size(bound * 2**30)}",
+        "score": lambda bound: f"a test {frame.score_name} above {text.number(bound)}",
+    }
+    said = []
+    for limit in recommendation.sensitivity(table, params.limits, advice.best):
+        size = None if limit.choice is None else limit.choice["batch_size"]
+        left = "nothing" if size is None else f"batch size {text.batch_size(size, frame.examples)}"
+        said.append(f"{shown[limit.limit](limit.bound)} would leave {left}")
+    return f"A limit of {'; '.join(said)}."
 
 
 def fastest_curves(found: Measurements) -> pd.DataFrame:
