@@ -36,7 +36,7 @@ LARGE = Quadratic(1 / np.arange(1, 10_001.0), 0.01)
 SMALL = Quadratic(1 / np.arange(1, 101.0), 0.03)
 SIZES = [2**k for k in range(11)]
 RATES = np.geomspace(1e-3, 10, 17)
-REPLICAS = 48
+REPLICAS = 64
 SCREEN, CONFIRM = range(3), range(1000, 1005)
 BUDGET = 1.5
 """A training's budget over the fewest steps of the closed form."""

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from pipeline.analysis import selection, statistics, targets, tradeoff
 from pipeline.analysis.critical import Critical, Curve
 from pipeline.analysis.lines import Bend
-from pipeline.analysis.recommendation import recommend, rivals, sensitivity
+from pipeline.analysis.recommendation import is_not_worse, recommend, rivals, sensitivity
 from pipeline.errors import InputError
 from pipeline.params import Limits
 
@@ -165,7 +165,7 @@ class TestTradeoff:
 
     def row(self, **values: float) -> dict[str, object]:
         base = {"variant": "baseline", "batch_size": 4, "seconds_to_target": 1.0, "reached": 5}
-        base |= {"seeds": 5, "peak_bytes": 2**30, "test_score": 0.9, "score_difference_low": -0.005}
+        base |= {"seeds": 5, "peak_bytes": 2**30, "test_score": 0.9, "score_difference": -0.002}
         return base | values
 
     def test_the_fastest_within_the_limits(self) -> None:
@@ -212,7 +212,7 @@ class TestTradeoff:
         table = pd.DataFrame(
             [
                 self.row(batch_size=4, seconds_to_target=3.0),
-                self.row(batch_size=8, seconds_to_target=1.0, score_difference_low=-0.02),
+                self.row(batch_size=8, seconds_to_target=1.0, score_difference=-0.02),
             ]
         )
         best = recommend(table, Limits()).best
@@ -241,7 +241,27 @@ class TestTradeoff:
             ]
         )
         found = tradeoff.score_differences(selection, evaluation)
-        assert found["score_difference"].tolist() == pytest.approx([-0.11, -0.01])
+        assert found["score_difference"].tolist() == pytest.approx([0, -0.01])
+        half = 12.7062047 * 0.04  # t(0.975, 1) and the standard error of -0.05 and 0.03
+        assert found["score_difference_low"].tolist() == pytest.approx([0, -0.01 - half])
+
+    def test_non_inferiority(self) -> None:
+        near, far = (pd.Series({"score_difference_low": low}) for low in (-0.009, -0.011))
+        assert is_not_worse(near, Limits(score_margin=0.01))
+        assert not is_not_worse(far, Limits(score_margin=0.01))
+
+    def test_most_seeds_will_do_where_no_batch_size_has_all(self) -> None:
+        table = pd.DataFrame(
+            [
+                self.row(batch_size=4, seconds_to_target=1.0, reached=4),
+                self.row(batch_size=8, seconds_to_target=2.0, reached=3),
+                self.row(batch_size=16, seconds_to_target=np.nan, reached=2),
+            ]
+        )
+        best = recommend(table, Limits()).best
+        assert best is not None
+        assert best["batch_size"] == 4
+        assert recommend(table, Limits(seconds=0.5)).best is None
 
     def test_the_rules_of_thumb(self) -> None:
         table = pd.DataFrame([self.row(batch_size=size) for size in (4, 16, 64, 256)])

@@ -19,39 +19,47 @@ class Recommendation:
     reason: str
 
 
-def refusals(row: pd.Series, limits: Limits) -> list[str]:
-    """Which limits a row breaks; a row that misses the target breaks the first rule of all.
+MISSED_BY_SOME = "misses the target with some seeds"
 
-    Its test score counts as no worse than the best where the whole 95 % interval of their paired
-    difference lies above minus the margin (a non-inferiority test at 2.5 %).
-    """
+
+def refusals(row: pd.Series, limits: Limits) -> list[str]:
+    """Which limits a row breaks; a row that misses the target breaks the first rule of all."""
     broken = []
     if pd.isna(row["seconds_to_target"]):
         broken.append("misses the target")
     elif row["reached"] < row["seeds"]:
-        broken.append("misses the target with some seeds")
-    elif limits.seconds is not None and row["seconds_to_target"] > limits.seconds:
+        broken.append(MISSED_BY_SOME)
+    if limits.seconds is not None and row["seconds_to_target"] > limits.seconds:
         broken.append("limits.seconds")
     if limits.memory_gb is not None and row["peak_bytes"] > limits.memory_gb * 2**30:
         broken.append("limits.memory_gb")
     if limits.score is not None and not row["test_score"] >= limits.score:
         broken.append("limits.score")
-    if row["score_difference_low"] < -limits.score_margin:
+    if row["score_difference"] < -limits.score_margin:
         broken.append("limits.score_margin")
     return broken
 
 
 def recommend(tradeoff: pd.DataFrame, limits: Limits) -> Recommendation:
-    """The row with the fewest seconds to target among those that respect the limits."""
+    """The row with the fewest seconds to target among those that respect the limits.
+
+    Where none reaches the target with every seed, those that do with most seeds compete.
+    """
     broken = [refusals(row, limits) for _, row in tradeoff.iterrows()]
-    allowed = tradeoff[[not reasons for reasons in broken]].sort_values(
-        ["seconds_to_target", "batch_size"]
-    )
-    if allowed.empty:
-        reasons = sorted({reason for reasons in broken for reason in reasons})
-        return Recommendation(None, None, f"every batch size fails: {', '.join(reasons)}")
-    runner_up = allowed.iloc[1] if len(allowed) > 1 else None
-    return Recommendation(allowed.iloc[0], runner_up, "")
+    for forgiven in (set(), {MISSED_BY_SOME}):
+        allowed = tradeoff[[not set(reasons) - forgiven for reasons in broken]]
+        if not allowed.empty:
+            ranked = allowed.sort_values(["seconds_to_target", "batch_size"])
+            runner_up = ranked.iloc[1] if len(ranked) > 1 else None
+            return Recommendation(ranked.iloc[0], runner_up, "")
+    reasons = sorted({reason for reasons in broken for reason in reasons})
+    return Recommendation(None, None, f"every batch size fails: {', '.join(reasons)}")
+
+
+def is_not_worse(row: pd.Series, limits: Limits) -> bool:
+    """Whether the whole 95 % interval of its score's difference from the best lies above minus
+    the margin: a non-inferiority test at 2.5 %."""
+    return bool(row["score_difference_low"] > -limits.score_margin)
 
 
 @dataclass(frozen=True)

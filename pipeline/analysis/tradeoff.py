@@ -92,27 +92,19 @@ def solutions(selection: pd.DataFrame, evaluation: pd.DataFrame) -> pd.DataFrame
 
 
 def score_differences(selection: pd.DataFrame, evaluation: pd.DataFrame) -> pd.DataFrame:
-    """Per pack, the test score of its fastest rate minus that of the best solutions of all, paired
-    by seed.
-
-    The best are the (variant, batch size) with the highest mean test score at its own best rate.
-    """
-    by_criterion = {
-        criterion: evaluation.merge(selection.loc[own, [*PACK, "lr"]], on=[*PACK, "lr"])
-        for criterion, own in (
-            (name, selection["criterion"] == name) for name in ("fastest", "best_score")
-        )
-    }
-    means = by_criterion["best_score"].groupby(PACK)["test_score"].mean()
-    if means.empty:
+    """Per pack, the test score at its best-scoring rate minus that of the best pack, paired by
+    seed; the best pack has the highest mean."""
+    best_rates = selection.loc[selection["criterion"] == "best_score", [*PACK, "lr"]]
+    own = evaluation.merge(best_rates, on=[*PACK, "lr"])
+    if own.empty:
         return pd.DataFrame(columns=DIFFERENCES)
-    best = by_criterion["best_score"].set_index(PACK).loc[[means.idxmax()]]
-    reference = best.set_index("seed")["test_score"]
-    rows = []
-    for key, own in by_criterion["fastest"].groupby(PACK, sort=True):
-        paired = own.set_index("seed")["test_score"].sub(reference).dropna()
-        found = columns("score_difference", statistics.mean(paired.tolist()))
-        rows.append(dict(zip(PACK, key, strict=True)) | found)
+    scores = own.pivot(index="seed", columns=PACK, values="test_score")
+    differences = scores.sub(scores[scores.mean().idxmax()], axis=0)
+    rows = [
+        dict(zip(PACK, pack, strict=True))
+        | columns("score_difference", statistics.mean(paired.dropna().tolist()))
+        for pack, paired in differences.items()
+    ]
     return pd.DataFrame(rows, columns=DIFFERENCES)
 
 

@@ -25,7 +25,7 @@ class Content:
     """Everything that the page and the files below reports/ are made from."""
 
     headline: str
-    rivals: str
+    comparison: str
     sensitivity: str
     advice: Recommendation
     target: float
@@ -70,7 +70,8 @@ def compile_content(params: Params, found: Measurements) -> Content:
     )  # fmt: skip
     return Content(
         text.headline(advice, params.target.metric, target, task),
-        rivals(table, advice, shape.critical, speed.bend, frame),
+        f"{score_words(params, advice, frame)} "
+        f"{rivals(table, advice, shape.critical, speed.bend, frame)}".strip(),
         f"{sensitivity_words(other_targets)} {limits_words(table, params, advice, frame)}".strip(),
         advice,
         target,
@@ -93,6 +94,26 @@ def compile_content(params: Params, found: Measurements) -> Content:
         summary(table, advice.best, frame),
         facts(params, found),
         tuple(warnings(table, rates, found.throughput, frame)),
+    )
+
+
+def score_words(params: Params, advice: Recommendation, frame: Frame) -> str:
+    """How the recommended batch size's score compares with the best one's."""
+    if advice.best is None or pd.isna(advice.best["score_difference"]):
+        return ""
+    low, high = advice.best["score_difference_low"], advice.best["score_difference_high"]
+    margin = text.number(params.limits.score_margin)
+    if advice.best["score_difference"] == 0:
+        return f"No batch size has a higher mean test {frame.score_name}."
+    shown = (
+        f"no worse than the margin of {margin}"
+        if recommendation.is_not_worse(advice.best, params.limits)
+        else f"not shown to be within the margin of {margin}"
+    )
+    return (
+        f"At its best rate its test {frame.score_name} differs from the best batch size's by "
+        f"{text.number(advice.best['score_difference'])} (95 % interval "
+        f"{text.interval(low, high)}, paired by seed): {shown}."
     )
 
 
