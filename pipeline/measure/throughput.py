@@ -10,7 +10,7 @@ import numpy as np
 import torch
 
 WARM_UP_STEPS = 10
-WARM_UP_SECONDS = 1.0
+WARM_UP_SECONDS = 0.1
 BLOCK_SECONDS = 0.01
 BLOCKS = 15
 NOISY_SPREAD = 0.15

@@ -70,12 +70,18 @@ def headline(advice: Recommendation, metric: str, target: float, task: str) -> s
     if advice.best is None:
         return f"No recommendation: {advice.reason}."
     best = advice.best
-    took = f"{seconds(best['seconds_to_target'])}"
-    spread = interval(best["seconds_to_target_low"], best["seconds_to_target_high"], seconds)
+    took = seconds(best["seconds_to_target"])
+    reached = f"{best['reached']:.0f} of {best['seeds']:.0f}"
+    low, high = best["seconds_to_target_low"], best["seconds_to_target_high"]
+    spread = (
+        f"median, {reached} seeds reach it, so no interval"
+        if pd.isna(low)
+        else f"95 % interval {interval(low, high, seconds)}, {reached} seeds"
+    )
     text = (
         f"Use batch size {best['batch_size']:.0f} with learning rate {rate(best['lr'])}"
         f"{variant_of(best)}: it reaches {goal(metric, target, task)} in {took} of training "
-        f"(95 % interval {spread}, {best['reached']:.0f} of {best['seeds']:.0f} seeds)"
+        f"({spread})"
     )
     if advice.runner_up is None:
         return text + "."
