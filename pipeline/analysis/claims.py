@@ -236,12 +236,14 @@ def scaling_rule(evidence: Evidence) -> Claim:
     )
     if slope.n >= 3:
         rules = [name for name, k in RULES.items() if slope.low <= k <= slope.high]
-        verdict = "supported" if len(rules) == 1 else "mixed" if rules else "refuted"
+        verdict = "supported" if len(rules) == 1 and slope.low > 0 else "mixed"
+        verdict = verdict if rules else "refuted"
         fits = " and ".join(rules) if rules else "neither the linear nor the square-root rule"
+        flat = ", and no growth at all" if slope.low <= 0 <= slope.high else ""
         bent = f"; it bends at batch size {bend.at.value:.0f}" if bend else ""
         finding = (
             f"The best rate grows as B^{slope.value:.2f} ({slope.low:.2f} to {slope.high:.2f}, "
-            f"n = {slope.n}){bent}: the interval holds {fits}."
+            f"n = {slope.n}){bent}: the interval holds {fits}{flat}."
         )
     return Claim(
         "scaling-rule", "Scale the learning rate linearly, or by the square root, with the batch",
