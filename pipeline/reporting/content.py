@@ -8,16 +8,14 @@ import pandas as pd
 
 from pipeline.analysis import budgets, claims, recommendation, selection, tradeoff
 from pipeline.analysis.claims import Evidence
-from pipeline.analysis.critical import Critical
-from pipeline.analysis.lines import Bend
 from pipeline.analysis.recommendation import Recommendation
 from pipeline.params import Params
-from pipeline.reporting import figures, text
+from pipeline.reporting import advice, figures, figures_scaling, text
 from pipeline.reporting.figures import Frame
 from pipeline.reporting.illustration import Illustration
 from pipeline.reporting.machine import machine_speed
 from pipeline.reporting.measurements import Measurements
-from pipeline.reporting.scaling import scaling, sensitivity, sensitivity_words
+from pipeline.reporting.scaling import scaling
 
 
 @dataclass(frozen=True)
@@ -39,117 +37,56 @@ class Content:
 
 def compile_content(params: Params, found: Measurements) -> Content:
     """Analyse the tables and draw the figures."""
-    target = float(found.selection["target"].iloc[0])
-    rates = selection.by_rate(found.lanes, found.history, params.target.metric, target)
+    metric, target = params.target.metric, float(found.selection["target"].iloc[0])
+    frame = frame_of(params, found, target)
+    rates = selection.by_rate(found.lanes, found.history, metric, target)
     table = tradeoff.table(
-        found.selection,
-        found.confirmed,
-        found.confirmed_lanes,
-        found.evaluation,
-        found.throughput,
+        found.selection, found.confirmed, found.confirmed_lanes, found.evaluation, found.throughput
     )
-    advice = recommendation.recommend(table, params.limits)
-    task = found.data["task"]
-    frame = Frame(
-        found.data["examples"]["train"],
-        text.SCORE_NAME[task],
-        text.goal(params.target.metric, target, task),
-        tuple(params.grid.variant),
-    )
-    curve = fastest_curves(found)
+    best = recommendation.recommend(table, params.limits)
+    confirmed = tradeoff.confirmed_steps(found.confirmed, found.confirmed_lanes, metric, target)
+    curve, shares = fastest_curves(found), budgets.compare(found.history)
     speed = machine_speed(table, found.throughput, params, frame)
-    confirmed = tradeoff.confirmed_steps(
-        found.confirmed, found.confirmed_lanes, params.target.metric, target
-    )
     shape = scaling(rates, found.selection, confirmed, params.seed, frame)
-    shares = budgets.compare(found.history)
-    other_targets = sensitivity(found, params, target, frame)
+    others = advice.sensitivity(found, params, target, frame)
     evidence = Evidence(
         frame.variants[0], found.throughput, table, shape.critical, shape.windows, curve,
         frame.examples,
     )  # fmt: skip
+    own_tables = {"tradeoff": table, "rates": rates, "curves": curve, "budgets": shares}
+    drawn = illustrations(table, shares, rates, curve, best, frame)
     return Content(
-        text.headline(advice, params.target.metric, target, task),
-        f"{score_words(params, advice, frame)} "
-        f"{rivals(table, advice, shape.critical, speed.bend, frame)}".strip(),
-        f"{sensitivity_words(other_targets)} {limits_words(table, params, advice, frame)}".strip(),
-        advice,
+        text.headline(best, metric, target, found.data["task"]),
+        joined(
+            advice.score_words(params, best, frame),
+            advice.rivals_words(table, best, shape.critical, speed.bend, frame),
+        ),
+        joined(advice.sensitivity_words(others), advice.limits_words(table, params, best, frame)),
+        best,
         target,
         claims.ledger(evidence),
-        (
-            *illustrations(table, shares, rates, curve, advice, frame),
-            *shape.illustrations[:-1],
-            *speed.illustrations,
-            shape.illustrations[-1],
-        ),
-        {
-            "tradeoff": table,
-            "rates": rates,
-            "curves": curve,
-            "sensitivity": other_targets,
-            "budgets": shares,
-        }
-        | shape.tables
-        | speed.tables,
-        summary(table, advice.best, frame),
+        (*drawn, *shape.illustrations[:-1], *speed.illustrations, shape.illustrations[-1]),
+        own_tables | {"sensitivity": others} | shape.tables | speed.tables,
+        summary(table, best.best, frame),
         facts(params, found),
         tuple(warnings(table, rates, found.throughput, frame)),
     )
 
 
-def score_words(params: Params, advice: Recommendation, frame: Frame) -> str:
-    """How the recommended batch size's score compares with the best one's."""
-    if advice.best is None or pd.isna(advice.best["score_difference"]):
-        return ""
-    low, high = advice.best["score_difference_low"], advice.best["score_difference_high"]
-    margin = text.number(params.limits.score_margin)
-    if advice.best["score_difference"] == 0:
-        return f"No batch size has a higher mean test {frame.score_name}."
-    shown = (
-        f"no worse than the margin of {margin}"
-        if recommendation.is_not_worse(advice.best, params.limits)
-        else f"not shown to be within the margin of {margin}"
-    )
-    return (
-        f"At its best rate its test {frame.score_name} differs from the best batch size's by "
-        f"{text.number(advice.best['score_difference'])} (95 % interval "
-        f"{text.interval(low, high)}, paired by seed): {shown}."
+def frame_of(params: Params, found: Measurements, target: float) -> Frame:
+    """What all figures share."""
+    task = found.data["task"]
+    return Frame(
+        found.data["examples"]["train"],
+        text.SCORE_NAME[task],
+        text.goal(params.target.metric, target, task),
+        tuple(params.grid.variant),
     )
 
 
-def rivals(
-    table: pd.DataFrame,
-    advice: Recommendation,
-    critical: Critical | None,
-    bend: Bend | None,
-    frame: Frame,
-) -> str:
-    """What the two rules of the literature would have chosen here, and at what price."""
-    if advice.best is None:
-        return ""
-    said = []
-    for rival in recommendation.rivals(table, advice.best, critical, bend):
-        if rival.choice is not None:
-            size = text.batch_size(rival.choice["batch_size"], frame.examples)
-            said.append(f"the {rival.rule} would be {size}{text.price(rival.choice, advice.best)}")
-    return f"Rules of thumb: {'; '.join(said)}." if said else ""
-
-
-def limits_words(table: pd.DataFrame, params: Params, advice: Recommendation, frame: Frame) -> str:
-    """What stricter limits would make of the recommendation."""
-    if advice.best is None:
-        return ""
-    shown = {
-        "seconds": lambda bound: f"less than {text.seconds(bound)}",
-        "memory_gb": lambda bound: f"less memory than {text.size(bound * 2**30)}",
-        "score": lambda bound: f"a test {frame.score_name} above {text.number(bound)}",
-    }
-    said = []
-    for limit in recommendation.sensitivity(table, params.limits, advice.best):
-        size = None if limit.choice is None else limit.choice["batch_size"]
-        left = "nothing" if size is None else f"batch size {text.batch_size(size, frame.examples)}"
-        said.append(f"{shown[limit.limit](limit.bound)} would leave {left}")
-    return f"A limit of {'; '.join(said)}."
+def joined(*sentences: str) -> str:
+    """Those of the sentences that say something."""
+    return " ".join(sentence for sentence in sentences if sentence)
 
 
 def fastest_curves(found: Measurements) -> pd.DataFrame:
@@ -189,7 +126,7 @@ def illustrations(
             "budgets",
             "Three budgets, three answers",
             budgets_caption(shares, frame),
-            figures.budgets(shares, frame),
+            figures_scaling.budgets(shares, frame),
             "budgets",
         ),
         Illustration(

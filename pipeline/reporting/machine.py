@@ -8,7 +8,7 @@ from pipeline.analysis import claims, data_parallel, lines
 from pipeline.analysis import throughput as speed
 from pipeline.analysis.lines import Bend
 from pipeline.params import Params
-from pipeline.reporting import figures, text
+from pipeline.reporting import figures_machine, text
 from pipeline.reporting.figures import Frame
 from pipeline.reporting.illustration import Illustration
 
@@ -36,7 +36,7 @@ def machine_speed(
             "throughput",
             "Throughput and memory",
             throughput_caption(whole, bend, frame),
-            figures.throughput(timed, table, bend, frame),
+            figures_machine.throughput(timed, table, bend, frame),
             "throughput",
         )
     ]
@@ -46,7 +46,7 @@ def machine_speed(
                 "power_of_two",
                 "Are powers of two faster?",
                 pairs_caption(pairs),
-                figures.power_of_two(pairs, claims.ALIGNED_MARGIN, frame),
+                figures_machine.power_of_two(pairs, claims.ALIGNED_MARGIN, frame),
                 "power_of_two",
             )
         )
@@ -56,7 +56,7 @@ def machine_speed(
                 "accumulate",
                 "What accumulating micro-batches costs",
                 parts_caption(parts, frame),
-                figures.accumulate(parts, frame),
+                figures_machine.accumulate(parts, frame),
                 "accumulate",
             )
         )
@@ -67,7 +67,7 @@ def machine_speed(
                 "data_parallel",
                 "More devices: a prediction",
                 devices_caption(best, params, frame),
-                figures.data_parallel(best, frame),
+                figures_machine.data_parallel(best, frame),
                 "data_parallel",
             )
         )

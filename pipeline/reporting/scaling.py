@@ -5,13 +5,11 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
-from pipeline.analysis import critical, descent, rates, recommendation, targets, tradeoff
+from pipeline.analysis import critical, descent, rates
 from pipeline.analysis.critical import Critical
-from pipeline.params import Params
-from pipeline.reporting import figures, text
+from pipeline.reporting import figures_scaling, text
 from pipeline.reporting.figures import Frame
 from pipeline.reporting.illustration import Illustration
-from pipeline.reporting.measurements import Measurements
 
 
 @dataclass(frozen=True)
@@ -39,7 +37,7 @@ def scaling(
                 "critical",
                 "Where larger batches stop saving steps",
                 critical_caption(found, runs[first].batch_size, frame),
-                figures.critical(runs[first], found, frame),
+                figures_scaling.critical(runs[first], found, frame),
                 "critical",
             )
         )
@@ -52,7 +50,7 @@ def scaling(
                 rates_caption(
                     window[window["variant"] == first], slope.value, slope.low, slope.high
                 ),
-                figures.rates(window, slope, frame),
+                figures_scaling.rates(window, slope, frame),
                 "windows",
             )
         )
@@ -62,58 +60,12 @@ def scaling(
             "What a learning rate does, on two variables",
             f"{descent.STEPS} steps from the square, none of it from these data; paths that leave "
             "the panel go on.",
-            figures.descent(descent.EXAMPLES),
+            figures_scaling.descent(descent.EXAMPLES),
             "descent",
         )
     )
     tables = {"critical": table(fits), "windows": window, "descent": paths()}
     return Scaling(tuple(shown), tables, found, window)
-
-
-def sensitivity(found: Measurements, params: Params, target: float, frame: Frame) -> pd.DataFrame:
-    """The recommended and the critical batch size under an easier and a harder target.
-
-    From the same confirmed trainings: the rates stay those that won for the main target.
-    """
-    metric, first = params.target.metric, frame.variants[0]
-    rows = []
-    for name, value in {"easier": None, "as chosen": target, "harder": None}.items():
-        aim = targets.alternatives(metric, target)[name] if value is None else value
-        table = tradeoff.table(
-            found.selection.assign(target=aim), found.confirmed, found.confirmed_lanes,
-            found.evaluation, found.throughput,
-        )  # fmt: skip
-        best = recommendation.recommend(table, params.limits).best
-        steps = tradeoff.confirmed_steps(found.confirmed, found.confirmed_lanes, metric, aim)
-        fit = critical.fit(critical.runs_of(steps, found.selection, first), params.seed)
-        rows.append(
-            {
-                "target": name,
-                "value": aim,
-                "recommended_batch_size": None if best is None else best["batch_size"],
-                "seconds_to_target": None if best is None else best["seconds_to_target"],
-                "critical_batch_size": None if fit is None else fit.curve.critical,
-                "critical_batch_size_low": None if fit is None else fit.low,
-                "critical_batch_size_high": None if fit is None else fit.high,
-            }
-        )
-    return pd.DataFrame(rows)
-
-
-def sensitivity_words(table: pd.DataFrame) -> str:
-    """The other two targets in a sentence."""
-    said = []
-    for row in table[table["target"] != "as chosen"].itertuples():
-        chosen = (
-            "no batch size could be recommended"
-            if pd.isna(row.recommended_batch_size)
-            else f"batch size {row.recommended_batch_size:.0f} would be recommended"
-        )
-        size = text.number(row.critical_batch_size)
-        fitted = "" if pd.isna(row.critical_batch_size) else f", with critical batch size {size}"
-        said.append(f"at {row.value:.4g} ({row.target}) {chosen}{fitted}")
-    words = "; ".join(said)
-    return f"With another target, from the same trainings: {words}."
 
 
 def table(fits: dict[str, Critical | None]) -> pd.DataFrame:

@@ -1,0 +1,113 @@
+"""What stands beside the recommendation: its score, rival rules, other targets and limits."""
+
+import pandas as pd
+
+from pipeline.analysis import critical, recommendation, targets, tradeoff
+from pipeline.analysis.critical import Critical
+from pipeline.analysis.lines import Bend
+from pipeline.analysis.recommendation import Recommendation
+from pipeline.params import Params
+from pipeline.reporting import text
+from pipeline.reporting.figures import Frame
+from pipeline.reporting.measurements import Measurements
+
+
+def score_words(params: Params, advice: Recommendation, frame: Frame) -> str:
+    """How the recommended batch size's score compares with the best one's."""
+    if advice.best is None or pd.isna(advice.best["score_difference"]):
+        return ""
+    low, high = advice.best["score_difference_low"], advice.best["score_difference_high"]
+    margin = text.number(params.limits.score_margin)
+    if advice.best["score_difference"] == 0:
+        return f"No batch size has a higher mean test {frame.score_name}."
+    shown = (
+        f"no worse than the margin of {margin}"
+        if recommendation.is_not_worse(advice.best, params.limits)
+        else f"not shown to be within the margin of {margin}"
+    )
+    return (
+        f"At its best rate its test {frame.score_name} differs from the best batch size's by "
+        f"{text.number(advice.best['score_difference'])} (95 % interval "
+        f"{text.interval(low, high)}, paired by seed): {shown}."
+    )
+
+
+def rivals_words(
+    table: pd.DataFrame,
+    advice: Recommendation,
+    critical: Critical | None,
+    bend: Bend | None,
+    frame: Frame,
+) -> str:
+    """What the two rules of the literature would have chosen here, and at what price."""
+    if advice.best is None:
+        return ""
+    said = []
+    for rival in recommendation.rivals(table, advice.best, critical, bend):
+        if rival.choice is not None:
+            size = text.batch_size(rival.choice["batch_size"], frame.examples)
+            said.append(f"the {rival.rule} would be {size}{text.price(rival.choice, advice.best)}")
+    return f"Rules of thumb: {'; '.join(said)}." if said else ""
+
+
+def sensitivity(found: Measurements, params: Params, target: float, frame: Frame) -> pd.DataFrame:
+    """The recommended and the critical batch size under an easier and a harder target.
+
+    From the same confirmed trainings: the rates stay those that won for the main target.
+    """
+    metric, first = params.target.metric, frame.variants[0]
+    rows = []
+    for name, value in {"easier": None, "as chosen": target, "harder": None}.items():
+        aim = targets.alternatives(metric, target)[name] if value is None else value
+        table = tradeoff.table(
+            found.selection.assign(target=aim), found.confirmed, found.confirmed_lanes,
+            found.evaluation, found.throughput,
+        )  # fmt: skip
+        best = recommendation.recommend(table, params.limits).best
+        steps = tradeoff.confirmed_steps(found.confirmed, found.confirmed_lanes, metric, aim)
+        fit = critical.fit(critical.runs_of(steps, found.selection, first), params.seed)
+        rows.append(
+            {
+                "target": name,
+                "value": aim,
+                "recommended_batch_size": None if best is None else best["batch_size"],
+                "seconds_to_target": None if best is None else best["seconds_to_target"],
+                "critical_batch_size": None if fit is None else fit.curve.critical,
+                "critical_batch_size_low": None if fit is None else fit.low,
+                "critical_batch_size_high": None if fit is None else fit.high,
+            }
+        )
+    return pd.DataFrame(rows)
+
+
+def sensitivity_words(table: pd.DataFrame) -> str:
+    """The other two targets in a sentence."""
+    said = []
+    for row in table[table["target"] != "as chosen"].itertuples():
+        chosen = (
+            "no batch size could be recommended"
+            if pd.isna(row.recommended_batch_size)
+            else f"batch size {row.recommended_batch_size:.0f} would be recommended"
+        )
+        size = text.number(row.critical_batch_size)
+        fitted = "" if pd.isna(row.critical_batch_size) else f", with critical batch size {size}"
+        said.append(f"at {row.value:.4g} ({row.target}) {chosen}{fitted}")
+    words = "; ".join(said)
+    return f"With another target, from the same trainings: {words}."
+
+
+def limits_words(table: pd.DataFrame, params: Params, advice: Recommendation, frame: Frame) -> str:
+    """What stricter limits would make of the recommendation."""
+    if advice.best is None:
+        return ""
+    shown = {
+        "seconds": lambda bound: f"less than {text.seconds(bound)}",
+        "memory_gb": lambda bound: f"less memory than {text.size(bound * 2**30)}",
+        "score": lambda bound: f"a test {frame.score_name} above {text.number(bound)}",
+    }
+    said = []
+    for limit in recommendation.sensitivity(table, params.limits, advice.best):
+        size = None if limit.choice is None else limit.choice["batch_size"]
+        left = "nothing" if size is None else f"batch size {text.batch_size(size, frame.examples)}"
+        said.append(f"{shown[limit.limit](limit.bound)} would leave {left}")
+    return f"A limit of {'; '.join(said)}."
