@@ -118,13 +118,17 @@ def fitted(runs: critical.Runs) -> Critical:
     return found
 
 
+def exact(steps: Floats) -> critical.Runs:
+    """Known steps at SIZES as one training each."""
+    count = len(SIZES)
+    nobody, one_seed = np.zeros(count, dtype=bool), np.zeros(count, dtype=np.int64)
+    return critical.Runs(np.array(SIZES, dtype=float), steps, nobody, one_seed)
+
+
 def known_curve() -> tuple[Floats, float]:
     """The closed form's steps at SIZES over RATES, and the critical batch size fitted to them."""
     steps = np.array([SMALL.best(size, RATES)[0] for size in SIZES])
-    sizes = np.array(SIZES, dtype=float)
-    nobody = np.zeros(len(sizes), dtype=bool)
-    runs = critical.Runs(sizes, steps, nobody, np.zeros(len(sizes), dtype=np.int64))
-    return steps, fitted(runs).curve.critical
+    return steps, fitted(exact(steps)).curve.critical
 
 
 def simulated(found: Critical, truth: float) -> Check:
@@ -138,23 +142,19 @@ def simulated(found: Critical, truth: float) -> Check:
 
 def isotropic() -> Check:
     """Equal curvatures: the product of batch size and steps must be found constant."""
-    rows, runs = [], []
-    for size in SIZES:
-        evaluations = np.unique(np.round(np.geomspace(1, 200_000, 4000)))
-        losses = isotropic_losses(size, NOISE, evaluations)
-        steps = targets.crossing(evaluations, -losses, -0.005)
-        rows.append({"variant": "baseline", "batch_size": size, "examples_to_target": size * steps})
-        runs += [(size, steps, seed) for seed in range(3)]
-    table = pd.DataFrame(runs, columns=["batch_size", "steps", "seed"])
-    fit = fitted(
-        critical.Runs(
-            table["batch_size"].to_numpy(float), table["steps"].to_numpy(float),
-            np.zeros(len(table), dtype=bool), table["seed"].to_numpy(),
-        )
-    )  # fmt: skip
+    evaluations = np.unique(np.round(np.geomspace(1, 200_000, 4000)))
+    steps = np.array(
+        [
+            targets.crossing(evaluations, -isotropic_losses(size, NOISE, evaluations), -0.005)
+            for size in SIZES
+        ]
+    )
+    table = pd.DataFrame(
+        {"variant": "baseline", "batch_size": SIZES, "examples_to_target": steps * SIZES}
+    )
     empty = pd.DataFrame()
     claim = claims.constant_product(
-        Evidence("baseline", empty, pd.DataFrame(rows), fit, empty, empty, 1)
+        Evidence("baseline", empty, table, fitted(exact(steps)), empty, empty, 1)
     )
     return Check("constant product", claim.verdict == "supported", claim.finding)
 

@@ -68,12 +68,11 @@ def larger_faster(evidence: Evidence) -> Claim:
     rates, sizes = timed["examples_per_second"], timed["batch_size"]
     bend = lines.bend(sizes, rates)
     slope = bend.before if bend else lines.log_log_slope(sizes, rates)
-    if bend is None:
-        verdict = sign_verdict(slope)
-        finding = f"No bend between batch size {sizes.min()} and {sizes.max()}."
-    else:
-        verdict = "supported" if min(bend.after.low, slope.low) > FLAT else "mixed"
-        verdict = "refuted" if slope.high < -FLAT else verdict
+    verdict = interval_verdict(slope, FLAT, -FLAT)
+    finding = f"No bend between batch size {sizes.min()} and {sizes.max()}."
+    if bend is not None:
+        if verdict == "supported" and bend.after.low <= FLAT:
+            verdict = "mixed"
         at = bend.at
         finding = (
             f"Throughput bends at batch size {at.value:.0f} ({at.low:.0f} to {at.high:.0f}): below "
@@ -87,11 +86,11 @@ def larger_faster(evidence: Evidence) -> Claim:
     )  # fmt: skip
 
 
-def sign_verdict(slope: Estimate) -> str:
-    """Supported where throughput grows, refuted where it falls, else mixed."""
-    if slope.low > FLAT:
+def interval_verdict(effect: Estimate, above: float, below: float) -> str:
+    """Supported where the interval lies above one bound, refuted where below the other."""
+    if effect.low > above:
         return "supported"
-    return "refuted" if slope.high < -FLAT else "mixed"
+    return "refuted" if effect.high < below else "mixed"
 
 
 def memory_linear(evidence: Evidence) -> Claim:
@@ -133,7 +132,7 @@ def power_of_two(evidence: Evidence) -> Claim:
     effect = speed.mean_speed_up(pairs) if len(pairs) else NOTHING
     verdict, finding = "not tested", "Fewer than three sizes were timed with both neighbours."
     if len(pairs) >= 3:
-        verdict = margin_verdict(effect, 1 + ALIGNED_MARGIN)
+        verdict = interval_verdict(effect, 1 + ALIGNED_MARGIN, 1 + ALIGNED_MARGIN)
         kinds = [
             f"{kind} {found.value:.3f} ({found.low:.3f} to {found.high:.3f}, n = {found.n})"
             for kind, own in pairs.groupby("kind", sort=False)
@@ -145,13 +144,6 @@ def power_of_two(evidence: Evidence) -> Claim:
         f"Examples per second over the neighbours' geometric mean, more than {1 + ALIGNED_MARGIN}",
         "speed-up over the neighbours", effect, verdict, finding, "power_of_two", "power_of_two",
     )  # fmt: skip
-
-
-def margin_verdict(effect: Estimate, bound: float) -> str:
-    """Supported where the interval lies above the bound, refuted where below, else mixed."""
-    if effect.low > bound:
-        return "supported"
-    return "refuted" if effect.high < bound else "mixed"
 
 
 def accumulate(evidence: Evidence) -> Claim:

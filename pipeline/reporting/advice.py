@@ -1,5 +1,7 @@
 """What stands beside the recommendation: its score, rival rules, other targets and limits."""
 
+from typing import Any
+
 import pandas as pd
 
 from pipeline.analysis import critical, recommendation, targets, tradeoff
@@ -50,34 +52,45 @@ def rivals_words(
     return f"Rules of thumb: {'; '.join(said)}." if said else ""
 
 
-def sensitivity(found: Measurements, params: Params, target: float, frame: Frame) -> pd.DataFrame:
-    """The recommended and the critical batch size under an easier and a harder target.
+def sensitivity(
+    found: Measurements,
+    params: Params,
+    chosen: tuple[float, Recommendation, Critical | None],
+    frame: Frame,
+) -> pd.DataFrame:
+    """The recommended and the critical batch size under an easier and a harder target, beside
+    those of the target as ``chosen``.
 
     From the same confirmed trainings: the rates stay those that won for the main target.
     """
-    metric, first = params.target.metric, frame.variants[0]
-    rows = []
-    for name, value in {"easier": None, "as chosen": target, "harder": None}.items():
-        aim = targets.alternatives(metric, target)[name] if value is None else value
+    metric = params.target.metric
+    rows = {"as chosen": target_row("as chosen", *chosen)}
+    for name, aim in targets.alternatives(metric, chosen[0]).items():
         table = tradeoff.table(
             found.selection.assign(target=aim), found.confirmed, found.confirmed_lanes,
             found.evaluation, found.throughput,
         )  # fmt: skip
-        best = recommendation.recommend(table, params.limits).best
         steps = tradeoff.confirmed_steps(found.confirmed, found.confirmed_lanes, metric, aim)
-        fit = critical.fit(critical.runs_of(steps, found.selection, first), params.seed)
-        rows.append(
-            {
-                "target": name,
-                "value": aim,
-                "recommended_batch_size": None if best is None else best["batch_size"],
-                "seconds_to_target": None if best is None else best["seconds_to_target"],
-                "critical_batch_size": None if fit is None else fit.curve.critical,
-                "critical_batch_size_low": None if fit is None else fit.low,
-                "critical_batch_size_high": None if fit is None else fit.high,
-            }
-        )
-    return pd.DataFrame(rows)
+        runs = critical.runs_of(steps, found.selection, frame.variants[0])
+        advice = recommendation.recommend(table, params.limits)
+        rows[name] = target_row(name, aim, advice, critical.fit(runs, params.seed))
+    return pd.DataFrame([rows[name] for name in ("easier", "as chosen", "harder")])
+
+
+def target_row(
+    name: str, aim: float, advice: Recommendation, fit: Critical | None
+) -> dict[str, Any]:
+    """One line of the sensitivity table."""
+    best = advice.best
+    return {
+        "target": name,
+        "value": aim,
+        "recommended_batch_size": None if best is None else best["batch_size"],
+        "seconds_to_target": None if best is None else best["seconds_to_target"],
+        "critical_batch_size": None if fit is None else fit.curve.critical,
+        "critical_batch_size_low": None if fit is None else fit.low,
+        "critical_batch_size_high": None if fit is None else fit.high,
+    }
 
 
 def sensitivity_words(table: pd.DataFrame) -> str:

@@ -48,7 +48,7 @@ def compile_content(params: Params, found: Measurements) -> Content:
     curve, shares = fastest_curves(found), budgets.compare(found.history)
     speed = machine_speed(table, found.throughput, params, frame)
     shape = scaling(rates, found.selection, confirmed, params.seed, frame)
-    others = advice.sensitivity(found, params, target, frame)
+    others = advice.sensitivity(found, params, (target, best, shape.critical), frame)
     evidence = Evidence(
         frame.variants[0], found.throughput, table, shape.critical, shape.windows, curve,
         frame.examples,

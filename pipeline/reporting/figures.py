@@ -1,6 +1,6 @@
 """The figures, each a function of tables, written as SVG and PNG."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 import matplotlib as mpl
@@ -43,13 +43,18 @@ def size_label(size: int, examples: int) -> str:
     return "full" if size == examples else str(size)
 
 
-def batch_axis(axis: Axes, sizes: list[int], examples: int) -> None:
-    """A log axis whose ticks are the batch sizes measured."""
+def counts_axis(axis: Axes, counts: Iterable[int], label: str, names: Sequence[str] = ()) -> None:
+    """A log axis of whole numbers with a tick at each of ``counts``, by its name if it has one."""
+    ticks = sorted(set(counts))
     axis.set_xscale("log", base=2)
     axis.xaxis.set_minor_locator(NullLocator())
-    labels = [size_label(size, examples) for size in sizes]
-    axis.set_xticks(sizes, labels)
-    axis.set_xlabel("batch size")
+    axis.set_xticks(ticks, list(names) or [str(count) for count in ticks])
+    axis.set_xlabel(label)
+
+
+def batch_axis(axis: Axes, sizes: list[int], examples: int) -> None:
+    """A log axis whose ticks are the batch sizes measured."""
+    counts_axis(axis, sizes, "batch size", [size_label(size, examples) for size in sizes])
 
 
 def half_width(axis: Axes, label: str, table: pd.DataFrame, frame: Frame) -> None:

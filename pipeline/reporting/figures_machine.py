@@ -4,7 +4,6 @@ import pandas as pd
 import seaborn as sns
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.ticker import NullLocator
 
 from pipeline.analysis.lines import Bend
 from pipeline.reporting import text
@@ -13,6 +12,7 @@ from pipeline.reporting.figures import (
     Frame,
     batch_axis,
     by_variant,
+    counts_axis,
     half_width,
     plain_log,
     size_label,
@@ -128,11 +128,7 @@ def accumulate(table: pd.DataFrame, frame: Frame) -> Figure:
         )  # fmt: skip
     axis.axhline(1, color="0.5", linewidth=1)
     plain_log(axis, base=2)
-    axis.set_xscale("log", base=2)
-    axis.xaxis.set_minor_locator(NullLocator())
-    counts = sorted(set(table["micro_batches"]))
-    axis.set_xticks(counts, [str(count) for count in counts])
-    axis.set_xlabel("micro-batches")
+    counts_axis(axis, table["micro_batches"], "micro-batches")
     axis.set_ylabel("relative to the whole batch")
     axis.legend(frameon=False)
     return figure
@@ -154,13 +150,9 @@ def data_parallel(best: pd.DataFrame, frame: Frame) -> Figure:
                 size_label(row.batch_size, frame.examples), (row.devices, row.seconds_to_target),
                 xytext=(0, 8), textcoords="offset points", ha="center", fontsize=8, color="0.25",
             )  # fmt: skip
-    axis.set_xscale("log", base=2)
-    axis.xaxis.set_minor_locator(NullLocator())
-    devices = sorted(set(best["devices"]))
-    axis.set_xticks(devices, [str(count) for count in devices])
+    counts_axis(axis, best["devices"], "devices")
     plain_log(axis, text.seconds)
     axis.margins(y=0.2)
-    axis.set_xlabel("devices")
     axis.set_ylabel("predicted time to target")
     if len(frame.variants) > 1:
         axis.legend(frameon=False)
