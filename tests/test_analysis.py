@@ -72,6 +72,15 @@ class TestTargets:
         assert targets.crossing(STEPS, values, 0.8) == 1
         assert np.isnan(targets.crossing(STEPS, values, 1.1))
 
+    def test_a_curve_that_flickers_around_the_target_counts_its_first_crossing(self) -> None:
+        values = np.array([0.0, 0.8, 0.6, 0.8])
+        assert targets.crossing(STEPS, values, 0.7) < STEPS[1]
+
+    def test_what_is_not_a_number_reaches_nothing(self) -> None:
+        values = np.array([0.0, np.nan, 0.9, 1.0])
+        assert targets.crossing(STEPS, values, 0.5) == STEPS[2]
+        assert np.isnan(targets.crossing(STEPS, np.full(4, np.nan), 0.1))
+
     @given(st.lists(st.floats(0, 1), min_size=4, max_size=4), st.floats(0, 1))
     def test_the_crossing_lies_between_the_evaluations(
         self, values: list[float], target: float

@@ -74,6 +74,13 @@ class TestFit:
         assert found.identified == where
         assert found.high > 1e4 if where == "above" else found.low < 2
 
+    def test_steps_that_rise_again_show_in_the_spread(self) -> None:
+        smooth = runs(60, spread=0.05)
+        worse = np.where(smooth.batch_size == SIZES[-1], 3 * smooth.steps, smooth.steps)
+        bent = fitted(Runs(smooth.batch_size, worse, smooth.missed, smooth.seed))
+        assert bent.curve.spread > 3 * fitted(smooth).curve.spread
+        assert np.isfinite([bent.low, bent.curve.critical, bent.high]).all()
+
     def test_few_batch_sizes_are_not_fitted(self) -> None:
         data = runs(60)
         assert critical.fit(data.take(np.flatnonzero(data.batch_size <= 8)), 0) is None
@@ -114,7 +121,7 @@ def window_table(exponent: float, edge: bool = False) -> tuple[pd.DataFrame, pd.
         for size in SIZES
         for lr in grid
     ]  # fmt: skip
-    table = pd.DataFrame(rows)
+    table = pd.DataFrame(rows).assign(seeds=3, diverged=0)
     far = table["median_steps"] > 3000
     table["median_steps"] = table["median_steps"].where(~far, np.inf)
     best = table.loc[table.groupby("batch_size")["median_steps"].idxmin()]
@@ -141,6 +148,18 @@ class TestRates:
     def test_edges_are_kept_out(self) -> None:
         slope, _ = rates.exponent(rates.windows(*window_table(0.5, edge=True)), "baseline")
         assert slope.n == 0
+
+    def test_a_rate_just_below_divergence_is_kept_out_of_the_exponent(self) -> None:
+        table, chosen = window_table(0.5)
+        before = rates.windows(table, chosen)
+        largest = before["lr"].iloc[-1]
+        table = table[(table["lr"] <= largest) | (table["lr"] > 2.5 * largest)]
+        above = (table["batch_size"] == before["batch_size"].iloc[-1]) & (table["lr"] > largest)
+        table.loc[above, "diverged"] = table["seeds"]
+        after = rates.windows(table, chosen)
+        assert before["settled"].all()
+        assert after["settled"].tolist() == [True] * (len(after) - 1) + [False]
+        assert rates.exponent(after, "baseline")[0].n == len(after) - 1
 
     def test_a_rate_beside_a_failure_is_not_refined(self) -> None:
         table = pd.DataFrame({"lr": [0.1, 1.0, 10.0], "median_steps": [50.0, 10.0, np.inf]})

@@ -1,5 +1,6 @@
 """The report tells the truth about studies of every shape, and its bytes do not wander."""
 
+from dataclasses import replace
 from html.parser import HTMLParser
 
 import matplotlib as mpl
@@ -154,6 +155,31 @@ def test_an_edge_is_confessed() -> None:
 def test_the_same_tables_give_the_same_bytes() -> None:
     first, again = (rendered(content([4, 16], [0.1, 10.0, 1.0], 3)) for _ in range(2))
     assert first == again
+
+
+def test_the_order_of_rows_does_not_matter() -> None:
+    params, found = study([4, 16, 64], [0.01, 0.1, 1.0, 10.0], 3)
+    tables = ("history", "lanes", "confirmed", "confirmed_lanes", "evaluation")
+    shuffled = replace(
+        found,
+        **{
+            name: getattr(found, name).sample(frac=1, random_state=7, ignore_index=True)
+            for name in tables
+        },
+    )
+    with mpl.rc_context(STYLE):
+        first, again = (compile_content(params, one) for one in (found, shuffled))
+    assert first.headline == again.headline
+    pd.testing.assert_frame_equal(first.summary, again.summary)
+    pd.testing.assert_frame_equal(first.claims, again.claims)
+    for name in ("tradeoff", "rates", "budgets", "critical", "windows", "sensitivity"):
+        pd.testing.assert_frame_equal(first.tables[name], again.tables[name])
+
+
+def test_a_study_that_diverged_everywhere_but_once() -> None:
+    made = content([4, 16], [0.1, 1.0], 3, diverging=1.0)
+    assert made.headline == "No recommendation: every batch size fails: misses the target."
+    assert "diverged" in rendered(made)[1]
 
 
 class Links(HTMLParser):

@@ -159,9 +159,9 @@ class TestDevices:
 class TestClaims:
     def verdicts(self, table: pd.DataFrame) -> dict[str, str]:
         nothing = pd.DataFrame(columns=["variant", "batch_size", "examples_to_target"])
-        windows = pd.DataFrame(columns=["variant", "batch_size", "at_edge", "decades"])
+        windows = pd.DataFrame(columns=["variant", "batch_size", "at_edge", "settled", "decades"])
         windows = windows.assign(refined_lr=[], too_small=[], too_large=[]).astype(
-            {"at_edge": bool}
+            {"at_edge": bool, "settled": bool}
         )
         curves = pd.DataFrame(
             {"variant": "baseline", "batch_size": [8], "step": [125], "epoch": [1.0]}

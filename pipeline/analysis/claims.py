@@ -224,7 +224,7 @@ def scaling_rule(evidence: Evidence) -> Claim:
     slope, bend = rates.exponent(evidence.windows, evidence.variant)
     verdict, finding = (
         "not tested",
-        "Fewer than three batch sizes have a best rate inside the grid.",
+        "Fewer than three batch sizes have a best rate inside the grid and away from divergence.",
     )
     if slope.n >= 3:
         rules = [name for name, k in RULES.items() if slope.low <= k <= slope.high]

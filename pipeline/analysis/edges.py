@@ -1,4 +1,6 @@
-"""Does the grid of learning rates hold the best one, or does that lie beyond an end?"""
+"""Does the grid of learning rates hold the best one, or does that lie where none was tried?"""
+
+from itertools import pairwise
 
 import numpy as np
 import pandas as pd
@@ -7,24 +9,34 @@ STEP = np.sqrt(10)
 MOMENTS = (1.0, 0.1)
 """The best rate is looked for at the end of the budget and at a tenth of it: which target will
 count is not known while the grid trains."""
+FINE = 2.0
+"""A diverging neighbour nearer than this leaves nothing worth trying between."""
 
 
-def rates_beyond(lanes: pd.DataFrame, history: pd.DataFrame, budget_steps: int) -> list[float]:
-    """The rates to add to one pack: a factor sqrt(10) beyond each end at which a best rate lies.
+def rates_to_add(lanes: pd.DataFrame, history: pd.DataFrame, budget_steps: int) -> list[float]:
+    """The rates to add to one pack, ascending.
 
-    A single rate was asked for as it is, and has no ends. Where every rate diverges at most seeds,
-    smaller ones are added.
+    A factor sqrt(10) beyond each end at which a best rate lies; and halfway, in logarithms,
+    between a best rate and a neighbour more than FINE times larger that diverges at most seeds:
+    the best may lie just below the edge of stability. A single rate was asked for as it is, and
+    has no ends. Where every rate diverges at most seeds, smaller ones are added.
     """
     rates = sorted(set(lanes["lr"]))
     if len(rates) == 1:
         return []
     best = {best_rate(lanes, history, share * budget_steps) for share in MOMENTS}
-    beyond = []
+    added = []
     if best & {rates[0], None}:
-        beyond.append(rates[0] / STEP)
+        added.append(rates[0] / STEP)
     if rates[-1] in best:
-        beyond.append(rates[-1] * STEP)
-    return [float(f"{rate:.4g}") for rate in beyond]
+        added.append(rates[-1] * STEP)
+    lost = lanes["status"].eq("diverged").groupby(lanes["lr"]).median() > 0.5
+    added += [
+        float(np.sqrt(rate * larger))
+        for rate, larger in pairwise(rates)
+        if rate in best and lost[larger] and larger > FINE * rate
+    ]
+    return sorted(float(f"{rate:.4g}") for rate in added)
 
 
 def best_rate(lanes: pd.DataFrame, history: pd.DataFrame, step: float) -> float | None:

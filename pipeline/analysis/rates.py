@@ -3,7 +3,7 @@
 import numpy as np
 import pandas as pd
 
-from pipeline.analysis import lines
+from pipeline.analysis import edges, lines
 from pipeline.analysis.lines import Bend
 from pipeline.analysis.statistics import Estimate
 
@@ -29,6 +29,8 @@ def windows(rates: pd.DataFrame, selection: pd.DataFrame) -> pd.DataFrame:
     that reach the target with most seeds.
 
     decades: its width in powers of ten; too_small, too_large: rates below and above that fail.
+    settled: the fastest is no end of the grid, and no rate that diverges lies so far above it that
+    a better one may lie between.
     """
     fastest = selection[selection["criterion"] == "fastest"]
     rows = []
@@ -43,6 +45,7 @@ def windows(rates: pd.DataFrame, selection: pd.DataFrame) -> pd.DataFrame:
                 "lr": winner.lr,
                 "refined_lr": refined(own, winner.lr),
                 "at_edge": bool(winner.at_edge),
+                "settled": not winner.at_edge and not beside_divergence(own, winner.lr),
                 "lowest": good.min(),
                 "highest": good.max(),
                 "decades": float(np.log10(good.max() / good.min())),
@@ -50,12 +53,22 @@ def windows(rates: pd.DataFrame, selection: pd.DataFrame) -> pd.DataFrame:
                 "too_large": int((own["lr"] > good.max()).sum()),
             }
         )
-    columns = ["variant", "batch_size", "lr", "refined_lr", "at_edge", "lowest", "highest"]
-    return pd.DataFrame(rows, columns=[*columns, "decades", "too_small", "too_large"])
+    columns = ["variant", "batch_size", "lr", "refined_lr", "at_edge", "settled", "lowest"]
+    return pd.DataFrame(rows, columns=[*columns, "highest", "decades", "too_small", "too_large"])
+
+
+def beside_divergence(table: pd.DataFrame, lr: float) -> bool:
+    """Whether the next larger rate diverges at most seeds, and is far enough for more between."""
+    above = table[table["lr"] > lr].sort_values("lr")
+    if above.empty:
+        return False
+    following = above.iloc[0]
+    lost = following["diverged"] > following["seeds"] / 2
+    return bool(lost and following["lr"] > edges.FINE * lr)
 
 
 def exponent(window: pd.DataFrame, variant: str) -> tuple[Estimate, Bend | None]:
-    """k of best rate = c B^k over the batch sizes whose winner is inside the grid, and its bend."""
-    own = window[(window["variant"] == variant) & ~window["at_edge"]]
+    """k of best rate = c B^k over the batch sizes whose winner is settled, and its bend."""
+    own = window[(window["variant"] == variant) & window["settled"].astype(bool)]
     sizes, best = own["batch_size"], own["refined_lr"]
     return lines.log_log_slope(sizes, best), lines.bend(sizes, best)

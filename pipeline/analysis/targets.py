@@ -69,14 +69,15 @@ def alternatives(metric: str, target: float) -> dict[str, float]:
 def crossing(steps: np.ndarray, values: np.ndarray, target: float) -> float:
     """The first step at which ``values`` reach ``target``, NaN if never.
 
-    Interpolated linearly in the logarithm of steps between two evaluations.
+    Interpolated linearly in the logarithm of steps between two evaluations, of which the earlier
+    must be a number.
     """
     reached = np.flatnonzero(values >= target)
     if len(reached) == 0:
         return float("nan")
     after = reached[0]
-    if after == 0:
-        return float(steps[0])
+    if after == 0 or np.isnan(values[after - 1]):
+        return float(steps[after])
     share = (target - values[after - 1]) / (values[after] - values[after - 1])
     low, high = np.log(steps[after - 1]), np.log(steps[after])
     return float(np.exp(low + share * (high - low)))

@@ -82,7 +82,7 @@ def rates(window: pd.DataFrame, slope: Estimate, frame: Frame) -> Figure:
             sizes, own["lowest"], own["highest"], color=colours[index], alpha=0.35, linewidth=6
         )
         axis.plot(sizes, own["refined_lr"], MARKERS[index % 8], color=colours[index], label=name)
-    first = window[(window["variant"] == frame.variants[0]) & ~window["at_edge"]]
+    first = window[(window["variant"] == frame.variants[0]) & window["settled"]]
     if slope.n >= 3:
         logs = np.log(first["batch_size"])
         level = np.exp(np.log(first["refined_lr"]).mean() - slope.value * logs.mean())

@@ -1,6 +1,7 @@
 """Train the pack of one variant and batch size: all its learning rates and seeds.
 
-Where a best rate lies at an end of the grid, rates beyond it are added (phase ``extend``).
+Where a best rate lies at an end of the grid or beside a rate that diverges, rates beyond the end
+or between the two are added (phase ``extend``).
 
     python -m pipeline.stages.train VARIANT BATCH_SIZE
 
@@ -39,11 +40,11 @@ def asked_for(argv: list[str], config: Params) -> tuple[str, BatchSize]:
 def extended(
     config: Params, pack: Pack, trained: Trained, store: Store, data: Dataset, label: str
 ) -> tuple[Pack, Trained]:
-    """Add rates beyond the grid's ends until the best ones lie inside, ``grid.extensions`` times
-    at most."""
+    """Add rates until the best ones lie inside the grid and away from divergence,
+    ``grid.extensions`` times at most."""
     for _ in range(config.grid.extensions):
         lanes, history = trainings.lanes(pack, trained), trainings.history(pack, trained)
-        rates = edges.rates_beyond(lanes, history, pack.steps)
+        rates = edges.rates_to_add(lanes, history, pack.steps)
         if not rates:
             break
         first = pack.cells[0]
@@ -53,7 +54,7 @@ def extended(
             for seed in config.screen_seeds()
         )
         more = replace(pack, cells=cells)
-        found = trainings.train(more, data, config, store, f"{label}, beyond the grid")
+        found = trainings.train(more, data, config, store, f"{label}, added rates")
         pack, trained = replace(pack, cells=pack.cells + cells), joined([trained, found])
     return pack, trained
 
