@@ -51,7 +51,11 @@ def make_pack(
 ) -> Pack:
     base = Settings(model=Model("mlp", [8, 5]), budget=Budget(3, 16, 6))
     cells = tuple(Cell("baseline", 8, lr, seed) for lr in rates for seed in seeds)
-    return Pack(replace(base, **keys), 8, 64, cells)  # type: ignore[arg-type]
+    return with_snapshots(Pack(replace(base, **keys), 8, 64, cells))  # type: ignore[arg-type]
+
+
+def with_snapshots(pack: Pack) -> Pack:
+    return replace(pack, snapshots=(pack.evaluation_steps[2], pack.steps))
 
 
 def lanes(pack: Pack, data: Dataset, **keys: object) -> Trained:
@@ -69,8 +73,9 @@ def plain(pack: Pack, data: Dataset) -> Trained:
 def assert_close(found: Trained, expected: Trained) -> None:
     assert np.array_equal(found.diverged_step, expected.diverged_step)
     assert found.weights.keys() == expected.weights.keys()
-    for name, weights in expected.weights.items():
-        np.testing.assert_allclose(found.weights[name], weights, rtol=2e-3, atol=2e-5)
+    for name, weights in (expected.weights | expected.snapshots).items():
+        own = (found.weights | found.snapshots)[name]
+        np.testing.assert_allclose(own, weights, rtol=2e-3, atol=2e-5, err_msg=name)
     for name in CURVES:
         np.testing.assert_allclose(
             found.curves[name], expected.curves[name], rtol=2e-3, atol=2e-5, err_msg=name
@@ -81,7 +86,7 @@ def assert_close(found: Trained, expected: Trained) -> None:
 
 def assert_same_bits(found: Trained, expected: Trained) -> None:
     assert np.array_equal(found.diverged_step, expected.diverged_step)
-    for group in ("weights", "curves", "finals"):
+    for group in ("weights", "snapshots", "curves", "finals"):
         for name, array in getattr(expected, group).items():
             assert np.array_equal(getattr(found, group)[name], array, equal_nan=True), name
 
@@ -93,6 +98,7 @@ def cells_of(trained: Trained, places: list[int]) -> Trained:
         finals={name: final[places] for name, final in trained.finals.items()},
         diverged_step=trained.diverged_step[places],
         weights={name: weights[places] for name, weights in trained.weights.items()},
+        snapshots={name: weights[places] for name, weights in trained.snapshots.items()},
     )
 
 
@@ -126,7 +132,7 @@ class TestEqualsThePlainLoop:
         pixels = torch.rand(24, 1, 6, 6, generator=torch.Generator().manual_seed(0))
         part = Part(pixels, (pixels.mean((1, 2, 3)) > 0.5).long())
         data = Dataset("classification", 2, part, part, part)
-        pack = replace(make_pack((0.01,), (0, 1), model=model), examples=24)
+        pack = replace(make_pack((0.01,), (0, 1), model=model), snapshots=(), examples=24)
         pack = replace(pack, settings=replace(pack.settings, budget=Budget(1, 3, 2)))
         assert_close(lanes(pack, data), plain(pack, data))
 
@@ -142,7 +148,7 @@ class TestEqualsThePlainLoop:
         optimizer: str,
     ) -> None:  # fmt: skip
         pack = make_pack(tuple(rates), tuple(seeds), optimizer=OPTIMIZERS[optimizer])
-        pack = replace(pack, batch_size=batch_size)
+        pack = with_snapshots(replace(pack, snapshots=(), batch_size=batch_size))
         assert_close(lanes(pack, make_data()), plain(pack, make_data()))
 
     @pytest.mark.slow
@@ -194,6 +200,16 @@ class TestBits:
         assert torch.equal(torch.get_rng_state(), state)
         assert torch.get_num_threads() == threads
         assert torch.get_default_dtype() == torch.float32
+
+
+def test_the_last_snapshot_is_the_end(make_data: MakeData) -> None:
+    pack = make_pack((0.03, 1e6))
+    found = lanes(pack, make_data("regression"))
+    for name, weights in found.weights.items():
+        last = found.snapshots[f"{pack.steps}/{name}"]
+        assert np.array_equal(last[:3], weights[:3])
+        assert not np.array_equal(found.snapshots[f"{pack.snapshots[0]}/{name}"][:3], weights[:3])
+        assert np.isnan(last[3:]).all()
 
 
 class TestDivergence:

@@ -70,7 +70,7 @@ class TestMemory:
             assert lane_bytes(pack, make_data(), 1).held == copies * weights
 
     def test_smaller_batches_take_less(self, make_data: MakeData) -> None:
-        pack = replace(make_pack(), batch_size=64)
+        pack = replace(make_pack(), snapshots=(), batch_size=64)
         steps = [lane_bytes(pack, make_data(), micro).step for micro in (1, 2, 4)]
         assert steps == sorted(steps, reverse=True)
 
@@ -83,7 +83,7 @@ class TestMemory:
         rates = tuple(0.001 * k for k in range(1, 9))
         chosen = {"model": Model("mlp", [64, 64]), "optimizer": Optimizer(optimizer)}
         pack = make_pack(rates, (0,), budget=Budget(1, 4, 2), **chosen)
-        pack = replace(pack, batch_size=batch_size, examples=2048)
+        pack = replace(pack, snapshots=(), batch_size=batch_size, examples=2048)
         predicted = 8 * lane_bytes(pack, data, 1).total + data.train.x.nbytes
         found = peak_bytes(lambda: lanes(pack, data), torch.device("cpu"))
         assert 0.5 <= found / predicted <= 1.5
@@ -91,7 +91,7 @@ class TestMemory:
     def test_little_memory_means_fewer_lanes_then_micro_batches(
         self, make_data: MakeData, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        pack, data = replace(make_pack(), batch_size=64), make_data()
+        pack, data = replace(make_pack(), snapshots=(), batch_size=64), make_data()
         lane = lane_bytes(pack, data, 1).total
 
         def planned(free: float) -> tuple[int, int]:

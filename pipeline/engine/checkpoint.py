@@ -36,6 +36,7 @@ def from_trained(trained: Trained) -> Saved:
         "curve": trained.curves,
         "final": trained.finals,
         "weight": trained.weights,
+        "snapshot": trained.snapshots,
     }
     tensors = {
         f"{group}|{name}": torch.from_numpy(np.ascontiguousarray(array))
@@ -48,7 +49,12 @@ def from_trained(trained: Trained) -> Saved:
 
 def to_trained(tensors: dict[str, Tensor], numbers: dict[str, list[int] | int]) -> Trained:
     """The reverse of ``from_trained``."""
-    groups: dict[str, dict[str, Any]] = {"curve": {}, "final": {}, "weight": {}}
+    groups: dict[str, dict[str, Any]] = {
+        "curve": {},
+        "final": {},
+        "weight": {},
+        "snapshot": {},
+    }
     for key, tensor in tensors.items():
         group, name = key.split("|", 1)
         groups[group][name] = tensor.cpu().numpy()
@@ -61,6 +67,7 @@ def to_trained(tensors: dict[str, Tensor], numbers: dict[str, list[int] | int]) 
         groups["final"],
         np.array(diverged, dtype=np.int64),
         groups["weight"],
+        groups["snapshot"],
         np.full(len(diverged), "loop"),
         np.ones(len(diverged), dtype=np.int64),
     )

@@ -145,7 +145,8 @@ def cross_entropies(outputs: Tensor, y: Tensor) -> Tensor:
     return outputs.logsumexp(-1) - outputs.gather(-1, labels)[..., 0]
 
 
-def norms(tensors: Tensors) -> Tensor:
-    """Each lane's Euclidean norm over all tensors, (lanes,) float64 on the CPU."""
-    own = [torch.linalg.vector_norm(tensor.flatten(1), dim=1) for tensor in tensors.values()]
-    return torch.linalg.vector_norm(torch.stack(own).double(), dim=0).cpu()
+def norms(tensors: Tensors, order: float = 2) -> Tensor:
+    """Each lane's norm over all tensors, Euclidean or of another order, (lanes,) float64 on the
+    CPU."""
+    own = [torch.linalg.vector_norm(tensor.flatten(1), order, dim=1) for tensor in tensors.values()]
+    return torch.linalg.vector_norm(torch.stack(own).double(), order, dim=0).cpu()

@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 
 import numpy as np
+import numpy.typing as npt
 import torch
 from torch import Tensor, nn
 
@@ -28,6 +29,7 @@ class CellRecord:
     finals: dict[str, float] = field(default_factory=dict)
     diverged_step: int = 0
     weights: dict[str, Tensor] = field(default_factory=dict)
+    snapshots: dict[str, Tensor] = field(default_factory=dict)
 
 
 def torch_optimizer(
@@ -96,11 +98,14 @@ def _train_cell(
             record.diverged_step = step
             on_steps(pack.steps - step + 1)
             break
+        before = parameters(model) if step in evaluated else []
         optimizer.step()
         record.losses.append(loss)
-        if step in evaluated and not evaluate(model, data, step, record):
+        if step in evaluated and not evaluate(model, data, step, record, before):
             on_steps(pack.steps - step + 1)
             break
+        if step in pack.snapshots:
+            record.snapshots |= {f"{step}/{name}": own for name, own in record.weights.items()}
         on_steps(1)
     finish(model, data, record)
     return record
@@ -109,6 +114,11 @@ def _train_cell(
 def copied(model: nn.Module) -> dict[str, Tensor]:
     """The weights as they are now, on the CPU."""
     return {name: value.detach().cpu().clone() for name, value in model.state_dict().items()}
+
+
+def parameters(model: nn.Module) -> list[Tensor]:
+    """Copies of the parameters as they are now."""
+    return [parameter.detach().clone() for parameter in model.parameters()]
 
 
 def set_rate(optimizer: torch.optim.Optimizer, lr: float) -> None:
@@ -134,8 +144,13 @@ def gradient_step(
     return loss.item()
 
 
-def evaluate(model: nn.Module, data: Dataset, step: int, record: CellRecord) -> bool:
-    """Add a row to the record; False, and no row, where the validation loss has diverged."""
+def evaluate(
+    model: nn.Module, data: Dataset, step: int, record: CellRecord, before: list[Tensor]
+) -> bool:
+    """Add a row to the record; False, and no row, where the validation loss has diverged.
+
+    before: the parameters before this step.
+    """
     gradients = [p.grad for p in model.parameters() if p.grad is not None]
     model.eval()
     with torch.no_grad():
@@ -146,7 +161,10 @@ def evaluate(model: nn.Module, data: Dataset, step: int, record: CellRecord) -> 
     losses = np.array(record.losses)
     record.losses.clear()
     values = (losses.mean(), losses.std(), val_loss, val_score)
-    norms = (norm(gradients), norm([p.detach() for p in model.parameters()]))
+    now = parameters(model)
+    updates = [new - old for new, old in zip(now, before, strict=True)]
+    largest = max(weights.abs().max().item() for weights in now)
+    norms = (norm(gradients), norm(now), largest, norm(updates) / norm(before))
     record.rows.append(dict(zip(CURVES, (*values, *norms), strict=True)))
     record.weights = copied(model)
     return True
@@ -179,7 +197,20 @@ def gathered(pack: Pack, records: list[CellRecord]) -> Trained:
         name: np.stack([record.weights[name].numpy() for record in records])
         for name in records[0].weights
     }
+    snapshots = {
+        f"{step}/{name}": np.stack([snapshot(record, step, name) for record in records])
+        for step in pack.snapshots
+        for name in weights
+    }
     diverged = np.array([record.diverged_step for record in records], dtype=np.int64)
     engine = np.full(len(records), "loop")
     whole = np.ones(len(records), dtype=np.int64)
-    return Trained(tuple(steps), curves, finals, diverged, weights, engine, whole)
+    return Trained(tuple(steps), curves, finals, diverged, weights, snapshots, engine, whole)
+
+
+def snapshot(record: CellRecord, step: int, name: str) -> npt.NDArray[np.generic]:
+    """A cell's weights at a step; NaN, or zero for whole numbers, where it had diverged."""
+    if f"{step}/{name}" in record.snapshots:
+        return record.snapshots[f"{step}/{name}"].numpy()
+    like = record.weights[name].numpy()
+    return np.full_like(like, np.nan if np.issubdtype(like.dtype, np.floating) else 0)

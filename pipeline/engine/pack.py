@@ -10,18 +10,35 @@ import numpy.typing as npt
 from pipeline.engine import budget
 from pipeline.params import Cell, Settings
 
-CURVES = ("train_loss", "train_loss_sd", "val_loss", "val_score", "grad_norm", "weight_norm")
+CURVES = (
+    "train_loss",
+    "train_loss_sd",
+    "val_loss",
+    "val_score",
+    "grad_norm",
+    "weight_norm",
+    "largest_weight",
+    "update_to_weight",
+)
+"""Recorded at every evaluation; the last is the length of the step's update over the weights'."""
 FINALS = ("final_train_loss", "final_train_score", "final_val_loss", "final_val_score")
 
 
 @dataclass(frozen=True)
 class Pack:
-    """The cells of one (variant, batch size): same shapes, same number of steps."""
+    """The cells of one (variant, batch size): same shapes, same number of steps.
+
+    snapshots: evaluation steps whose weights are kept.
+    """
 
     settings: Settings
     batch_size: int
     examples: int
     cells: tuple[Cell, ...]
+    snapshots: tuple[int, ...] = ()
+
+    def __post_init__(self) -> None:
+        assert set(self.snapshots) <= set(self.evaluation_steps)
 
     def part(self, places: Iterable[int] | npt.NDArray[np.int64]) -> "Pack":
         """The same pack with the cells at these places."""
@@ -52,6 +69,7 @@ class Trained:
     diverged_step: int64 (cells,), 0 for a cell that did not diverge.
     weights: parameters and buffers, (cells, ...); a diverged cell keeps those of its last
     evaluation.
+    snapshots: the weights at the pack's snapshots, by "step/name"; NaN from divergence on.
     engine, micro_batches: (cells,), how each cell was trained.
     """
 
@@ -60,6 +78,7 @@ class Trained:
     finals: dict[str, npt.NDArray[np.float64]]
     diverged_step: npt.NDArray[np.int64]
     weights: dict[str, npt.NDArray[np.generic]]
+    snapshots: dict[str, npt.NDArray[np.generic]]
     engine: npt.NDArray[np.str_]
     micro_batches: npt.NDArray[np.int64]
 
@@ -79,6 +98,7 @@ def _over_cells(parts: Sequence[Trained], combine: Callable[[list[Any]], Any]) -
         each("finals"),
         combine([part.diverged_step for part in parts]),
         each("weights"),
+        each("snapshots"),
         combine([part.engine for part in parts]),
         combine([part.micro_batches for part in parts]),
     )

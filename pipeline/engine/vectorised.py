@@ -16,7 +16,15 @@ from torch import Tensor
 from pipeline.data.tensors import Dataset
 from pipeline.engine import seeds, update
 from pipeline.engine.checkpoint import Checkpoint
-from pipeline.engine.lanes import Lanes, dense, losses_and_scores, norms, picked, stacked
+from pipeline.engine.lanes import (
+    Lanes,
+    Tensors,
+    dense,
+    losses_and_scores,
+    norms,
+    picked,
+    stacked,
+)
 from pipeline.engine.losses import DIVERGED_LOSS
 from pipeline.engine.pack import CURVES, FINALS, Pack, Trained, first_cell
 from pipeline.engine.schedule import rate_factor
@@ -33,7 +41,8 @@ class Progress:
     """Where a training stands; axis 0 of the curves is the cell, of ``pending`` the step.
 
     alive: the cells that the current lanes train, in lane order; pending: the losses since the
-    last evaluation; kept: the weights of each cell's last evaluation.
+    last evaluation; kept: the weights of each cell's last evaluation; snapshots: those at the
+    pack's snapshots, by "step/name".
     """
 
     step: int
@@ -41,6 +50,7 @@ class Progress:
     curves: dict[str, Floats]
     diverged_step: npt.NDArray[np.int64]
     kept: dict[str, Tensor]
+    snapshots: dict[str, Tensor]
     pending: list[Floats] = field(default_factory=list)
 
 
@@ -97,12 +107,18 @@ class Run:
     def start(self, lanes: Lanes) -> Progress:
         """Nothing done yet."""
         cells, points = len(lanes), len(self.pack.evaluation_steps)
+        weights = lanes.weights()
         return Progress(
             0,
             list(range(cells)),
             {name: np.full((cells, points), np.nan) for name in CURVES},
             np.zeros(cells, dtype=np.int64),
-            {name: tensor.clone() for name, tensor in lanes.weights().items()},
+            {name: tensor.clone() for name, tensor in weights.items()},
+            {
+                f"{step}/{name}": unknown(tensor)
+                for step in self.pack.snapshots
+                for name, tensor in weights.items()
+            },
         )
 
     def use(self, trainee: Trainee) -> None:
@@ -118,16 +134,23 @@ class Run:
             self.captured.capture(trainee)
 
     def advance(self) -> None:
-        """Train to the next evaluation, or as far as one chunk may go, and see who diverged."""
+        """Train as far as one chunk may go, and see who diverged.
+
+        The step of an evaluation is a chunk of its own, so that its update can be measured.
+        """
         progress, pack = self.progress, self.pack
         evaluation = next(step for step in pack.evaluation_steps if step > progress.step)
-        last = min(evaluation, progress.step + self.order.chunk_steps)
+        is_evaluated = progress.step == evaluation - 1
+        furthest = evaluation if is_evaluated else evaluation - 1
+        last = min(furthest, progress.step + self.order.chunk_steps)
+        params = self.trainee.lanes.params if is_evaluated else {}
+        before = {name: tensor.clone() for name, tensor in params.items()}
         losses = self.run_to(last)
         progress.pending.append(losses)
         self.mark_diverged(losses)
         progress.step = last
-        if last == evaluation and progress.alive:
-            self.evaluate(pack.evaluation_steps.index(evaluation))
+        if is_evaluated and progress.alive:
+            self.evaluate(pack.evaluation_steps.index(evaluation), before)
         if progress.step < pack.steps:
             self.compact()
         last_step = progress.step == pack.steps
@@ -156,15 +179,18 @@ class Run:
                 first = self.progress.step + 1 + int(bad[:, lane].argmax())
                 self.progress.diverged_step[cell] = first
 
-    def evaluate(self, point: int) -> None:
-        """Fill column ``point`` of the living cells' curves and keep their weights."""
+    def evaluate(self, point: int, before: Tensors) -> None:
+        """Fill column ``point`` of the living cells' curves and keep their weights.
+
+        before: the parameters before the last step; overwritten.
+        """
         progress, lanes = self.progress, self.trainee.lanes
         losses = np.concatenate(progress.pending)
         progress.pending = []
         with np.errstate(invalid="ignore", over="ignore"):  # lanes that have died meanwhile
             mean, spread = losses.mean(0), losses.std(0)
         gradients = {name: dense(own) for name, own in self.trainee.gradients.items()}
-        all_norms = (norms(gradients).numpy(), norms(lanes.params).numpy())
+        all_norms = [norms(gradients), *weight_norms(lanes.params, before)]
         self.trainee.gradients.clear()  # their factors are as large as a step's activations
         val_loss, val_score = losses_and_scores(lanes, self.data.val, self.data.task)
         values = (mean, spread, val_loss.numpy(), val_score.numpy())
@@ -177,8 +203,10 @@ class Run:
                 continue
             for name, value in zip(CURVES, (*values, *all_norms), strict=True):
                 progress.curves[name][cell, point] = value[lane]
-            for name, kept in progress.kept.items():
-                kept[cell] = weights[name][lane]
+            for name, tensor in weights.items():
+                progress.kept[name][cell] = tensor[lane]
+                if progress.step in self.pack.snapshots:
+                    progress.snapshots[f"{progress.step}/{name}"][cell] = tensor[lane]
 
     def compact(self) -> None:
         """Drop the dead lanes once they are many; at least two lanes stay."""
@@ -205,11 +233,13 @@ class Run:
                 last = [progress.curves[name][cell, -1] for name in ("val_loss", "val_score")]
                 for name, value in zip(FINALS, (loss[lane], score[lane], *last), strict=True):
                     finals[name][cell] = value
-        weights = {name: kept.cpu().numpy() for name, kept in progress.kept.items()}
+        kept, snapshots = (
+            {name: tensor.cpu().numpy() for name, tensor in group.items()}
+            for group in (progress.kept, progress.snapshots)
+        )
         return Trained(
             tuple(self.pack.evaluation_steps), progress.curves, finals, progress.diverged_step,
-            weights, np.full(cells, self.engine),
-            np.full(cells, self.micro),
+            kept, snapshots, np.full(cells, self.engine), np.full(cells, self.micro),
         )  # fmt: skip
 
     def saved(self) -> tuple[dict[str, Tensor], dict[str, list[int] | int]]:
@@ -217,7 +247,7 @@ class Run:
         progress, trainee = self.progress, self.trainee
         groups = {"param": trainee.lanes.params, "buffer": trainee.lanes.buffers}
         groups |= {f"slot {slot}": own for slot, own in trainee.state.items()}
-        groups |= {"kept": progress.kept}
+        groups |= {"kept": progress.kept, "snapshot": progress.snapshots}
         groups |= {"curve": {k: torch.from_numpy(v) for k, v in progress.curves.items()}}
         if progress.pending:
             groups["pending"] = {"": torch.from_numpy(np.concatenate(progress.pending))}
@@ -242,11 +272,25 @@ class Run:
         lanes.buffers.update(groups.get("buffer", {}))
         self.progress = Progress(
             numbers["step"], alive, {k: v.cpu().numpy() for k, v in groups["curve"].items()},
-            np.array(diverged, dtype=np.int64), groups["kept"],
+            np.array(diverged, dtype=np.int64), groups["kept"], groups.get("snapshot", {}),
             [t.cpu().numpy() for t in groups.get("pending", {}).values()],
         )  # fmt: skip
         slots = update.slots(self.pack.settings.optimizer)
         return lanes, {slot: groups[f"slot {slot}"] for slot in slots}
+
+
+def unknown(tensor: Tensor) -> Tensor:
+    """A tensor of the same kind full of NaN; of zeros where it holds whole numbers."""
+    return torch.full_like(tensor, torch.nan if tensor.is_floating_point() else 0)
+
+
+def weight_norms(params: Tensors, before: Tensors) -> list[Tensor]:
+    """Per lane: length of the weights, largest weight, length of the last update over that of the
+    weights before it. ``before`` is overwritten."""
+    length = norms(before)
+    for name, tensor in before.items():
+        tensor.sub_(params[name])
+    return [norms(params), norms(params, torch.inf), norms(before) / length]
 
 
 class Order:
