@@ -289,6 +289,17 @@ class Confirm:
 
 
 @dataclass(frozen=True)
+class Evaluation:
+    """On how many training (and test) examples sharpness, landscape and gradient noise are
+    measured; all of them where there are no more."""
+
+    examples: int = 2048
+
+    def __post_init__(self) -> None:
+        require(self.examples >= 2, "evaluation.examples", self.examples, "is below 2")
+
+
+@dataclass(frozen=True)
 class Limits:
     """What the recommendation must respect; null is no limit.
 
@@ -383,6 +394,7 @@ class Params:
     variants: dict[str, Any] = field(default_factory=lambda: {"baseline": {}})
     target: Target = field(default_factory=Target)
     confirm: Confirm = field(default_factory=Confirm)
+    evaluation: Evaluation = field(default_factory=Evaluation)
     limits: Limits = field(default_factory=Limits)
     data_parallel: DataParallel = field(default_factory=DataParallel)
     impl: Impl = field(default_factory=Impl)

@@ -19,8 +19,8 @@ import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
 
-from pipeline.analysis import claims, critical, selection, targets
-from pipeline.analysis.claims import Evidence
+from pipeline.analysis import claims_training, critical, selection, targets
+from pipeline.analysis.claim import Evidence
 from pipeline.analysis.critical import Critical
 from pipeline.analysis.quadratic import Floats, Quadratic, isotropic_losses
 from pipeline.reporting import page
@@ -153,7 +153,7 @@ def isotropic() -> Check:
         {"variant": "baseline", "batch_size": SIZES, "examples_to_target": steps * SIZES}
     )
     empty = pd.DataFrame()
-    claim = claims.constant_product(
+    claim = claims_training.constant_product(
         Evidence("baseline", empty, table, fitted(exact(steps)), empty, empty, 1)
     )
     return Check("constant product", claim.verdict == "supported", claim.finding)

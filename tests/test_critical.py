@@ -5,7 +5,7 @@ import pandas as pd
 import pytest
 
 from pipeline.analysis import claims, critical, descent, rates
-from pipeline.analysis.claims import Evidence
+from pipeline.analysis.claim import Evidence
 from pipeline.analysis.critical import Runs
 
 SIZES = 2.0 ** np.arange(2, 11)

@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pipeline.analysis import claims, data_parallel, lines, throughput
-from pipeline.analysis.claims import Evidence
+from pipeline.analysis.claim import Evidence
 from pipeline.measure import ladder
 from pipeline.params import DataParallel
 

@@ -46,7 +46,7 @@ def killed() -> str:
         os.kill(os.getpid(), signal.SIGKILL)
 
     try:
-        workers._in_processes([die, lambda _: time.sleep(60)], lambda _: None)
+        workers.in_processes([die, lambda _: time.sleep(60)], lambda _: None)
     except WorkerDiedError as error:
         return str(error)
     return "nothing"
@@ -57,7 +57,7 @@ def failed() -> str:
         raise ValueError("three is no crowd")
 
     try:
-        workers._in_processes([fail], lambda _: None)
+        workers.in_processes([fail], lambda _: None)
     except ValueError as error:
         return str(error) + str(error.__notes__)
     return "nothing"

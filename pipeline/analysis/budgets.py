@@ -10,7 +10,8 @@ import pandas as pd
 from pipeline.analysis import statistics
 from pipeline.analysis.targets import PACK
 
-BUDGETS = ("equal epochs", "equal steps", "whole budget")
+WHOLE = "whole budget"
+BUDGETS = ("equal epochs", "equal steps", WHOLE)
 
 
 def common(history: pd.DataFrame) -> dict[str, tuple[str, float]]:
@@ -19,7 +20,7 @@ def common(history: pd.DataFrame) -> dict[str, tuple[str, float]]:
     return {
         "equal epochs": ("epoch", float(last["epoch"].min())),
         "equal steps": ("step", float(last["step"].min())),
-        "whole budget": ("step", np.inf),
+        WHOLE: ("step", np.inf),
     }
 
 

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
+import numpy.typing as npt
 from scipy import stats
 
 LEVEL = 0.95
@@ -41,3 +42,29 @@ def standard_error(values: Sequence[float]) -> float:
     """The standard error of the mean, 0 for a single value."""
     x = np.asarray(values, dtype=float)
     return float(x.std(ddof=1) / np.sqrt(len(x))) if len(x) > 1 else 0.0
+
+
+def p_below(values: Sequence[float], bound: float) -> float:
+    """One-sided p of Student's t test that the mean lies below ``bound``; NaN for fewer than two.
+
+    Values without any spread leave no doubt: 0 or 1.
+    """
+    x = np.asarray(values, dtype=float)
+    if len(x) < 2:
+        return float("nan")
+    if x.std() == 0:
+        return float(x[0] >= bound)
+    return float(stats.ttest_1samp(x, bound, alternative="less").pvalue)
+
+
+def holm(p: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
+    """Holm's step-down adjustment (1979): the k-th smallest of n times n - k + 1, never falling.
+
+    NaN is left out and stays.
+    """
+    adjusted = np.full(len(p), np.nan)
+    known = np.flatnonzero(~np.isnan(p))
+    order = known[np.argsort(p[known], kind="stable")]
+    factors = len(order) - np.arange(len(order))
+    adjusted[order] = np.minimum(1, np.maximum.accumulate(p[order] * factors))
+    return adjusted

@@ -117,13 +117,15 @@ def predictor(lanes: Lanes) -> Callable[[Tensor], Tensor]:
     return functools.partial(one, weights)
 
 
-def losses_and_scores(lanes: Lanes, part: Part, task: str) -> tuple[Tensor, Tensor]:
+def losses_and_scores(
+    predict: Callable[[Tensor], Tensor], lanes: int, part: Part, task: str
+) -> tuple[Tensor, Tensor]:
     """Mean loss and score of every lane over a part, both (lanes,) float64 on the CPU.
 
-    The same quantities, in the same chunks, as ``losses.loss_and_score``.
+    predict: inputs (n, ...) to outputs (lanes, n, outputs). The same quantities, in the same
+    chunks, as ``losses.loss_and_score``.
     """
-    predict = predictor(lanes)
-    sums = torch.zeros(2, len(lanes), dtype=torch.float64, device=part.x.device)
+    sums = torch.zeros(2, lanes, dtype=torch.float64, device=part.x.device)
     with torch.no_grad():
         for start in range(0, len(part), EVALUATION_ROWS):
             rows = slice(start, start + EVALUATION_ROWS)

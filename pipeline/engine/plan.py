@@ -120,7 +120,8 @@ class LaneBytes:
 def lane_bytes(pack: Pack, data: Dataset, micro: int) -> LaneBytes:
     """The memory that one more lane takes, counted on tensors without storage.
 
-    Held: weights, the copy of the last evaluation, the last gradients, optimizer state. A step:
+    Held: weights, their copies before a step and of the last evaluation and the snapshots, the
+    last gradients, optimizer state. A step:
     the peak of the traced gradient graph with its batch. An evaluation: the peak of one chunk.
     """
     meta = torch.device("meta")
@@ -136,7 +137,7 @@ def lane_bytes(pack: Pack, data: Dataset, micro: int) -> LaneBytes:
     with torch.no_grad():
         evaluation = peak_bytes(lambda: predictor(lanes)(chunk), meta)
     weights = sum(tensor.nbytes for tensor in lanes.params.values())
-    copies = 3 + len(update.slots(pack.settings.optimizer))
+    copies = 4 + len(update.slots(pack.settings.optimizer)) + len(pack.snapshots)
     return LaneBytes(weights * copies, step + x.nbytes, evaluation)
 
 

@@ -23,6 +23,7 @@ from pipeline.engine.lanes import (
     losses_and_scores,
     norms,
     picked,
+    predictor,
     stacked,
 )
 from pipeline.engine.losses import DIVERGED_LOSS
@@ -192,7 +193,9 @@ class Run:
         gradients = {name: dense(own) for name, own in self.trainee.gradients.items()}
         all_norms = [norms(gradients), *weight_norms(lanes.params, before)]
         self.trainee.gradients.clear()  # their factors are as large as a step's activations
-        val_loss, val_score = losses_and_scores(lanes, self.data.val, self.data.task)
+        val_loss, val_score = losses_and_scores(
+            predictor(lanes), len(lanes), self.data.val, self.data.task
+        )
         values = (mean, spread, val_loss.numpy(), val_score.numpy())
         weights = lanes.weights()
         for lane, cell in enumerate(progress.alive):
@@ -227,7 +230,9 @@ class Run:
         """The outcome of every cell."""
         progress, lanes, cells = self.progress, self.trainee.lanes, len(self.pack.cells)
         finals = {name: np.full(cells, np.nan) for name in FINALS}
-        loss, score = losses_and_scores(lanes, self.data.train, self.data.task)
+        loss, score = losses_and_scores(
+            predictor(lanes), len(lanes), self.data.train, self.data.task
+        )
         for lane, cell in enumerate(progress.alive):
             if not progress.diverged_step[cell]:
                 last = [progress.curves[name][cell, -1] for name in ("val_loss", "val_score")]

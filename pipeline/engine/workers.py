@@ -56,7 +56,7 @@ def train(
             return run.train(pack, data, plan, on_steps, store)
     slices = [pack.part(range(k, len(pack.cells), plan.workers)) for k in range(plan.workers)]
     jobs = [functools.partial(_train_slice, own, data, plan, store) for own in slices]
-    return interleaved(_in_processes(jobs, on_steps))
+    return interleaved(in_processes(jobs, on_steps))
 
 
 def _train_slice(
@@ -74,12 +74,12 @@ def planned(pack: Pack, data: Dataset, impl: Impl) -> Plan:
         return make_plan(pack, data, impl)
     import torch._inductor.standalone_compile  # noqa: F401 - make_fx wants it: once, not per fork
 
-    (plan,) = _in_processes([lambda _: make_plan(pack, data, impl)], lambda _: None)
+    (plan,) = in_processes([lambda _: make_plan(pack, data, impl)], lambda _: None)
     assert isinstance(plan, Plan)
     return plan
 
 
-def _in_processes(jobs: Sequence[Job], on_steps: OnSteps) -> list[Any]:
+def in_processes(jobs: Sequence[Job], on_steps: OnSteps) -> list[Any]:
     """Run each job in a fork; their results in order."""
     context = multiprocessing.get_context("fork")
     connections, processes = [], []

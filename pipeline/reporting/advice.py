@@ -68,7 +68,7 @@ def sensitivity(
     for name, aim in targets.alternatives(metric, chosen[0]).items():
         table = tradeoff.table(
             found.selection.assign(target=aim), found.confirmed, found.confirmed_lanes,
-            found.evaluation, found.throughput,
+            found.final_scores, found.throughput,
         )  # fmt: skip
         steps = tradeoff.confirmed_steps(found.confirmed, found.confirmed_lanes, metric, aim)
         runs = critical.runs_of(steps, found.selection, frame.variants[0])

@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 
 from pipeline.analysis import budgets, claims, recommendation, selection, tradeoff
-from pipeline.analysis.claims import Evidence
+from pipeline.analysis.claim import Evidence
 from pipeline.analysis.recommendation import Recommendation
 from pipeline.params import Params
 from pipeline.reporting import advice, figures, figures_scaling, text
@@ -16,6 +16,7 @@ from pipeline.reporting.illustration import Illustration
 from pipeline.reporting.machine import machine_speed
 from pipeline.reporting.measurements import Measurements
 from pipeline.reporting.scaling import scaling
+from pipeline.reporting.solutions import solutions
 
 
 @dataclass(frozen=True)
@@ -41,7 +42,11 @@ def compile_content(params: Params, found: Measurements) -> Content:
     frame = frame_of(params, found, target)
     rates = selection.by_rate(found.lanes, found.history, metric, target)
     table = tradeoff.table(
-        found.selection, found.confirmed, found.confirmed_lanes, found.evaluation, found.throughput
+        found.selection,
+        found.confirmed,
+        found.confirmed_lanes,
+        found.final_scores,
+        found.throughput,
     )
     best = recommendation.recommend(table, params.limits)
     confirmed = tradeoff.confirmed_steps(found.confirmed, found.confirmed_lanes, metric, target)
@@ -49,9 +54,11 @@ def compile_content(params: Params, found: Measurements) -> Content:
     speed = machine_speed(table, found.throughput, params, frame)
     shape = scaling(rates, found.selection, confirmed, params.seed, frame)
     others = advice.sensitivity(found, params, (target, best, shape.critical), frame)
+    solved = solutions(found, params, curve, shape.critical, best, frame)
     evidence = Evidence(
         frame.variants[0], found.throughput, table, shape.critical, shape.windows, curve,
-        frame.examples,
+        frame.examples, solved.tables["generalisation"], found.sharpness, found.landscape,
+        found.gradient_noise, solved.tables["oscillation"], solved.tables["escapes"], solved.limit,
     )  # fmt: skip
     own_tables = {"tradeoff": table, "rates": rates, "curves": curve, "budgets": shares}
     drawn = illustrations(table, shares, rates, curve, best, frame)
@@ -65,11 +72,17 @@ def compile_content(params: Params, found: Measurements) -> Content:
         best,
         target,
         claims.ledger(evidence),
-        (*drawn, *shape.illustrations[:-1], *speed.illustrations, shape.illustrations[-1]),
-        own_tables | {"sensitivity": others} | shape.tables | speed.tables,
+        (
+            *drawn,
+            *shape.illustrations[:-1],
+            *speed.illustrations,
+            *solved.illustrations,
+            shape.illustrations[-1],
+        ),
+        own_tables | {"sensitivity": others} | shape.tables | speed.tables | solved.tables,
         summary(table, best.best, frame),
         facts(params, found),
-        tuple(warnings(table, rates, found.throughput, frame)),
+        (*warnings(table, rates, found.throughput, frame), *solved.missing),
     )
 
 
@@ -89,11 +102,18 @@ def joined(*sentences: str) -> str:
     return " ".join(sentence for sentence in sentences if sentence)
 
 
+CURVES = (
+    "train_loss", "train_loss_sd", "val_loss", "val_score", "weight_norm", "largest_weight",
+    "update_to_weight",
+)  # fmt: skip
+
+
 def fastest_curves(found: Measurements) -> pd.DataFrame:
     """The confirm seeds' curves of each pack's fastest rate (of its best rate if none reached)."""
-    order = found.selection.sort_values("criterion", ascending=False)  # fastest before best_score
+    order = found.selection[found.selection["criterion"].isin(selection.CRITERIA)]
+    order = order.sort_values("criterion", ascending=False)  # fastest before best_score
     chosen = order.drop_duplicates(["variant", "batch_size"])[["variant", "batch_size", "lr"]]
-    columns = ["variant", "batch_size", "lr", "seed", "step", "epoch", "val_loss", "val_score"]
+    columns = ["variant", "batch_size", "lr", "seed", "step", "epoch", *CURVES]
     return found.confirmed.merge(chosen, on=["variant", "batch_size", "lr"])[columns]
 
 

@@ -26,6 +26,8 @@ STYLE = {
     "figure.dpi": 120,
 }
 MARKERS = "osD^vP*X"
+SHORT_AXIS = 3e3
+"""Up to this ratio of its ends a log axis has more than one label in a decade."""
 
 
 @dataclass(frozen=True)
@@ -65,9 +67,12 @@ def half_width(axis: Axes, label: str, table: pd.DataFrame, frame: Frame) -> Non
 
 
 def plain_log(axis: Axes, show: Callable[[float], str] = text.number, base: int = 10) -> None:
-    """A log y axis labelled in plain numbers: at 1, 2 and 5, or at the powers of another base."""
+    """A log y axis labelled in plain numbers: at 1, 2 and 5, over many decades or to another base
+    at the powers alone. Call it when everything is drawn."""
     axis.set_yscale("log", base=base)
-    axis.yaxis.set_major_locator(LogLocator(base, subs=(1, 2, 5) if base == 10 else (1,)))
+    low, high = axis.get_ylim()
+    is_short = base == 10 and high / low < SHORT_AXIS
+    axis.yaxis.set_major_locator(LogLocator(base, subs=(1, 2, 5) if is_short else (1,)))
     axis.yaxis.set_major_formatter(FuncFormatter(lambda value, _: show(value)))
     axis.yaxis.set_minor_locator(NullLocator())
 

@@ -6,6 +6,8 @@ from typing import Any
 
 import pandas as pd
 
+from pipeline.analysis.budgets import WHOLE
+
 
 @dataclass(frozen=True)
 class Measurements:
@@ -17,5 +19,13 @@ class Measurements:
     confirmed: pd.DataFrame
     confirmed_lanes: pd.DataFrame
     evaluation: pd.DataFrame
+    sharpness: pd.DataFrame
+    landscape: pd.DataFrame
+    gradient_noise: pd.DataFrame
     throughput: pd.DataFrame
     data: Mapping[str, Any]
+
+    @property
+    def final_scores(self) -> pd.DataFrame:
+        """The rows of ``evaluation`` at the end of the whole budget."""
+        return self.evaluation[self.evaluation["budget"] == WHOLE]

@@ -51,6 +51,9 @@ def measurements(config: Params) -> Measurements:
         pd.read_parquet(results / "confirm.parquet"),
         pd.read_parquet(results / "confirm_lanes.parquet"),
         pd.read_csv(results / "evaluation.csv"),
+        pd.read_csv(results / "sharpness.csv"),
+        pd.read_csv(results / "landscape.csv"),
+        pd.read_csv(results / "gradient_noise.csv"),
         pd.read_csv(results / "throughput.csv"),
         json.loads((files.PROCESSED / "summary.json").read_text()),
     )
