@@ -38,6 +38,7 @@ class TestResults:
         assert list(history) == [
             "variant", "batch_size", "lr", "seed", "phase", "step", "epoch", "examples",
             "train_loss", "train_loss_sd", "val_loss", "val_score", "grad_norm", "weight_norm",
+            "largest_weight", "update_to_weight",
         ]  # fmt: skip
         assert (history["examples"] == history["step"] * 32).all()
         lanes = pd.read_parquet(built.folder / "runs/baseline-full/lanes.parquet")
@@ -47,7 +48,7 @@ class TestResults:
 
     def test_weights_are_stacked_in_the_order_of_the_lanes(self, built: Project) -> None:
         weights = load_file(built.folder / "runs/baseline-32/weights.safetensors")
-        assert weights["1.weight"].shape == (4, 128, 64)
+        assert weights["1.weight"].shape == (4, 32, 64)
 
     def test_confirmation_uses_fresh_seeds_alone(self, built: Project) -> None:
         confirmed = pd.read_parquet(built.folder / "results/confirm_lanes.parquet")
@@ -58,16 +59,42 @@ class TestResults:
         table = pd.read_csv(built.folder / "results/evaluation.csv")
         gap = table["train_score"] - table["test_score"]
         assert np.allclose(table["generalisation_gap"], gap)
+        assert set(table["budget"]) == {"whole budget", "equal epochs", "equal steps"}
+        table = table[table["budget"] == "whole budget"]
         lanes = pd.read_parquet(built.folder / "results/confirm_lanes.parquet")
         both = table.merge(lanes, on=["variant", "batch_size", "lr", "seed"])
         assert np.allclose(both["val_score"], both["final_val_score"], atol=3e-3)
         assert np.allclose(both["train_loss"], both["final_train_loss"], rtol=1e-4)
 
+    def test_every_measure_of_the_solutions_is_there(self, built: Project) -> None:
+        results = built.folder / "results"
+        sharpness = pd.read_csv(results / "sharpness.csv")
+        solutions = sharpness[sharpness["point"] == "solution"]
+        assert solutions.groupby("batch_size")["seed"].nunique().tolist() == [5, 5]
+        assert solutions.drop(columns=["variant", "point"]).notna().all().all()
+        assert {"early", "middle", "rescaled", "initial"} < set(sharpness["point"])
+        noise = pd.read_csv(results / "gradient_noise.csv")
+        assert set(noise["moment"]) == {"initial", "early", "middle", "end"}
+        assert set(noise["population"]) == {128}
+        landscape = pd.read_csv(results / "landscape.csv")
+        assert landscape.groupby(["path", "batch_size", "seed"]).size().eq(25).all()
+
+    def test_snapshots_are_evaluations_of_the_confirmed_trainings(self, built: Project) -> None:
+        snapshots = pd.read_csv(built.folder / "results/snapshots.csv")
+        history = pd.read_parquet(built.folder / "results/confirm.parquet")
+        keys = ["variant", "batch_size", "lr", "seed"]
+        found = snapshots.merge(history, on=[*keys, "step"])
+        assert len(found) == len(snapshots)
+        scores = pd.read_csv(built.folder / "results/evaluation.csv")
+        both = scores.merge(found, left_on=[*keys, "budget"], right_on=[*keys, "moment"])
+        assert len(both) == snapshots["moment"].str.startswith("equal").sum()
+        assert np.allclose(both["val_loss_x"], both["val_loss_y"], rtol=1e-4)
+
     def test_the_report_says_what_the_tables_say(self, built: Project) -> None:
         advice = json.loads(built.read("reports/recommendation.json"))
         table = pd.read_csv(built.folder / "reports/tables/tradeoff.csv")
         best = table.loc[table["batch_size"] == advice["recommended"]["batch_size"]].iloc[0]
-        assert best["seconds_to_target"] == table["seconds_to_target"].min()
+        assert best["seconds_to_target"] == advice["recommended"]["seconds_to_target"]
         assert advice["headline"] in built.read("reports/report.md")
 
     def test_dvc_shows_metrics_plots_and_experiments(self, study: Project) -> None:
@@ -227,6 +254,7 @@ def test_mnist_end_to_end(project: Project) -> None:
     project.compose(
         "data=mnist", f"data.path={SHARED_DATA}", "grid=smoke", "grid.batch_size=[1024]",
         "grid.lr=[0.1,0.3]", "budget.epochs=1", "confirm.seeds=2",
+        "evaluation.examples=256",
     )  # fmt: skip
     project.repro()
     scores = pd.read_csv(project.folder / "results/evaluation.csv")["test_score"]

@@ -65,7 +65,7 @@ class TestChoice:
 class TestMemory:
     def test_a_lane_takes_at_least_its_weights_and_state(self, make_data: MakeData) -> None:
         weights = 4 * (6 * 100 + 100 + 100 * 3 + 3)
-        for optimizer, copies in (("sgd", 3), ("adam", 5)):
+        for optimizer, copies in (("sgd", 6), ("adam", 8)):
             pack = make_pack(model=Model("mlp", [100]), optimizer=Optimizer(optimizer))
             assert lane_bytes(pack, make_data(), 1).held == copies * weights
 

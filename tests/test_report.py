@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from pipeline.analysis import selection
+from pipeline.analysis import budgets, curvature, selection
 from pipeline.params import Confirm, Grid, Limits, Params
 from pipeline.reporting import page, text
 from pipeline.reporting.content import Content, compile_content
@@ -37,14 +37,37 @@ def study(
     )
     lanes, history = trained(cells, diverging)
     chosen = selection.winners(selection.by_rate(lanes, history, "val_score", 0.79))
+    rates = selection.by_rate(lanes, history, "val_score", 0.79)
+    chosen = pd.concat([chosen, selection.under_budgets(rates, budgets.compare(history))])
     chosen = chosen.assign(metric="val_score", target=0.79)
     fresh = chosen[["variant", "batch_size", "lr"]].drop_duplicates()
     fresh = fresh.merge(pd.DataFrame({"seed": [1000, 1001, 1002]}), how="cross")
     confirmed_lanes, confirmed = trained(fresh, diverging)
-    evaluation = fresh.assign(test_score=0.9 + fresh["seed"] % 3 / 100, generalisation_gap=0.05)
     return params, Measurements(
-        history, lanes, chosen, confirmed, confirmed_lanes, evaluation, speed(cells), DATA
+        history, lanes, chosen, confirmed, confirmed_lanes, *measured(fresh), speed(cells), DATA
     )
+
+
+def measured(fresh: pd.DataFrame) -> tuple[pd.DataFrame, pd.DataFrame, pd.DataFrame, pd.DataFrame]:
+    """Evaluations, sharpness, landscape and gradient noise."""
+    scores = 0.9 + fresh["seed"] % 3 / 100
+    evaluation = fresh.assign(test_score=scores, generalisation_gap=0.05)
+    evaluation = evaluation.merge(pd.DataFrame({"budget": budgets.BUDGETS}), how="cross")
+    points = pd.DataFrame({"point": ["solution", "rescaled", "early"]})
+    sharp = fresh.merge(points, how="cross").assign(**dict.fromkeys(curvature.MEASURES, 0.5))
+    path = pd.DataFrame({"path": ["line"] * 3 + ["slice"] * 3, "position": [-1.0, 0, 1] * 2})
+    landscape = fresh[["variant", "seed"]].drop_duplicates().merge(path, how="cross")
+    landscape = landscape.assign(
+        batch_size=fresh["batch_size"].min(), other_batch_size=fresh["batch_size"].max(),
+        train_loss=0.1, train_score=0.9, test_loss=0.2, test_score=0.8,
+    )  # fmt: skip
+    noise = fresh.drop_duplicates(["variant", "batch_size"])
+    noise = noise.merge(pd.DataFrame({"moment": ["early", "end"]}), how="cross")
+    noise = noise.merge(pd.DataFrame({"examples": [1, 2, 4, 8, 16, 32]}), how="cross").assign(
+        population=64, cosine=0.5, gradient_norm=1.0, noise_scale=10.0, noise_scale_low=5.0,
+        noise_scale_high=20.0,
+    )  # fmt: skip
+    return evaluation, sharp, landscape, noise.assign(relative_error=noise["examples"] ** -0.5)
 
 
 DATA = {
@@ -66,6 +89,8 @@ def trained(cells: pd.DataFrame, diverging: float) -> tuple[pd.DataFrame, pd.Dat
     )
     rows = [
         {**cell, "step": step, "epoch": step / 8, "val_score": score, "val_loss": 1 - score}
+        | dict.fromkeys(("train_loss", "train_loss_sd", "weight_norm"), 1.0)
+        | dict.fromkeys(("largest_weight", "update_to_weight"), 0.1)
         for cell, top, gone in zip(cells.to_dict("records"), reach, lost, strict=True)
         for k, step in enumerate(STEPS, 1)
         for score in [top * k / 4]

@@ -1,6 +1,8 @@
 """What is measured of solutions, against answers known in closed form or computed densely."""
 
 import itertools
+import sys
+import types
 from collections.abc import Callable
 from dataclasses import replace
 
@@ -301,6 +303,31 @@ def test_one_by_one_equals_all_at_once(make_data: MakeData, network: str) -> Non
         strict=True,
     ):
         assert one.relative_error == pytest.approx(other.relative_error)
+
+
+class Branching(nn.Module):
+    """Takes a branch by what it sees, which torch.func cannot batch."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.layer = nn.Linear(6, 3)
+
+    def forward(self, x: Tensor) -> Tensor:
+        outputs: Tensor = self.layer(x)
+        return outputs if outputs.sum() > 0 else 2 * outputs
+
+
+def test_a_network_that_cannot_be_batched_is_measured_one_by_one(
+    make_data: MakeData, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    module = types.ModuleType("branching")
+    module.build = lambda shape, outputs: Branching()  # type: ignore[attr-defined]
+    monkeypatch.setitem(sys.modules, "branching", module)
+    data = make_data()
+    own = made(Model("branching:build"), data)
+    assert not own.batched
+    assert np.isfinite(sharpness.spectrum(own, doubled(data.train), 0).eigenvalues).all()
+    assert made(NETWORKS["mlp"], data).batched
 
 
 def test_chunks_of_examples_change_nothing(
