@@ -134,15 +134,18 @@ def curve(values: Floats, likelihood: float) -> Curve:
     return Curve(least, critical, spread, sharpness, likelihood)
 
 
-def fit(runs: Runs, seed: int) -> Critical | None:
-    """Fit both families; None for fewer than three batch sizes that reached the target."""
+def fit(runs: Runs, seed: int | None) -> Critical | None:
+    """Fit both families; None for fewer than three batch sizes that reached the target.
+
+    Without a seed nothing is resampled, and that interval is NaN.
+    """
     if len(set(runs.batch_size[~runs.missed])) < 3:
         return None
     best, likelihood = maximise(lambda v: bounded(runs, v), starts_for(runs))
     sharper = maximise(lambda v: bounded(runs, v), [[*best, 0.0], [*best, 1.0]])
     plain, knee = curve(best, likelihood), curve(*sharper)
     low, high = profile(runs, best, likelihood)
-    resampled = bootstrap(runs, best, seed)
+    resampled = (np.nan, np.nan) if seed is None else bootstrap(runs, best, seed)
     gain = max(0.0, 2 * (knee.log_likelihood - likelihood))
     return Critical(
         plain, low, high, *resampled, identified(plain, runs), knee,

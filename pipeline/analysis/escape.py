@@ -11,7 +11,7 @@ RATE = 0.05
 SPREAD = 3.0
 """Standard deviation of one example's gradient; a batch's is this over the root of its size."""
 BATCH_SIZES = (1, 2, 4, 8, 16, 32)
-WALKERS = 2000
+WALKERS = 1000
 STEPS = 2000
 
 

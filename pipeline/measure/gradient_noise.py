@@ -10,6 +10,7 @@ import numpy as np
 import torch
 from torch import Tensor
 from torch.func import grad
+from torch.linalg import vector_norm as norm
 
 from pipeline.data.tensors import Part
 from pipeline.engine import seeds
@@ -69,7 +70,7 @@ def single_gradients(own: Solutions, part: Part) -> tuple[Floats, Floats]:
     squares, products = [], []
     for rows in torch.arange(len(part), device=part.x.device).split(batches_at_once(mean, 1)):
         gradients = batch_gradients(own, part, rows[:, None])
-        squares.append(gradients.square().sum(1))
+        squares.append(norm(gradients, dim=1).square())
         products.append(gradients @ mean)
     return numbers(torch.cat(squares)), numbers(torch.cat(products))
 
@@ -122,13 +123,13 @@ def agreement(own: Solutions, part: Part, size: int, whole: Tensor, base_seed: i
     draws = int(np.clip(EXAMPLES_PER_SIZE // size, FEWEST_DRAWS, MOST_DRAWS))
     generator = torch.Generator().manual_seed(seeds.keyed("batches", base_seed, size))
     orders = [torch.randperm(len(part), generator=generator)[:size] for _ in range(draws)]
-    errors, cosines = [], []
+    squares, cosines = [], []
     for rows in torch.stack(orders).to(whole.device).split(batches_at_once(whole, size)):
         found = batch_gradients(own, part, rows)
-        errors.append((found - whole).square().sum(1) / whole.square().sum())
-        cosines.append(torch.cosine_similarity(found, whole[None]))
+        cosines.append(found @ whole / (norm(found, dim=1) * norm(whole)))
+        squares.append((norm(found - whole, dim=1) / norm(whole)).square())
     cosine = numbers(torch.cat(cosines))
     return Agreement(
-        size, draws, float(np.sqrt(numbers(torch.cat(errors)).mean())),
+        size, draws, float(np.sqrt(numbers(torch.cat(squares)).mean())),
         float(cosine.mean()), float(np.quantile(cosine, 0.1)),
     )  # fmt: skip

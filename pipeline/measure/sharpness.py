@@ -120,7 +120,8 @@ def highest_loss(one: Solutions, part: Part, radius: Floats, base: Tensor | None
         slope = gradient[0] if base is None else base.T @ gradient[0]
         return -float(loss), -slope.cpu().double().numpy()
 
-    bounds = list(zip(-radius, radius, strict=True))
+    limits = radius.tolist()  # plain floats: scipy goes through them one by one
+    bounds = [(-limit, limit) for limit in limits]
     fmin_l_bfgs_b(descend, np.zeros(len(radius)), bounds=bounds, maxiter=KESKAR_ITERATIONS)
     return best
 

@@ -73,7 +73,7 @@ def sensitivity(
         steps = tradeoff.confirmed_steps(found.confirmed, found.confirmed_lanes, metric, aim)
         runs = critical.runs_of(steps, found.selection, frame.variants[0])
         advice = recommendation.recommend(table, params.limits)
-        rows[name] = target_row(name, aim, advice, critical.fit(runs, params.seed))
+        rows[name] = target_row(name, aim, advice, critical.fit(runs, None))
     return pd.DataFrame([rows[name] for name in ("easier", "as chosen", "harder")])
 
 

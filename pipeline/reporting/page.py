@@ -25,7 +25,10 @@ def environment(html: bool) -> Environment:
 
 
 def drawn(figure: Figure, kind: str) -> bytes:
-    """The figure as SVG or PNG, the same bytes every time."""
+    """The figure as SVG or PNG, the same bytes every time; laid out once."""
+    if figure.get_layout_engine() is not None:
+        figure.draw_without_rendering()
+        figure.set_layout_engine("none")
     buffer = io.BytesIO()
     figure.savefig(buffer, format=kind, metadata=METADATA[kind], dpi=150)
     return buffer.getvalue()
