@@ -32,8 +32,9 @@ OWN_TEST_SET = ("mnist", "fashion_mnist", "cifar10")
 SCALINGS = ("none", "minmax", "standard")
 MODELS = ("linear", "mlp", "cnn", "resnet")
 ACTIVATIONS = ("relu", "tanh", "gelu")
-NORMS = ("none", "batch")
-OPTIMIZERS = ("sgd", "nesterov", "adagrad", "adam", "adamw")
+NORMS = ("none", "batch", "ghost")
+OPTIMIZERS = ("sgd", "nesterov", "adagrad", "adam", "adamw", "lars", "lamb")
+WITH_MOMENTUM = ("sgd", "nesterov", "lars")
 SCHEDULES = ("constant", "cosine", "step")
 METRICS = ("val_score", "val_loss")
 DEVICES = ("auto", "cpu", "cuda")
@@ -120,8 +121,9 @@ class Data:
 class Model:
     """The network; ``hidden`` are widths, or channels for a cnn.
 
-    ``norm_layers`` is ``all`` or a list of hidden-layer numbers from 0; a ``module.path:function``
-    as the name is a user's own network.
+    ``norm_layers`` is ``all`` or a list of hidden-layer numbers from 0; ``ghost_size`` is how many
+    examples a ghost batch norm takes together; a ``module.path:function`` as the name is a user's
+    own network.
     """
 
     name: str = "mlp"
@@ -129,6 +131,7 @@ class Model:
     activation: str = "relu"
     norm: str = "none"
     norm_layers: Any = "all"
+    ghost_size: int = 32
     dropout: float = 0.0
 
     def __post_init__(self) -> None:
@@ -146,6 +149,8 @@ class Model:
             list(self.hidden),
             "has a width below 1",
         )
+        rule = "is below 2: one example has no variance"
+        require(self.ghost_size >= 2, "model.ghost_size", self.ghost_size, rule)
         require(0 <= self.dropout < 1, "model.dropout", self.dropout, "is outside [0, 1)")
         if self.norm_layers != "all":
             self._check_norm_layers()
@@ -173,7 +178,7 @@ class Optimizer:
         one_of("optimizer.name", self.name, OPTIMIZERS)
         require(0 <= self.momentum < 1, "optimizer.momentum", self.momentum, "is outside [0, 1)")
         require(
-            self.momentum == 0 or self.name in ("sgd", "nesterov"),
+            self.momentum == 0 or self.name in WITH_MOMENTUM,
             "optimizer.momentum",
             self.momentum,
             f"is not used by {self.name}",
@@ -509,8 +514,16 @@ def from_config(config: DictConfig) -> Params:
 
     params = _build(OmegaConf.create(dict(OmegaConf.to_container(config))))  # type: ignore[arg-type]
     for variant in params.variants:
-        params.settings(variant)
+        check_batch_norm(params, variant)
     return params
+
+
+def check_batch_norm(params: Params, variant: str) -> None:
+    """Check a variant's settings, and that its batch norm, if it has one, sees two examples."""
+    norm = params.settings(variant).model.norm
+    refused = norm != "none" and variant in params.grid.variant and 1 in params.grid.batch_size
+    rule = f"is too small for variant {variant}: batch norm needs two examples for a variance"
+    require(not refused, "grid.batch_size", 1, rule)
 
 
 def load(path: Path = Path("params.yaml")) -> Params:

@@ -29,6 +29,8 @@ OPTIMIZERS = {
     "adagrad": Optimizer("adagrad", 0.0, 0.01),
     "adam": Optimizer("adam", 0.0, 0.01),
     "adamw": Optimizer("adamw", 0.0, 0.1),
+    "lars": Optimizer("lars", 0.9, 0.01),
+    "lamb": Optimizer("lamb", 0.0, 0.01),
 }
 SCHEDULES = {
     "constant": Schedule(),
@@ -42,6 +44,7 @@ MODELS = {
     "batch_norm": Model("mlp", [8, 5], norm="batch"),
     "chosen_norm": Model("mlp", [8, 5], "gelu", "batch", [1]),
     "dropout": Model("mlp", [8, 5], dropout=0.3),
+    "ghost": Model("mlp", [8, 5], norm="ghost", ghost_size=4),
     "both": Model("mlp", [8, 5], norm="batch", dropout=0.2),
 }
 

@@ -1,16 +1,17 @@
-"""The networks and their dropout."""
+"""The networks, their batch norm and their dropout."""
 
 import pytest
 import torch
 from torch import nn
 
 from pipeline.errors import InputError
+from pipeline.models.batch_norm import GhostBatchNorm
 from pipeline.models.build import build
 from pipeline.models.dropout import Dropout, step_key, uniform
 from pipeline.params import Model
 
 
-@pytest.mark.parametrize("norm", ["none", "batch"])
+@pytest.mark.parametrize("norm", ["none", "batch", "ghost"])
 @pytest.mark.parametrize("activation", ["relu", "tanh", "gelu"])
 def test_an_mlp_maps_a_batch_to_outputs(norm: str, activation: str) -> None:
     model = build(Model("mlp", [8, 4], activation, norm, dropout=0.1), (1, 3, 3), 5)
@@ -23,7 +24,7 @@ def test_norm_goes_on_the_chosen_layers() -> None:
     assert widths == [4]
 
 
-@pytest.mark.parametrize("norm", ["none", "batch"])
+@pytest.mark.parametrize("norm", ["none", "batch", "ghost"])
 def test_a_cnn_pools_as_long_as_it_can(norm: str) -> None:
     model = build(Model("cnn", [4, 6, 8], norm=norm, dropout=0.1), (1, 5, 7), 3)
     assert model(torch.zeros(2, 1, 5, 7)).shape == (2, 3)
@@ -81,3 +82,27 @@ class TestDropout:
     def test_evaluation_keeps_everything(self) -> None:
         x = torch.ones(4, 10)
         assert torch.equal(Dropout(0.5).eval()(x), x)
+
+
+class TestGhostBatchNorm:
+    @pytest.mark.parametrize(("examples", "parts"), [(12, [4, 4, 4]), (10, [4, 4, 2]), (9, [4, 5])])
+    def test_each_ghost_is_normalised_alone(self, examples: int, parts: list[int]) -> None:
+        x = torch.randn(examples, 3, generator=torch.Generator().manual_seed(0))
+        ghost = GhostBatchNorm(nn.BatchNorm1d(3), 4)
+        plain = nn.BatchNorm1d(3)
+        expected = torch.cat([plain(part) for part in x.split(parts)])
+        torch.testing.assert_close(ghost(x), expected)
+
+    def test_running_statistics_move_by_the_ghosts_mean(self) -> None:
+        x = torch.randn(8, 3, generator=torch.Generator().manual_seed(0))
+        ghost = GhostBatchNorm(nn.BatchNorm1d(3), 4)
+        ghost(x)
+        torch.testing.assert_close(ghost.running_mean, 0.1 * x.mean(0))
+        variance = torch.stack([half.var(0) for half in x.split(4)]).mean(0)
+        torch.testing.assert_close(ghost.running_var, 0.9 + 0.1 * variance)
+
+    def test_a_small_batch_is_one_ghost_and_evaluation_uses_the_running_statistics(self) -> None:
+        x = torch.randn(8, 3, generator=torch.Generator().manual_seed(0))
+        ghost, plain = GhostBatchNorm(nn.BatchNorm1d(3), 32), nn.BatchNorm1d(3)
+        torch.testing.assert_close(ghost(x), plain(x))
+        torch.testing.assert_close(ghost.eval()(x), plain.eval()(x))

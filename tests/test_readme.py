@@ -44,6 +44,6 @@ def test_what_it_links_to_exists() -> None:
 
 def test_it_names_every_option_there_is() -> None:
     text = (ROOT / "README.md").read_text()
-    for group in ("data", "scaling", "model", "optimizer", "schedule", "grid"):
+    for group in ("study", "data", "scaling", "model", "optimizer", "schedule", "grid"):
         for path in (ROOT / "conf" / group).iterdir():
             assert f"`{path.stem}`" in text, path

@@ -1,5 +1,6 @@
 """A claim about batch size, and what it is tested on."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -7,6 +8,7 @@ import pandas as pd
 
 from pipeline.analysis.critical import Critical
 from pipeline.analysis.statistics import Estimate
+from pipeline.params import Settings
 
 VERDICTS = ("supported", "refuted", "mixed", "not tested")
 NOTHING = Estimate(np.nan, np.nan, np.nan, 0)
@@ -18,7 +20,9 @@ class Evidence:
 
     curves: the confirmed trainings at the fastest rates; comparisons: ``generalisation.compare``;
     oscillation: ``noise.oscillation``; escapes: ``escape.escapes``; stability_limit:
-    ``curvature.stability_limit`` of the variant's optimizer. An empty table was not measured.
+    ``curvature.stability_limit`` of the variant's optimizer. settings, variants
+    (``variants.compare``) and criticals (one fit a row) know all variants of the study. An empty
+    table was not measured.
     """
 
     variant: str
@@ -35,6 +39,9 @@ class Evidence:
     oscillation: pd.DataFrame = field(default_factory=pd.DataFrame)
     escapes: pd.DataFrame = field(default_factory=pd.DataFrame)
     stability_limit: float | None = None
+    settings: Mapping[str, Settings] = field(default_factory=dict)
+    variants: pd.DataFrame = field(default_factory=pd.DataFrame)
+    criticals: pd.DataFrame = field(default_factory=pd.DataFrame)
 
     def own(self, table: pd.DataFrame) -> pd.DataFrame:
         """A table's rows of the variant; none of an empty table."""

@@ -7,7 +7,12 @@ from collections.abc import Callable
 
 import pandas as pd
 
-from pipeline.analysis import claims_machine, claims_solutions, claims_training
+from pipeline.analysis import (
+    claims_machine,
+    claims_solutions,
+    claims_training,
+    claims_variants,
+)
 from pipeline.analysis.claim import Claim, Evidence
 
 LEDGER: tuple[Callable[[Evidence], Claim], ...] = (
@@ -26,6 +31,9 @@ LEDGER: tuple[Callable[[Evidence], Claim], ...] = (
     claims_solutions.curvature_limits_lr,
     claims_solutions.gradient_sqrt,
     claims_solutions.few_are_enough,
+    claims_variants.scaling_helps,
+    claims_variants.batch_norm_helps,
+    claims_variants.optimizers,
 )
 
 

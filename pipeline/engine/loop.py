@@ -13,6 +13,7 @@ from torch import Tensor, nn
 
 from pipeline.data.tensors import Dataset
 from pipeline.engine import seeds
+from pipeline.engine.layerwise import Lamb, Lars
 from pipeline.engine.losses import has_diverged, loss_and_score, mean_loss, norm
 from pipeline.engine.pack import CURVES, FINALS, Pack, Trained
 from pipeline.engine.schedule import rate_factor
@@ -35,13 +36,17 @@ class CellRecord:
 def torch_optimizer(
     parameters: Iterator[nn.Parameter], optimizer: Optimizer, lr: float
 ) -> torch.optim.Optimizer:
-    """torch's own optimizer for the ``optimizer`` section."""
+    """torch's own optimizer for the ``optimizer`` section, where it has one."""
     decay = optimizer.weight_decay
     if optimizer.name in ("sgd", "nesterov"):
         nesterov = optimizer.name == "nesterov"
         return torch.optim.SGD(
             parameters, lr, optimizer.momentum, weight_decay=decay, nesterov=nesterov
         )
+    if optimizer.name == "lars":
+        return Lars(parameters, lr, optimizer.momentum, decay)
+    if optimizer.name == "lamb":
+        return Lamb(parameters, lr, decay)
     kinds = {
         "adagrad": torch.optim.Adagrad,
         "adam": torch.optim.Adam,

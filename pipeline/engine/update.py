@@ -17,7 +17,10 @@ from pipeline.params import Optimizer
 BETAS = (0.9, 0.999)
 ADAM_EPSILON = 1e-8
 ADAGRAD_EPSILON = 1e-10
-SLOTS = {"adagrad": ("squares",), "adam": ("mean", "squares"), "adamw": ("mean", "squares")}
+LAMB_EPSILON = 1e-6
+LARS_TRUST = 0.001
+MOMENTS = ("mean", "squares")
+SLOTS = {"adagrad": ("squares",), "adam": MOMENTS, "adamw": MOMENTS, "lamb": MOMENTS}
 
 
 def slots(optimizer: Optimizer) -> tuple[str, ...]:
@@ -40,7 +43,8 @@ def table(optimizer: Optimizer, rates: Tensor, factors: Sequence[float], first_s
 
     Quantities: minus the step size; for Adam and AdamW then 1 / sqrt(1 - beta2^t) and the
     factor of decoupled weight decay. Adam's step size is rate / (1 - beta1^t)
-    (Kingma & Ba 2015, algorithm 1, in the order of its section 2's last paragraph).
+    (Kingma & Ba 2015, algorithm 1, in the order of its section 2's last paragraph). LAMB's
+    is the rate, and the third is 1 / (1 - beta1^t).
     """
     rows = []
     for step, factor in enumerate(factors, first_step):
@@ -49,6 +53,11 @@ def table(optimizer: Optimizer, rates: Tensor, factors: Sequence[float], first_s
             root = torch.full_like(rate, 1 / math.sqrt(1 - BETAS[1] ** step))
             decay = 1 - rate * optimizer.weight_decay
             rows.append(torch.stack([-rate / (1 - BETAS[0] ** step), root, decay]))
+        elif optimizer.name == "lamb":
+            root = torch.full_like(rate, 1 / math.sqrt(1 - BETAS[1] ** step))
+            rows.append(
+                torch.stack([-rate, root, torch.full_like(rate, 1 / (1 - BETAS[0] ** step))])
+            )
         else:
             rows.append(-rate[None])
     return torch.stack(rows).float()
@@ -95,6 +104,10 @@ def _update_by_product(
 def _update_one(
     optimizer: Optimizer, param: Tensor, gradient: Tensor, own: Tensors, now: list[Tensor]
 ) -> None:
+    if optimizer.name == "lars":
+        return _lars(optimizer, param, gradient, own, now)
+    if optimizer.name == "lamb":
+        return _lamb(optimizer, param, gradient, own, now)
     if optimizer.name == "adamw":
         if optimizer.weight_decay:
             param.mul_(now[2])
@@ -109,6 +122,39 @@ def _update_one(
         mean = own["mean"].lerp_(gradient, 1 - BETAS[0])
         squares = own["squares"].mul_(BETAS[1]).addcmul_(gradient, gradient, value=1 - BETAS[1])
         param.addcmul_(mean / squares.sqrt().mul_(now[1]).add_(ADAM_EPSILON), now[0])
+    return None
+
+
+def _lars(
+    optimizer: Optimizer, param: Tensor, gradient: Tensor, own: Tensors, now: list[Tensor]
+) -> None:
+    """You, Gitman & Ginsburg 2017, algorithm 1: the rate goes into the momentum."""
+    length, steepness = norms(param), norms(gradient)
+    trust = LARS_TRUST * length / (steepness + optimizer.weight_decay * length)
+    trust = torch.where((length > 0) & (steepness > 0), trust, 1.0)
+    move = gradient.add(param, alpha=optimizer.weight_decay) * (trust * now[0])
+    if optimizer.momentum:
+        move = own["momentum"].mul_(optimizer.momentum).add_(move)
+    param.add_(move)
+
+
+def _lamb(
+    optimizer: Optimizer, param: Tensor, gradient: Tensor, own: Tensors, now: list[Tensor]
+) -> None:
+    """You et al. 2020, algorithm 2, with the identity for phi."""
+    mean = own["mean"].lerp_(gradient, 1 - BETAS[0])
+    squares = own["squares"].mul_(BETAS[1]).addcmul_(gradient, gradient, value=1 - BETAS[1])
+    direction = mean * now[2] / squares.sqrt().mul_(now[1]).add_(LAMB_EPSILON)
+    direction = direction.add(param, alpha=optimizer.weight_decay)
+    length, reach = norms(param), norms(direction)
+    trust = torch.where((length > 0) & (reach > 0), length / reach, 1.0)
+    param.addcmul_(direction, trust * now[0])
+
+
+def norms(tensor: Tensor) -> Tensor:
+    """Each lane's Euclidean norm, in a shape that multiplies the lanes."""
+    length = torch.linalg.vector_norm(tensor.flatten(1), dim=1)
+    return length.view(-1, *[1] * (tensor.ndim - 1))
 
 
 def _momentum(optimizer: Optimizer, gradient: Tensor, own: Tensors) -> Tensor:

@@ -29,13 +29,14 @@ class ElementaryBatchNorm(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """x: (batch, channels, ...); batch statistics in training mode, running ones otherwise."""
-        shape = (1, -1, *[1] * (x.ndim - 2))
         mean, variance = self.running_mean, self.running_var
         if self.training:
-            over = [0, *range(2, x.ndim)]
-            mean = x.mean(over)
-            variance = (x - mean.view(shape)).square().mean(over)
+            mean, variance = statistics(x)
             self._track(mean.detach(), variance.detach(), x.numel() // x.shape[1])
+        return self._normed(x, mean, variance)
+
+    def _normed(self, x: Tensor, mean: Tensor, variance: Tensor) -> Tensor:
+        shape = (1, -1, *[1] * (x.ndim - 2))
         normed = (x - mean.view(shape)) * torch.rsqrt(variance + self.eps).view(shape)
         if self.weight is None:
             return normed
@@ -46,6 +47,39 @@ class ElementaryBatchNorm(nn.Module):
         self.running_mean.mul_(1 - self.momentum).add_(mean, alpha=self.momentum)
         self.running_var.mul_(1 - self.momentum).add_(unbiased, alpha=self.momentum)
         self.num_batches_tracked.add_(1)
+
+
+class GhostBatchNorm(ElementaryBatchNorm):
+    """Batch norm over ghost batches of ``ghost_size`` consecutive examples (Hoffer et al. 2017,
+    section 4): a large batch is normalised as small ones are.
+
+    What is left over is a smaller ghost batch, or joins the last one where it is one example. The
+    running statistics move once a step, by the mean of the ghost batches' own.
+    """
+
+    def __init__(self, source: _BatchNorm, ghost_size: int) -> None:
+        super().__init__(source)
+        self.ghost_size = ghost_size
+
+    def forward(self, x: Tensor) -> Tensor:
+        """As the parent's; every ghost batch by its own statistics in training mode."""
+        if not self.training:
+            return super().forward(x)
+        ghosts = list(x.split(self.ghost_size))
+        if len(ghosts) > 1 and len(ghosts[-1]) == 1:
+            ghosts[-2:] = [torch.cat(ghosts[-2:])]
+        found = [statistics(ghost) for ghost in ghosts]
+        mean, variance = (torch.stack(own).mean(0).detach() for own in zip(*found, strict=True))
+        self._track(mean, variance, ghosts[0].numel() // x.shape[1])
+        normed = [self._normed(g, *own) for g, own in zip(ghosts, found, strict=True)]
+        return torch.cat(normed)
+
+
+def statistics(x: Tensor) -> tuple[Tensor, Tensor]:
+    """Mean and biased variance over all dimensions but the second, both (channels,)."""
+    over = [0, *range(2, x.ndim)]
+    mean = x.mean(over)
+    return mean, (x - mean.view(1, -1, *[1] * (x.ndim - 2))).square().mean(over)
 
 
 def elementary(model: nn.Module) -> nn.Module:

@@ -4,7 +4,7 @@ from torch import nn
 
 from pipeline.errors import require
 from pipeline.models.dropout import Dropout
-from pipeline.models.mlp import ACTIVATION, has_norm
+from pipeline.models.mlp import ACTIVATION, batch_norm, has_norm
 from pipeline.params import Model
 
 
@@ -26,7 +26,7 @@ def cnn(model: Model, shape: tuple[int, ...], outputs: int) -> nn.Sequential:
         normed = has_norm(model, layer)
         layers.append(nn.Conv2d(channels, wide, 3, padding=1, bias=not normed))
         if normed:
-            layers.append(nn.BatchNorm2d(wide))
+            layers.append(batch_norm(model, nn.BatchNorm2d(wide)))
         layers.append(ACTIVATION[model.activation]())
         if min(height, width) >= 2:
             layers.append(nn.MaxPool2d(2))

@@ -17,6 +17,7 @@ from pipeline.reporting.machine import machine_speed
 from pipeline.reporting.measurements import Measurements
 from pipeline.reporting.scaling import scaling
 from pipeline.reporting.solutions import solutions
+from pipeline.reporting.variants import variants
 
 
 @dataclass(frozen=True)
@@ -55,10 +56,13 @@ def compile_content(params: Params, found: Measurements) -> Content:
     shape = scaling(rates, found.selection, confirmed, params.seed, frame)
     others = advice.sensitivity(found, params, (target, best, shape.critical), frame)
     solved = solutions(found, params, curve, shape.critical, best, frame)
+    beside = variants(rates, found, confirmed, frame)
     evidence = Evidence(
         frame.variants[0], found.throughput, table, shape.critical, shape.windows, curve,
         frame.examples, solved.tables["generalisation"], found.sharpness, found.landscape,
         found.gradient_noise, solved.tables["oscillation"], solved.tables["escapes"], solved.limit,
+        {name: params.settings(name) for name in frame.variants}, beside.table,
+        shape.tables["critical"],
     )  # fmt: skip
     own_tables = {"tradeoff": table, "rates": rates, "curves": curve, "budgets": shares}
     drawn = illustrations(table, shares, rates, curve, best, frame)
@@ -74,12 +78,18 @@ def compile_content(params: Params, found: Measurements) -> Content:
         claims.ledger(evidence),
         (
             *drawn,
+            *beside.illustrations,
             *shape.illustrations[:-1],
             *speed.illustrations,
             *solved.illustrations,
             shape.illustrations[-1],
         ),
-        own_tables | {"sensitivity": others} | shape.tables | speed.tables | solved.tables,
+        own_tables
+        | {"sensitivity": others}
+        | shape.tables
+        | speed.tables
+        | solved.tables
+        | ({"variants": beside.table} if len(beside.table) else {}),
         summary(table, best.best, frame),
         facts(params, found),
         (*warnings(table, rates, found.throughput, frame), *solved.missing),
