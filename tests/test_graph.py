@@ -28,11 +28,12 @@ MAY_IMPORT = {  # folder or top-level module -> what else of the project it may 
     "analysis": {"errors", "params"},
     "reporting": {"errors", "params", "analysis"},
     "selfcheck": {"errors", "params", "analysis", "reporting"},
+    "compare": {"errors", "params", "reporting", "stages"},
 }
 HEAVY = {  # library -> the only folders that may import it
     "torch": {"data/tensors", "models", "engine", "measure", "stages"},
     "torchvision": {"data/sources", "models"},
-    "matplotlib": {"reporting", "stages/report", "selfcheck"},
+    "matplotlib": {"reporting", "stages/report", "selfcheck", "compare"},
     "seaborn": {"reporting"},
     "hydra": {"hydra_plugins", "stages/config"},
     "dvc": set(),

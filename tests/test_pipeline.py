@@ -174,6 +174,28 @@ class TestExperiments:
         weights = load_file(study.folder / "runs/baseline-16/weights.safetensors")
         assert weights["1.weight"].shape == (4, 32, 64)
         assert study.repro().strip().endswith(UP_TO_DATE)
+        name = study.run("dvc", "exp", "list", "--name-only").split()[-1]
+        said = study.run("python", "-m", "pipeline.compare", "HEAD", name, "workspace")
+        rows = [line.split(" | ") for line in said.splitlines() if line.startswith("|")]
+        assert "model.hidden" in rows[0]
+        assert [row[0] for row in rows[2:]] == ["| HEAD", f"| {name}", "| workspace"]
+        assert rows[3][1:] == rows[4][1:]
+        assert name in study.read("reports/comparison.svg")
+
+    @pytest.mark.parametrize(
+        ("names", "message"),
+        [
+            (["HEAD", "nonsense"], "compare: 'nonsense' is neither an experiment nor a commit"),
+            (["HEAD"], "usage: python -m pipeline.compare"),
+            (["HEAD", "HEAD"], "usage: python -m pipeline.compare"),
+        ],
+    )
+    def test_a_bad_comparison_is_refused(
+        self, built: Project, names: list[str], message: str
+    ) -> None:
+        said = built.run("python", "-m", "pipeline.compare", *names, ok=False)
+        assert message in said
+        assert "Traceback" not in said
 
     @pytest.mark.parametrize(
         ("override", "message"),

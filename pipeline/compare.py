@@ -1,0 +1,178 @@
+"""Experiments beside each other: what they recommend, and their tradeoff curves.
+
+    python -m pipeline.compare EXPERIMENT EXPERIMENT ...
+
+An experiment is a name that `dvc exp show` lists, a branch or a commit; `workspace` is what lies
+here. Prints a Markdown table and writes it with the curves to reports/comparison.md and .svg.
+"""
+
+import io
+import subprocess
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import matplotlib as mpl
+import pandas as pd
+from omegaconf import OmegaConf
+
+from pipeline.errors import InputError, command
+from pipeline.reporting import figures, page, text
+from pipeline.reporting.figures import STYLE, Frame
+from pipeline.stages import files
+
+WORKSPACE = "workspace"
+TRADEOFF, PARAMS = "reports/tables/tradeoff.csv", "params.yaml"
+RECOMMENDATION = "reports/recommendation.json"
+SHOWN = 60
+
+
+@dataclass(frozen=True)
+class Experiment:
+    """What one experiment left behind."""
+
+    name: str
+    params: dict[str, Any]
+    recommendation: dict[str, Any]
+    tradeoff: pd.DataFrame
+
+
+def git(*arguments: str) -> str | None:
+    """What a git command prints; None where it fails."""
+    done = subprocess.run(["git", *arguments], capture_output=True, text=True, check=False)
+    return done.stdout if done.returncode == 0 else None
+
+
+def revision(name: str) -> str:
+    """The commit of an experiment, a branch or a commit.
+
+    Raises InputError for anything else.
+    """
+    found = git("rev-parse", "--verify", "--quiet", f"{name}^{{commit}}")
+    if found is None:
+        refs = (git("for-each-ref", "--format=%(refname)", "refs/exps") or "").split()
+        found = next((ref for ref in refs if ref.rsplit("/", 1)[-1] == name), None)
+    if found is None:
+        rule = "is neither an experiment nor a commit; `dvc exp show` lists the experiments"
+        raise InputError(f"compare: {name!r} {rule}")
+    return found.strip()
+
+
+def read(name: str, path: str) -> str:
+    """A file of an experiment.
+
+    Raises InputError where it has none.
+    """
+    content = None
+    if name == WORKSPACE:
+        content = Path(path).read_text() if Path(path).is_file() else None
+    else:
+        content = git("show", f"{revision(name)}:{path}")
+    if content is None:
+        raise InputError(f"compare: {name!r} has no {path}; `dvc repro` makes it")
+    return content
+
+
+def experiment(name: str) -> Experiment:
+    """Read one experiment."""
+    return Experiment(
+        name,
+        flat(OmegaConf.to_container(OmegaConf.create(read(name, PARAMS)))),
+        dict(OmegaConf.to_container(OmegaConf.create(read(name, RECOMMENDATION)))),  # type: ignore[arg-type]
+        pd.read_csv(io.StringIO(read(name, TRADEOFF))),
+    )
+
+
+def flat(tree: Any, prefix: str = "") -> dict[str, Any]:
+    """A nested mapping by dotted keys."""
+    if not isinstance(tree, dict):
+        return {prefix: tree}
+    return {
+        key: value
+        for name, below in tree.items()
+        for key, value in flat(below, f"{prefix}.{name}" if prefix else str(name)).items()
+    }
+
+
+def differences(experiments: list[Experiment]) -> list[str]:
+    """The keys of params.yaml that are not the same in all of them."""
+    keys = dict.fromkeys(key for one in experiments for key in one.params if key != "conf_digest")
+    missing = object()
+    return [
+        key
+        for key in keys
+        if any(
+            one.params.get(key, missing) != experiments[0].params.get(key, missing)
+            for one in experiments[1:]
+        )
+    ]
+
+
+def table(experiments: list[Experiment]) -> pd.DataFrame:
+    """One row per experiment: what it was asked and what it recommends."""
+    keys = differences(experiments)
+    rows = []
+    for one in experiments:
+        asked = {key: shortened(one.params.get(key, "–")) for key in keys}
+        rows.append({"experiment": one.name} | asked | recommended(one))
+    return pd.DataFrame(rows)
+
+
+def recommended(one: Experiment) -> dict[str, str]:
+    """The recommendation in words; dashes where there is none."""
+    best = pd.Series(one.recommendation["recommended"] or {}, dtype=object)
+    took, low, high = (best.get(f"seconds_to_target{end}") for end in ("", "_low", "_high"))
+    return {
+        "batch size": text.number(best.get("batch_size")),
+        "learning rate": text.rate(best.get("lr")),
+        "time to target": f"{text.seconds(took)} ({text.interval(low, high, text.seconds)})",
+        "test score": text.number(best.get("test_score")),
+    }
+
+
+def shortened(value: Any) -> str:
+    """A value of params.yaml that fits a table."""
+    words = str(value)
+    return words if len(words) <= SHOWN else f"{words[:SHOWN]}…"
+
+
+def markdown(rows: pd.DataFrame) -> str:
+    """A table as Markdown."""
+    lines = [list(rows.columns), ["---"] * len(rows.columns), *rows.astype(str).to_numpy().tolist()]
+    return "".join(f"| {' | '.join(line)} |\n" for line in lines)
+
+
+def curves(experiments: list[Experiment]) -> bytes:
+    """Time to target and test score against batch size, a line for each experiment's variants."""
+    named = [
+        one.tradeoff.assign(variant=[label(one, own) for own in one.tradeoff["variant"]])
+        for one in experiments
+    ]
+    whole = pd.concat(named, ignore_index=True)
+    frame = Frame(0, "score", "each experiment's own", tuple(dict.fromkeys(whole["variant"])))
+    with mpl.rc_context(STYLE):
+        return page.drawn(figures.tradeoff(whole, None, frame), "svg")
+
+
+def label(one: Experiment, variant: str) -> str:
+    """A line's name: the experiment's, and the variant's where it has several."""
+    return one.name if one.tradeoff["variant"].nunique() == 1 else f"{one.name}: {variant}"
+
+
+@command
+def main() -> None:
+    """Compare the experiments named on the command line."""
+    names = sys.argv[1:]
+    if len(names) < 2 or len(set(names)) < len(names):
+        raise InputError("usage: python -m pipeline.compare EXPERIMENT EXPERIMENT ...")
+    experiments = [experiment(name) for name in names]
+    words = markdown(table(experiments))
+    files.write_bytes(files.REPORTS / "comparison.svg", curves(experiments))
+    image = "![Time to target and test score against batch size](comparison.svg)\n"
+    files.write_text(files.REPORTS / "comparison.md", f"{words}\n{image}")
+    print(words, end="")
+
+
+if __name__ == "__main__":
+    main()
