@@ -298,7 +298,7 @@ class Evaluation:
     """On how many training (and test) examples sharpness, landscape and gradient noise are
     measured; all of them where there are no more."""
 
-    examples: int = 2048
+    examples: int = 1200
 
     def __post_init__(self) -> None:
         require(self.examples >= 2, "evaluation.examples", self.examples, "is below 2")

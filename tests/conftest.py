@@ -98,7 +98,7 @@ def built(tmp_path_factory: pytest.TempPathFactory) -> Project:
     project.replace("conf/config.yaml", "grid: default", "grid: smoke")
     project.replace("conf/config.yaml", "epochs: 30", "epochs: 4")
     project.replace("conf/config.yaml", "min_steps: 300", "min_steps: 60")
-    project.replace("conf/config.yaml", "examples: 2048", "examples: 128")
+    project.replace("conf/config.yaml", "examples: 1200", "examples: 128")
     project.replace("conf/model/mlp.yaml", "[128, 64]", "[32, 16]")
     project.replace("pipeline/measure/throughput.py", "BLOCKS = 15", "BLOCKS = 3")
     project.replace("pipeline/measure/throughput.py", "SECONDS = 0.01\n", "SECONDS = 0.001\n")

@@ -23,9 +23,10 @@ def compare(evaluation: pd.DataFrame, selection: pd.DataFrame, margin: float) ->
     """One row per (comparison, variant, batch size): test score, gap, and the paired difference in
     test score from the variant's smallest batch size.
 
-    p_worse: a paired t test's that the score is lower; p_equivalent: of two one-sided tests that
-    it is within ``margin`` (Schuirmann 1987). Both are Holm-adjusted over the batch sizes of a
-    comparison. verdict: worse, equivalent, or unclear; empty for the smallest itself.
+    p_worse and p_better: paired t tests' that the score is lower, higher; p_equivalent: of two
+    one-sided tests that it is within ``margin`` (Schuirmann 1987). Each is Holm-adjusted over the
+    batch sizes of a comparison. verdict: worse, better, equivalent, or unclear; empty for the
+    smallest itself.
     """
     tables = []
     for name, (budget, criterion) in COMPARISONS.items():
@@ -53,17 +54,16 @@ def against_smallest(own: pd.DataFrame, margin: float) -> pd.DataFrame:
             | columns("generalisation_gap", statistics.mean(gaps[size].dropna().tolist()))
             | columns("difference", statistics.mean(paired))
             | {"p_worse": statistics.p_below(paired, 0.0),
+               "p_better": statistics.p_below([-one for one in paired], 0.0),
                "p_equivalent": max(statistics.p_below(paired, margin),
                                    statistics.p_below([-one for one in paired], margin))}
         )  # fmt: skip
     table = pd.DataFrame(rows)
     others = table.index[1:]
-    for name in ("p_worse", "p_equivalent"):
+    for name in ("p_worse", "p_better", "p_equivalent"):
         table[name] = table[name].where(table.index > 0)
         table.loc[others, name] = statistics.holm(table.loc[others, name].to_numpy())
-    table["verdict"] = np.select(
-        [table.index == 0, table["p_worse"] < SIGNIFICANT, table["p_equivalent"] < SIGNIFICANT],
-        ["", "worse", "equivalent"],
-        "unclear",
-    )
+    found = [table[f"p_{word}"] < SIGNIFICANT for word in ("worse", "better", "equivalent")]
+    words = ["", "worse", "better", "equivalent"]
+    table["verdict"] = np.select([table.index == 0, *found], words, "unclear")
     return table

@@ -116,13 +116,20 @@ def missing(tables: dict[str, pd.DataFrame], params: Params, frame: Frame) -> li
     return said
 
 
+def counted(words: pd.Series) -> str:
+    """How often each verdict stands there, in a fixed order."""
+    return ", ".join(
+        f"{(words == word).sum()} {word}"
+        for word in ("worse", "better", "equivalent", "unclear")
+        if (words == word).any()
+    )
+
+
 def generalisation_caption(table: pd.DataFrame, margin: float, frame: Frame) -> str:
     """How many batch sizes are worse, and how many are shown to be equivalent."""
     rest = table[(table["variant"] == frame.variants[0]) & (table["verdict"] != "")]
     said = [
-        f"{name}: {(part['verdict'] == 'worse').sum()} worse, "
-        f"{(part['verdict'] == 'equivalent').sum()} equivalent, "
-        f"{(part['verdict'] == 'unclear').sum()} unclear"
+        f"{name}: {counted(part['verdict'])}"
         for name, part in rest.groupby("comparison", sort=False)
     ]
     if not said:

@@ -42,7 +42,10 @@ class Examination:
 
 def generalisation(store: Archive, ends: Found, kept: Found) -> pd.DataFrame:
     """Loss and score on the three parts, and the train-test gap in score, of every solution: at
-    the end of its training, and at the end of the budgets it was kept for."""
+    the end of its training, and at the end of the budgets it was kept for.
+
+    Of the latter the training part is a sample, which is what most of the time would go to.
+    """
     limits = kept.where(kept.table["moment"].isin(CRITERIA))
     packs = [(ends.table.assign(budget=WHOLE), ends.solutions)]
     packs += [(limits.table.rename(columns={"moment": "budget"}), limits.solutions)]
@@ -51,6 +54,8 @@ def generalisation(store: Archive, ends: Found, kept: Found) -> pd.DataFrame:
         table = keys[[*KEYS, "budget"]].copy()
         for part in PARTS if len(table) else ():
             examples = getattr(store.data(ends.variant), part)
+            if part == "train" and own is not ends.solutions:
+                examples = store.sample(ends.variant)
             table[f"{part}_loss"], table[f"{part}_score"] = own.losses_and_scores(examples)
         tables.append(table)
     whole = pd.concat(tables)
