@@ -35,9 +35,10 @@ def generalisation(table: pd.DataFrame, margin: float, frame: Frame) -> Figure:
         axis.axhline(0, color="0.4", linewidth=1)
         part = table[table["comparison"] == name]
         for index, variant, own in by_variant(part, frame):
+            beside = 1 + 0.08 * (index - (len(frame.variants) - 1) / 2)
             with_band(
-                axis, own, "difference", index, color=colours[index], label=variant,
-                linestyle="none",
+                axis, own.assign(batch_size=own["batch_size"] * beside), "difference", index,
+                color=colours[index], label=variant, linestyle="none",
             )  # fmt: skip
         half_width(axis, "", part, frame)
         axis.set_yscale("symlog", linthresh=margin, linscale=0.7)
@@ -48,7 +49,8 @@ def generalisation(table: pd.DataFrame, margin: float, frame: Frame) -> Figure:
     for axis in panels[::2][: (len(names) + 1) // 2]:
         axis.set_ylabel(f"test {frame.score_name}, difference")
     if len(frame.variants) > 1:
-        panels[0].legend(frameon=False)
+        handles, labels = panels[0].get_legend_handles_labels()
+        figure.legend(handles, labels, loc="outside upper center", ncols=len(labels), frameon=False)
     return figure
 
 
