@@ -36,6 +36,8 @@ NORMS = ("none", "batch", "ghost")
 OPTIMIZERS = ("sgd", "nesterov", "adagrad", "adam", "adamw", "lars", "lamb")
 WITH_MOMENTUM = ("sgd", "nesterov", "lars")
 SCHEDULES = ("constant", "cosine", "step")
+BATCH_RULES = {"none": 0.0, "linear": 1.0, "sqrt": 0.5}
+"""Exponents of the rate against the batch size."""
 METRICS = ("val_score", "val_loss")
 DEVICES = ("auto", "cpu", "cuda")
 ENGINES = ("auto", "loop", "traced", "compiled")
@@ -194,15 +196,24 @@ class Optimizer:
 
 @dataclass(frozen=True)
 class Schedule:
-    """How the rate changes along the budget; milestones are shares of it."""
+    """How the rate changes along the budget; milestones are shares of it.
+
+    batch_rule: the grid's rates are those at ``base_batch_size``, and are scaled linearly, or by
+    the square root, to every other batch size.
+    """
 
     name: str = "constant"
     warmup_steps: int = 0
     milestones: list[float] = field(default_factory=list)
     factor: float = 1.0
+    batch_rule: str = "none"
+    base_batch_size: int = 32
 
     def __post_init__(self) -> None:
         one_of("schedule.name", self.name, SCHEDULES)
+        one_of("schedule.batch_rule", self.batch_rule, tuple(BATCH_RULES))
+        base = self.base_batch_size
+        require(base >= 1, "schedule.base_batch_size", base, "is below 1")
         require(self.warmup_steps >= 0, "schedule.warmup_steps", self.warmup_steps, "is below 0")
         require(0 < self.factor <= 1, "schedule.factor", self.factor, "is outside (0, 1]")
         milestones = list(self.milestones)
@@ -438,9 +449,15 @@ class Params:
         names = [f.name for f in dataclasses.fields(Settings) if f.name != "lr"]
         return Settings(**{name: getattr(merged, name) for name in names}, lr=tuple(merged.grid.lr))
 
-    def cells(self, variant: str, batch_size: BatchSize) -> list[Cell]:
-        """The screening cells of one pack: its rates crossed with the seeds."""
-        rates = self.settings(variant).lr
+    def cells(self, variant: str, batch_size: BatchSize, resolved: int) -> list[Cell]:
+        """The screening cells of one pack: its rates crossed with the seeds.
+
+        resolved: the batch size as a number of examples.
+        """
+        settings = self.settings(variant)
+        schedule = settings.schedule
+        ratio = (resolved / schedule.base_batch_size) ** BATCH_RULES[schedule.batch_rule]
+        rates = [float(f"{lr * ratio:.4g}") if ratio != 1 else lr for lr in settings.lr]
         return [Cell(variant, batch_size, lr, seed) for lr in rates for seed in self.screen_seeds()]
 
     def screen_seeds(self) -> range:

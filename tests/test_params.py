@@ -54,6 +54,8 @@ BAD = [
     ("optimizer: {name: adam, momentum: 0.9}", "optimizer.momentum: 0.9"),
     ("optimizer: {weight_decay: -1}", "optimizer.weight_decay: -1"),
     ("schedule: {name: step}", "schedule.milestones: []"),
+    ("schedule: {batch_rule: cubic}", "schedule.batch_rule: 'cubic'"),
+    ("schedule: {base_batch_size: 0}", "schedule.base_batch_size: 0"),
     ("schedule: {name: step, milestones: [0.9, 0.1]}", "schedule.milestones"),
     ("confirm: {seeds: 1}", "confirm.seeds: 1"),
     ("target: {value: best}", "target.value: 'best'"),
@@ -99,8 +101,8 @@ def test_a_variant_is_laid_over_the_base() -> None:
     assert loaded.settings("baseline").optimizer.name == "sgd"
     adam = loaded.settings("adam")
     assert (adam.optimizer.name, adam.optimizer.weight_decay, adam.lr) == ("adam", 0.5, (0.001,))
-    assert [(c.lr, c.seed) for c in loaded.cells("adam", 8)] == [(0.001, 0), (0.001, 1)]
-    assert len(loaded.cells("baseline", 8)) == 4
+    assert [(c.lr, c.seed) for c in loaded.cells("adam", 8, 8)] == [(0.001, 0), (0.001, 1)]
+    assert len(loaded.cells("baseline", 8, 8)) == 4
 
 
 def test_a_variant_may_be_made_of_any_letters_digits_and_underscores() -> None:
@@ -118,7 +120,19 @@ def test_every_sound_grid_is_enumerated_once(
 ) -> None:
     grid = {"batch_size": sizes, "lr": rates, "seeds": seeds}
     loaded = load(grid=grid, confirm={"seeds": confirm})
-    cells = [cell for pack in loaded.packs() for cell in loaded.cells(*pack)]
+    cells = [cell for pack in loaded.packs() for cell in loaded.cells(*pack, 1)]
     assert len(cells) == len(set(cells)) == len(sizes) * len(rates) * seeds
     assert not set(loaded.confirm_seeds()) & set(loaded.screen_seeds())
     assert len(loaded.confirm_seeds()) == confirm
+
+
+@pytest.mark.parametrize(("rule", "rates"), [("none", [0.1]), ("linear", [0.4]), ("sqrt", [0.2])])
+def test_a_batch_rule_scales_the_rates(tmp_path: Path, rule: str, rates: list[float]) -> None:
+    path = tmp_path / "params.yaml"
+    path.write_text(
+        f"schedule: {{batch_rule: {rule}, base_batch_size: 32}}\n"
+        "grid: {lr: [0.1], seeds: 1, batch_size: [32, full]}"
+    )
+    loaded = params.load(path)
+    assert [cell.lr for cell in loaded.cells("baseline", "full", 128)] == rates
+    assert [cell.lr for cell in loaded.cells("baseline", 32, 32)] == [0.1]

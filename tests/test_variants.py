@@ -8,7 +8,7 @@ import pytest
 
 from pipeline.analysis import claims_variants, variants
 from pipeline.analysis.claim import Evidence
-from pipeline.params import Model, Optimizer, Settings
+from pipeline.params import Model, Optimizer, Schedule, Settings
 
 SIZES, SEEDS = [4, 16, 64], range(1000, 1005)
 PLAIN = Settings(scaling="none", model=Model("mlp", [4]))
@@ -91,7 +91,7 @@ def evidence(settings: dict[str, Settings], *shape: object, growth: float = 1.0)
     nothing = pd.DataFrame()
     curves = pd.DataFrame(
         [{"variant": name, "batch_size": size, "seed": seed, "step": step, "weight_norm": length}
-         for name, grown in zip(settings, (2.0, 2.0 * growth), strict=True)
+         for name, grown in zip(settings, (2.0, 2.0 * growth), strict=False)
          for size in SIZES for seed in SEEDS for step, length in ((1, 1.0), (100, grown))]
     )  # fmt: skip
     table = variants.compare(*tables(*shape))  # type: ignore[arg-type]
@@ -130,6 +130,15 @@ class TestClaims:
         normed = replace(PLAIN, model=replace(PLAIN.model, norm="batch"))
         given = evidence({"first": PLAIN, "second": normed}, 1.0, (1, 1), largest, growth=growth)
         assert claims_variants.batch_norm_helps(given).verdict == expected
+
+    def test_rules_without_tuning(self) -> None:
+        settings = {
+            "first": PLAIN,
+            "second": replace(PLAIN, schedule=Schedule(batch_rule="linear")),
+        }
+        words = claims_variants.rule_words(evidence(settings, 1.5))
+        assert words == " Untuned: second has 1.50 times the steps of first at batch size 64."
+        assert "large_batch" in claims_variants.rule_words(evidence({"first": PLAIN}, 1.0))
 
     @pytest.mark.parametrize(("factor", "expected"), [(0.5, "supported"), (2.0, "supported")])
     def test_optimizers(self, factor: float, expected: str) -> None:

@@ -4,6 +4,7 @@ import numpy as np
 
 from pipeline.analysis import descent, lines, rates, statistics
 from pipeline.analysis.claim import Claim, Evidence
+from pipeline.analysis.claims_variants import rule_words
 from pipeline.analysis.critical import PERFECT
 from pipeline.analysis.statistics import Estimate
 
@@ -78,7 +79,7 @@ def scaling_rule(evidence: Evidence) -> Claim:
         bent = f"; it bends at batch size {bend.at.value:.0f}" if bend else ""
         finding = (
             f"The best rate grows as B^{slope.value:.2f} ({slope.low:.2f} to {slope.high:.2f}, "
-            f"n = {slope.n}){bent}: the interval holds {fits}{flat}."
+            f"n = {slope.n}){bent}: the interval holds {fits}{flat}.{rule_words(evidence)}"
         )
     return Claim(
         "scaling-rule", "Scale the learning rate linearly, or by the square root, with the batch",

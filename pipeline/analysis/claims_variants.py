@@ -7,6 +7,26 @@ from pipeline.analysis.claim import NOTHING, Claim, Evidence
 from pipeline.analysis.statistics import Estimate
 
 
+def rule_words(evidence: Evidence) -> str:
+    """What rates scaled by a rule, without tuning, cost at the largest batch size."""
+    table, said = evidence.variants, []
+    for reference, variant in variants.pairs(evidence.settings, "schedule"):
+        rule = evidence.settings[variant].schedule.batch_rule
+        if evidence.settings[reference].schedule.batch_rule != "none" or rule == "none":
+            continue
+        own = table[(table["reference"] == reference) & (table["variant"] == variant)]
+        if own.empty:
+            continue
+        last = own.loc[own["batch_size"].idxmax()]
+        steps = (
+            f"{last['steps_ratio']:.2f} times the steps"
+            if last["arrived"]
+            else "no seed that reaches the target"
+        )
+        said.append(f"{variant} has {steps} of {reference} at batch size {last['batch_size']:.0f}")
+    return f" Untuned: {'; '.join(said)}." if said else " `study=large_batch` tries the rules."
+
+
 def untested(study: str) -> str:
     """What to run where a study has no such variants."""
     return f"No variants to compare: `study={study}` has them."

@@ -24,6 +24,13 @@ def progress(label: str, total: int, unit: str = "step") -> Iterator[Callable[[i
         yield _lines(label, total, unit)
 
 
+def pace(done: int, seconds: float, unit: str) -> str:
+    """How fast the work goes: units in a second, or seconds for a unit, whichever is above 1."""
+    if done >= seconds:
+        return f"{done / max(seconds, 1e-9):,.0f} {unit}s/s"
+    return f"{seconds / done:,.1f} s/{unit}"
+
+
 def _lines(label: str, total: int, unit: str) -> Callable[[int], None]:
     done, said, start = 0, 0, time.perf_counter()
 
@@ -34,7 +41,7 @@ def _lines(label: str, total: int, unit: str) -> Callable[[int], None]:
         if share > said:
             said = share
             seconds = time.perf_counter() - start
-            rate = f"{done / seconds:,.0f} {unit}s/s" if seconds else ""
+            rate = pace(done, seconds, unit)
             print(f"{label}: {done:,} of {total:,} {unit}s, {rate}", file=sys.stderr)
 
     return hear

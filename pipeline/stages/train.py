@@ -15,6 +15,7 @@ from pipeline import params
 from pipeline.analysis import edges
 from pipeline.data import tensors
 from pipeline.data.tensors import Dataset
+from pipeline.engine import budget
 from pipeline.engine.pack import Pack, Trained, joined
 from pipeline.engine.run import Store
 from pipeline.errors import InputError, command
@@ -66,7 +67,8 @@ def main() -> None:
     variant, batch_size = asked_for(sys.argv[1:], config)
     where = machine.device(config.impl.device)
     data = tensors.load(files.PROCESSED, config.settings(variant).scaling, where)
-    cells = config.cells(variant, batch_size)
+    resolved = budget.resolve(batch_size, len(data.train))
+    cells = config.cells(variant, batch_size, resolved)
     pack = trainings.make_pack(config, variant, batch_size, cells, data)
     label = f"train {variant} {batch_size}"
     store = trainings.checkpoints(label)
