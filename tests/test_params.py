@@ -1,5 +1,6 @@
 """params.yaml: what is accepted, what is refused and in which words."""
 
+import math
 from pathlib import Path
 
 import pytest
@@ -9,7 +10,7 @@ from omegaconf import OmegaConf
 
 from pipeline import params
 from pipeline.errors import InputError
-from pipeline.params import Params
+from pipeline.params import Optimizer, Params
 
 BAD = [
     ("grid: {batch_size: [0]}", "grid.batch_size: 0"),
@@ -53,6 +54,8 @@ BAD = [
     ("optimizer: {name: nesterov}", "optimizer.momentum: 0.0"),
     ("optimizer: {name: adam, momentum: 0.9}", "optimizer.momentum: 0.9"),
     ("optimizer: {weight_decay: -1}", "optimizer.weight_decay: -1"),
+    ("optimizer: {beta2: 1.0}", "optimizer.beta2: 1.0"),
+    ("optimizer: {beta2_batch_size: 0}", "optimizer.beta2_batch_size: 0"),
     ("schedule: {name: step}", "schedule.milestones: []"),
     ("schedule: {batch_rule: cubic}", "schedule.batch_rule: 'cubic'"),
     ("schedule: {base_batch_size: 0}", "schedule.base_batch_size: 0"),
@@ -136,3 +139,13 @@ def test_a_batch_rule_scales_the_rates(tmp_path: Path, rule: str, rates: list[fl
     loaded = params.load(path)
     assert [cell.lr for cell in loaded.cells("baseline", "full", 128)] == rates
     assert [cell.lr for cell in loaded.cells("baseline", 32, 32)] == [0.1]
+
+
+def test_beta2_keeps_its_half_life_in_examples() -> None:
+    rule = Optimizer("adam", beta2=0.95, beta2_batch_size=512)
+    for size in (1, 64, 512, 4096):
+        own = rule.at(size)
+        half_life_examples = size * math.log(0.5) / math.log(own.beta2)
+        assert half_life_examples == pytest.approx(512 * math.log(0.5) / math.log(0.95))
+    assert rule.at(1).beta2 == pytest.approx(0.9999, abs=1e-6)  # Marek et al. 2025
+    assert Optimizer("adam").at(64) == Optimizer("adam")

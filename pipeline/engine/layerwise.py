@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 
 TRUST = 0.001
-BETAS = (0.9, 0.999)
+BETA1 = 0.9
 LAMB_EPSILON = 1e-6
 
 
@@ -37,22 +37,25 @@ class Lars(torch.optim.Optimizer):
 class Lamb(torch.optim.Optimizer):
     """You et al. 2020, algorithm 2, with the identity for phi."""
 
-    def __init__(self, params: Iterable[nn.Parameter], lr: float, weight_decay: float) -> None:
-        super().__init__(params, {"lr": lr, "weight_decay": weight_decay})
+    def __init__(
+        self, params: Iterable[nn.Parameter], lr: float, beta2: float, weight_decay: float
+    ) -> None:
+        super().__init__(params, {"lr": lr, "beta2": beta2, "weight_decay": weight_decay})
 
     @torch.no_grad()
     def step(self, closure: Any = None) -> None:  # type: ignore[override]
         """r = m^ / (sqrt(v^) + epsilon); w -= rate |w| / |r + decay w| (r + decay w)."""
         for group in self.param_groups:
+            beta2 = group["beta2"]
             for w in group["params"]:
                 state = self.state[w]
                 if not state:
                     state |= {"t": 0, "m": torch.zeros_like(w), "v": torch.zeros_like(w)}
                 state["t"] += 1
-                state["m"].mul_(BETAS[0]).add_((1 - BETAS[0]) * w.grad)
-                state["v"].mul_(BETAS[1]).add_((1 - BETAS[1]) * w.grad**2)
-                m = state["m"] / (1 - BETAS[0] ** state["t"])
-                v = state["v"] / (1 - BETAS[1] ** state["t"])
+                state["m"].mul_(BETA1).add_((1 - BETA1) * w.grad)
+                state["v"].mul_(beta2).add_((1 - beta2) * w.grad**2)
+                m = state["m"] / (1 - BETA1 ** state["t"])
+                v = state["v"] / (1 - beta2 ** state["t"])
                 u = m / (v.sqrt() + LAMB_EPSILON) + group["weight_decay"] * w
                 w.sub_(group["lr"] * ratio(w.norm(), u.norm(), u.norm()) * u)
 

@@ -46,13 +46,11 @@ def torch_optimizer(
     if optimizer.name == "lars":
         return Lars(parameters, lr, optimizer.momentum, decay)
     if optimizer.name == "lamb":
-        return Lamb(parameters, lr, decay)
-    kinds = {
-        "adagrad": torch.optim.Adagrad,
-        "adam": torch.optim.Adam,
-        "adamw": torch.optim.AdamW,
-    }
-    return kinds[optimizer.name](parameters, lr=lr, weight_decay=decay)
+        return Lamb(parameters, lr, optimizer.beta2, decay)
+    if optimizer.name == "adagrad":
+        return torch.optim.Adagrad(parameters, lr, weight_decay=decay)
+    kind = {"adam": torch.optim.Adam, "adamw": torch.optim.AdamW}[optimizer.name]
+    return kind(parameters, lr, betas=(0.9, optimizer.beta2), weight_decay=decay)
 
 
 def batches(pack: Pack, cell: Cell) -> Iterator[Tensor]:

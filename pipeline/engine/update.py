@@ -14,7 +14,7 @@ from torch import Tensor
 from pipeline.engine.lanes import Gradient, Tensors, dense
 from pipeline.params import Optimizer
 
-BETAS = (0.9, 0.999)
+BETA1 = 0.9
 ADAM_EPSILON = 1e-8
 ADAGRAD_EPSILON = 1e-10
 LAMB_EPSILON = 1e-6
@@ -50,14 +50,12 @@ def table(optimizer: Optimizer, rates: Tensor, factors: Sequence[float], first_s
     for step, factor in enumerate(factors, first_step):
         rate = rates * factor
         if optimizer.name in ("adam", "adamw"):
-            root = torch.full_like(rate, 1 / math.sqrt(1 - BETAS[1] ** step))
+            root = torch.full_like(rate, 1 / math.sqrt(1 - optimizer.beta2**step))
             decay = 1 - rate * optimizer.weight_decay
-            rows.append(torch.stack([-rate / (1 - BETAS[0] ** step), root, decay]))
+            rows.append(torch.stack([-rate / (1 - BETA1**step), root, decay]))
         elif optimizer.name == "lamb":
-            root = torch.full_like(rate, 1 / math.sqrt(1 - BETAS[1] ** step))
-            rows.append(
-                torch.stack([-rate, root, torch.full_like(rate, 1 / (1 - BETAS[0] ** step))])
-            )
+            root = torch.full_like(rate, 1 / math.sqrt(1 - optimizer.beta2**step))
+            rows.append(torch.stack([-rate, root, torch.full_like(rate, 1 / (1 - BETA1**step))]))
         else:
             rows.append(-rate[None])
     return torch.stack(rows).float()
@@ -119,8 +117,12 @@ def _update_one(
         squares = own["squares"].addcmul_(gradient, gradient)
         param.addcmul_(gradient / squares.sqrt().add_(ADAGRAD_EPSILON), now[0])
     else:
-        mean = own["mean"].lerp_(gradient, 1 - BETAS[0])
-        squares = own["squares"].mul_(BETAS[1]).addcmul_(gradient, gradient, value=1 - BETAS[1])
+        mean = own["mean"].lerp_(gradient, 1 - BETA1)
+        squares = (
+            own["squares"]
+            .mul_(optimizer.beta2)
+            .addcmul_(gradient, gradient, value=1 - optimizer.beta2)
+        )
         param.addcmul_(mean / squares.sqrt().mul_(now[1]).add_(ADAM_EPSILON), now[0])
     return None
 
@@ -142,8 +144,10 @@ def _lamb(
     optimizer: Optimizer, param: Tensor, gradient: Tensor, own: Tensors, now: list[Tensor]
 ) -> None:
     """You et al. 2020, algorithm 2, with the identity for phi."""
-    mean = own["mean"].lerp_(gradient, 1 - BETAS[0])
-    squares = own["squares"].mul_(BETAS[1]).addcmul_(gradient, gradient, value=1 - BETAS[1])
+    mean = own["mean"].lerp_(gradient, 1 - BETA1)
+    squares = (
+        own["squares"].mul_(optimizer.beta2).addcmul_(gradient, gradient, value=1 - optimizer.beta2)
+    )
     direction = mean * now[2] / squares.sqrt().mul_(now[1]).add_(LAMB_EPSILON)
     direction = direction.add(param, alpha=optimizer.weight_decay)
     length, reach = norms(param), norms(direction)

@@ -5,7 +5,7 @@ import os
 import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 
 import numpy as np
@@ -37,7 +37,9 @@ def make_pack(
     """
     examples = len(data.train)
     resolved = budget.resolve(batch_size, examples)
-    return Pack(params.settings(variant), resolved, examples, tuple(cells))
+    settings = params.settings(variant)
+    settings = replace(settings, optimizer=settings.optimizer.at(resolved))
+    return Pack(settings, resolved, examples, tuple(cells))
 
 
 def train(pack: Pack, data: Dataset, params: Params, store: Store, label: str) -> Trained:
