@@ -91,10 +91,8 @@ def project(tmp_path: Path) -> Project:
     return copy_project(tmp_path)
 
 
-@pytest.fixture(scope="session")
-def built(tmp_path_factory: pytest.TempPathFactory) -> Project:
-    """A project whose smoke study has run; tests must copy it before they change it."""
-    project = copy_project(tmp_path_factory.mktemp("built"))
+def shrink(project: Project) -> None:
+    """Make the smoke study the default, with a smaller network, budget and timing."""
     project.replace("conf/config.yaml", "grid: default", "grid: smoke")
     project.replace("conf/config.yaml", "epochs: 30", "epochs: 4")
     project.replace("conf/config.yaml", "min_steps: 300", "min_steps: 60")
@@ -102,6 +100,13 @@ def built(tmp_path_factory: pytest.TempPathFactory) -> Project:
     project.replace("conf/model/mlp.yaml", "[128, 64]", "[32, 16]")
     project.replace("pipeline/measure/throughput.py", "BLOCKS = 15", "BLOCKS = 3")
     project.replace("pipeline/measure/throughput.py", "SECONDS = 0.01\n", "SECONDS = 0.001\n")
+
+
+@pytest.fixture(scope="session")
+def built(tmp_path_factory: pytest.TempPathFactory) -> Project:
+    """A project whose smoke study has run; tests must copy it before they change it."""
+    project = copy_project(tmp_path_factory.mktemp("built"))
+    shrink(project)
     project.compose()
     project.repro()
     commit(project)

@@ -1,6 +1,5 @@
 """What the measures of sharpness say about batch sizes, and whether curvature limits the rate."""
 
-import numpy as np
 import pandas as pd
 
 from pipeline.analysis import lines, statistics
@@ -35,11 +34,8 @@ def by_batch_size(sharpness: pd.DataFrame) -> pd.DataFrame:
 def exponent(sharpness: pd.DataFrame, variant: str, measure: str) -> Estimate:
     """k of measure = c B^k: each seed's log-log slope, averaged over seeds."""
     own = sharpness[(sharpness["point"] == "solution") & (sharpness["variant"] == variant)]
-    slopes = [
-        lines.log_log_slope(table["batch_size"], table[measure].clip(lower=TINY)).value
-        for _, table in own.groupby("seed")
-    ]
-    return statistics.mean([slope for slope in slopes if np.isfinite(slope)])
+    positive = own.assign(**{measure: own[measure].clip(lower=TINY)})
+    return lines.mean_slope(positive, "seed", "batch_size", measure)
 
 
 def control(sharpness: pd.DataFrame) -> pd.DataFrame:

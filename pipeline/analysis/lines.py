@@ -5,8 +5,10 @@ from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
+import pandas as pd
 from scipy import stats
 
+from pipeline.analysis import statistics
 from pipeline.analysis.statistics import LEVEL, Estimate
 
 Floats = npt.NDArray[np.float64]
@@ -39,6 +41,13 @@ def log_log_slope(x: Sequence[float], y: Sequence[float]) -> Estimate:
     logs = np.log(np.asarray(x, float))
     basis = np.stack([logs - logs.mean(), np.ones_like(logs)], axis=1)
     return coefficients(basis, np.log(np.asarray(y, float)), len(x) - 2)[0]
+
+
+def mean_slope(table: pd.DataFrame, by: str | list[str], x: str, y: str) -> Estimate:
+    """The exponent k of y = c x^k in each group, averaged over groups with Student's t interval;
+    groups with fewer than 3 points are left out."""
+    slopes = [log_log_slope(own[x], own[y]).value for _, own in table.groupby(by)]
+    return statistics.mean([slope for slope in slopes if np.isfinite(slope)])
 
 
 def coefficients(basis: Floats, y: Floats, free: int) -> list[Estimate]:

@@ -3,7 +3,7 @@
 import numpy as np
 import pandas as pd
 
-from pipeline.analysis import lines, statistics
+from pipeline.analysis import lines
 from pipeline.analysis.statistics import Estimate
 from pipeline.analysis.targets import CELL
 
@@ -21,11 +21,8 @@ def without_population(noise: pd.DataFrame) -> pd.Series:
 def error_exponent(noise: pd.DataFrame, variant: str) -> Estimate:
     """k of relative error = c m^k: each moment's log-log slope, averaged over all of them."""
     own = noise[noise["variant"] == variant]
-    slopes = [
-        lines.log_log_slope(table["examples"], without_population(table)).value
-        for _, table in own.groupby(["batch_size", "moment"])
-    ]
-    return statistics.mean([slope for slope in slopes if np.isfinite(slope)])
+    own = own.assign(error=without_population(own))
+    return lines.mean_slope(own, ["batch_size", "moment"], "examples", "error")
 
 
 def few(noise: pd.DataFrame, variant: str) -> pd.DataFrame:
@@ -69,7 +66,4 @@ def oscillation(history: pd.DataFrame) -> pd.DataFrame:
 def oscillation_exponent(table: pd.DataFrame, variant: str, name: str) -> Estimate:
     """k of oscillation = c B^k: each seed's log-log slope, averaged over seeds."""
     own = table[(table["variant"] == variant) & (table[name] > 0)]
-    slopes = [
-        lines.log_log_slope(one["batch_size"], one[name]).value for _, one in own.groupby("seed")
-    ]
-    return statistics.mean([slope for slope in slopes if np.isfinite(slope)])
+    return lines.mean_slope(own, "seed", "batch_size", name)
