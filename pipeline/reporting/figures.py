@@ -26,6 +26,8 @@ STYLE = {
     "figure.dpi": 120,
 }
 MARKERS = "osD^vP*X"
+EDGE = 1.4
+"""How far an empty log axis of counts reaches beyond its ends."""
 SHORT_AXIS = 3e3
 """Up to this ratio of its ends a log axis has more than one label in a decade."""
 
@@ -51,6 +53,8 @@ def counts_axis(axis: Axes, counts: Iterable[int], label: str, names: Sequence[s
     axis.set_xscale("log", base=2)
     axis.xaxis.set_minor_locator(NullLocator())
     axis.set_xticks(ticks, list(names) or [str(count) for count in ticks])
+    if ticks and not np.isfinite(axis.dataLim.intervalx).all():  # nothing drawn to take them from
+        axis.set_xlim(ticks[0] / EDGE, ticks[-1] * EDGE)
     axis.set_xlabel(label)
 
 

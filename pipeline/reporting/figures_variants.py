@@ -8,6 +8,9 @@ from matplotlib.figure import Figure
 from pipeline.reporting import text
 from pipeline.reporting.figures import MARKERS, Frame, by_variant, half_width, plain_log, with_band
 
+MOST_COLUMNS = 4
+"""Of the legend."""
+
 
 def variants(table: pd.DataFrame, screened: pd.DataFrame, frame: Frame) -> Figure:
     """Steps and score against the first variant, the largest stable rate, the usable rates."""
@@ -31,7 +34,10 @@ def variants(table: pd.DataFrame, screened: pd.DataFrame, frame: Frame) -> Figur
     half_width(largest, "largest stable rate", screened, frame)
     half_width(usable, "usable rates", screened, frame)
     usable.set_ylim(bottom=0)
-    largest.legend(frameon=False, fontsize=8)
+    figure.legend(
+        *largest.get_legend_handles_labels(), loc="outside upper center", frameon=False, fontsize=9,
+        ncols=min(len(frame.variants), MOST_COLUMNS),
+    )  # fmt: skip
     return figure
 
 
