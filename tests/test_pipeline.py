@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 import pytest
 from conftest import SHARED_DATA, Project, commit, shrink
-from safetensors.numpy import load_file
+from safetensors.numpy import load_file, save_file
 
 pytestmark = pytest.mark.slow
 
@@ -256,6 +256,26 @@ class TestFailures:
         assert "target.value: 0.9999 is reached by no rate" in said
         study.compose("grid.batch_size=[32,64,full]")
         assert not [name for name in ran(study.repro()) if name.startswith("train")]
+
+    @pytest.mark.parametrize("lost", ["early", "all"])
+    def test_trainings_that_diverged_before_they_were_kept(self, study: Project, lost: str) -> None:
+        table = pd.read_csv(study.folder / "results/snapshots.csv")
+        path = study.folder / "results/snapshots.safetensors"
+        gone = (table["batch_size"] == 32) & ((table["moment"] == "early") | (lost == "all"))
+        rows = ~gone[table["batch_size"] == 32].to_numpy()
+        weights = {
+            name: array[rows] if name.startswith("baseline-32/") else array
+            for name, array in load_file(path).items()
+            if rows.any() or not name.startswith("baseline-32/")
+        }
+        table[~gone].to_csv(study.folder / "results/snapshots.csv", index=False)
+        save_file(weights, path)
+        study.run("python", "-m", "pipeline.stages.evaluate")
+        noise = pd.read_csv(study.folder / "results/gradient_noise.csv")
+        moments = set(noise.loc[noise["batch_size"] == 32, "moment"])
+        assert moments == ({"initial", "end"} | ({"middle"} if lost == "early" else set()))
+        assert {"early", "middle", "end"} == set(noise.loc[noise["batch_size"] != 32, "moment"])
+        study.run("python", "-m", "pipeline.stages.report")
 
     def test_a_missing_data_folder(self, study: Project) -> None:
         study.compose("data=mnist", "data.path=nowhere", "grid=smoke")

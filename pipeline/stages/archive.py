@@ -1,6 +1,6 @@
 """The solutions that training left behind, each with what is known of it."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import pandas as pd
@@ -106,11 +106,17 @@ def ends(store: Archive, variant: str, batch_size: int) -> Found:
     return found.where(found.table["status"] == "finished")
 
 
-def kept(store: Archive, variant: str, batch_size: int) -> Found:
-    """The weights kept along the way; ``moment`` and ``step`` say which."""
-    table = of_pack(pd.read_csv(files.RESULTS / "snapshots.csv"), variant, batch_size)
-    path, prefix = files.RESULTS / "snapshots.safetensors", f"{variant}-{batch_size}/"
-    return store.found(variant, batch_size, table, path, prefix)
+def kept(store: Archive, pack: Found) -> Found:
+    """The weights kept along a pack's trainings; ``moment`` and ``step`` say which.
+
+    None where all of them had diverged before.
+    """
+    table = of_pack(pd.read_csv(files.RESULTS / "snapshots.csv"), pack.variant, pack.batch_size)
+    if table.empty:
+        none = pack.where(pack.table["seed"] < 0)
+        return replace(none, table=none.table.assign(moment="", step=0))
+    path, prefix = files.RESULTS / "snapshots.safetensors", f"{pack.variant}-{pack.batch_size}/"
+    return store.found(pack.variant, pack.batch_size, table, path, prefix)
 
 
 def largest_stable(store: Archive, variant: str, batch_size: int) -> Found:

@@ -34,7 +34,8 @@ def tasks(chosen: pd.DataFrame) -> list[Task]:
 def of_pack(store: Archive, variant: str, batch_size: int) -> Examination:
     """What is measured of one pack alone."""
     out = Examination()
-    ends, kept = archive.ends(store, variant, batch_size), archive.kept(store, variant, batch_size)
+    ends = archive.ends(store, variant, batch_size)
+    kept = archive.kept(store, ends)
     if len(ends.table):
         with out.timed("scores"):
             out.add("evaluation", examine.generalisation(store, ends, kept))

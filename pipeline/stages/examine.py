@@ -141,7 +141,7 @@ def along(store: Archive, variant: str, points: Solutions) -> pd.DataFrame:
 
 
 def along_training(store: Archive, fastest: Found, kept: Found) -> dict[str, Found]:
-    """Four moments of the first seed's training at the fastest rate.
+    """Four moments of the first seed's training at the fastest rate; fewer where it diverged.
 
     All trainings of a seed start alike: the initial moment is the smallest batch size's.
     """
@@ -152,7 +152,7 @@ def along_training(store: Archive, fastest: Found, kept: Found) -> dict[str, Fou
         start = store.initial(first.variant, int(first.table["seed"].iloc[0]), first.solutions)
         moments["initial"] = replace(first, solutions=start)
     moments |= {moment: kept.where(kept.table["moment"] == moment) for moment in SHARES}
-    return {**moments, "end": first}
+    return {name: pack for name, pack in {**moments, "end": first}.items() if len(pack.table)}
 
 
 def noise(store: Archive, moments: dict[str, Found]) -> pd.DataFrame:
