@@ -155,19 +155,18 @@ def optimizers(evidence: Evidence) -> Claim:
             name: variants.overall(evidence.variants, ref, name, "steps_ratio")
             for ref, name in found
         }
-        changed = [one.high < 1 or one.low > 1 for one in ratios.values()]
+        changed = [
+            is_faster(evidence.variants, ref, name) or is_faster(evidence.variants, name, ref)
+            for ref, name in found
+        ]
         verdict = "supported" if all(changed) else "mixed" if any(changed) else "refuted"
         effect = min(ratios.values(), key=lambda one: one.value)
         said = [
-            f"{name} {one.value:.2f} ({one.low:.2f} to {one.high:.2f})"
-            + critical_words(evidence, name)
+            f"{name} takes {ratio_words(one)}{critical_words(evidence, name)}"
             for name, one in ratios.items()
         ]
         base = found[0][0]
-        finding = (
-            f"Steps to target over {base}'s{critical_words(evidence, base)}, over "
-            f"{effect.n} batch sizes: {', '.join(said)}."
-        )
+        finding = f"Against {base}{critical_words(evidence, base)}: {'; '.join(said)}."
     return Claim(
         "optimizers", "Momentum, Adagrad and Adam change the picture",
         "Ratio of steps to target to plain SGD's, paired by seed, other than 1 over the batch "
