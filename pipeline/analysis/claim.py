@@ -1,6 +1,6 @@
 """A claim about batch size, and what it is tested on."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -71,3 +71,9 @@ def interval_verdict(effect: Estimate, above: float, below: float) -> str:
     if effect.low > above:
         return "supported"
     return "refuted" if effect.high < below else "mixed"
+
+
+def share_verdict(holds: Iterable[bool]) -> str:
+    """Supported where it holds in every case, refuted where in none; of at least one case."""
+    cases = [bool(case) for case in holds]
+    return "supported" if all(cases) else "mixed" if any(cases) else "refuted"

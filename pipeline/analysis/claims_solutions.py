@@ -2,9 +2,9 @@
 
 import pandas as pd
 
-from pipeline.analysis import curvature, noise, statistics
+from pipeline.analysis import curvature, noise, statistics, weights
 from pipeline.analysis.budgets import WHOLE
-from pipeline.analysis.claim import NOTHING, Claim, Evidence, interval_verdict
+from pipeline.analysis.claim import NOTHING, Claim, Evidence, interval_verdict, share_verdict
 from pipeline.analysis.curvature import MEASURES
 from pipeline.analysis.statistics import Estimate
 
@@ -59,7 +59,7 @@ def sharp_minima(evidence: Evidence) -> Claim:
         effect = found[MEASURES["eigenvalue_1"]]
         if effect.n > 1:
             growing = [one.low > 0 for one in found.values()]
-            verdict = "supported" if all(growing) else "mixed" if any(growing) else "refuted"
+            verdict = share_verdict(growing)
             said = [
                 f"{words} as B^{one.value:.2f} ({one.low:.2f} to {one.high:.2f})"
                 for words, one in found.items()
@@ -84,10 +84,8 @@ def path_words(evidence: Evidence) -> str:
     own = own[own["path"] == "line"] if len(own) else own
     if own.empty:
         return ""
-    between = own[own["position"].between(0, 1)]
-    peaks = between.groupby("seed")["train_loss"].max()
-    ends = own[own["position"].isin([0, 1])].groupby("seed")["train_loss"].max()
-    barrier = statistics.mean((peaks - ends).tolist())
+    peaks = weights.line_peaks(own)
+    barrier = statistics.mean((peaks["peak"] - peaks["end"]).tolist())
     return (
         f" On the straight line between the smallest and the largest batch size's solutions the "
         f"training loss rises {barrier.value:.2g} above the higher end."
@@ -137,7 +135,7 @@ def curvature_limits_lr(evidence: Evidence) -> Claim:
         early = table[table["point"] == "early"]
         if len(early) > 1:
             binds = early["product"] >= BINDS * limit
-            verdict = "supported" if binds.all() else "mixed" if binds.any() else "refuted"
+            verdict = share_verdict(binds)
             effect = statistics.geometric_mean(early["product"].tolist())
             least, most = early.iloc[0], early.iloc[-1]
             finding = (
@@ -189,8 +187,7 @@ def few_are_enough(evidence: Evidence) -> Claim:
     verdict, effect, finding = "not tested", NOTHING, "No gradients were compared."
     if len(own):
         few = noise.few(own, evidence.variant)
-        good = few["cosine"] >= SAME_DIRECTION
-        verdict = "supported" if good.all() else "mixed" if good.any() else "refuted"
+        verdict = share_verdict(few["cosine"] >= SAME_DIRECTION)
         effect = statistics.mean(few["cosine"].tolist())
         row = few.iloc[0]
         cost = row["population"] / row["examples"]

@@ -3,7 +3,7 @@
 import numpy as np
 
 from pipeline.analysis import descent, lines, rates, statistics
-from pipeline.analysis.claim import Claim, Evidence
+from pipeline.analysis.claim import Claim, Evidence, share_verdict
 from pipeline.analysis.claims_variants import rule_words
 from pipeline.analysis.critical import PERFECT
 from pipeline.analysis.statistics import Estimate
@@ -44,15 +44,14 @@ def constant_product(evidence: Evidence) -> Claim:
 def lr_window(evidence: Evidence) -> Claim:
     """Batch sizes at which both too small and too large rates fail."""
     own = evidence.windows[evidence.windows["variant"] == evidence.variant]
-    bounded = own[(own["too_small"] > 0) & (own["too_large"] > 0)]
+    bounded = (own["too_small"] > 0) & (own["too_large"] > 0)
     width = statistics.mean(own["decades"].tolist())
     verdict, finding = "not tested", "No batch size reached the target."
     if len(own):
-        share = len(bounded) / len(own)
-        verdict = "supported" if share == 1 else "mixed" if share > 0 else "refuted"
+        verdict = share_verdict(bounded)
         narrow, wide = own["decades"].min(), own["decades"].max()
         finding = (
-            f"At {len(bounded)} of {len(own)} batch sizes rates fail on both sides; the window "
+            f"At {bounded.sum()} of {len(own)} batch sizes rates fail on both sides; the window "
             f"that reaches the target is {narrow:.1f} to {wide:.1f} powers of ten wide."
         )
     return Claim(

@@ -2,8 +2,8 @@
 
 import pandas as pd
 
-from pipeline.analysis import statistics, variants
-from pipeline.analysis.claim import NOTHING, Claim, Evidence
+from pipeline.analysis import statistics, variants, weights
+from pipeline.analysis.claim import NOTHING, Claim, Evidence, share_verdict
 from pipeline.analysis.statistics import Estimate
 
 
@@ -51,7 +51,7 @@ def scaling_helps(evidence: Evidence) -> Claim:
             is_faster(table, ref, name) and lost(table, name) <= lost(table, ref)
             for ref, name in found
         ]
-        verdict = "supported" if all(good) else "mixed" if any(good) else "refuted"
+        verdict = share_verdict(good)
         effect = next(iter(ratios.values()))
         said = [
             f"{name} takes {ratio_words(one)}, {screening_words(table, name)}"
@@ -107,9 +107,12 @@ def batch_norm_helps(evidence: Evidence) -> Claim:
     ]
     if found:
         rates = {name: rate_ratio(evidence.variants, ref, name) for ref, name in found}
-        growth = {name: weight_growth(evidence.curves, name) for name in [found[0][0], *rates]}
+        growth = {
+            name: float(weights.growth(evidence.curves, name).median())
+            for name in [found[0][0], *rates]
+        }
         good = [one.value > 1 and growth[name] < growth[found[0][0]] for name, one in rates.items()]
-        verdict = "supported" if all(good) else "mixed" if any(good) else "refuted"
+        verdict = share_verdict(good)
         effect = next(iter(rates.values()))
         said = [
             f"{name} stands {one.value:.2g} times the rate and its weights grow "
@@ -135,13 +138,6 @@ def rate_ratio(table: pd.DataFrame, reference: str, variant: str) -> Estimate:
     return statistics.geometric_mean(ratios.tolist())
 
 
-def weight_growth(curves: pd.DataFrame, variant: str) -> float:
-    """Length of the weights at the last evaluation over the first: median over trainings."""
-    own = curves[curves["variant"] == variant].sort_values("step")
-    lengths = own.groupby(["batch_size", "seed"])["weight_norm"].agg(["first", "last"])
-    return float((lengths["last"] / lengths["first"]).median())
-
-
 def optimizers(evidence: Evidence) -> Claim:
     """Other optimizers against plain SGD."""
     verdict, effect, finding = "not tested", NOTHING, untested("optimizers")
@@ -159,7 +155,7 @@ def optimizers(evidence: Evidence) -> Claim:
             is_faster(evidence.variants, ref, name) or is_faster(evidence.variants, name, ref)
             for ref, name in found
         ]
-        verdict = "supported" if all(changed) else "mixed" if any(changed) else "refuted"
+        verdict = share_verdict(changed)
         effect = min(ratios.values(), key=lambda one: one.value)
         said = [
             f"{name} takes {ratio_words(one)}{critical_words(evidence, name)}"

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
-from pipeline.analysis import curvature, escape, generalisation, noise, statistics
+from pipeline.analysis import curvature, escape, generalisation, noise, statistics, weights
 from pipeline.analysis.critical import Critical
 from pipeline.analysis.recommendation import Recommendation
 from pipeline.params import Params
@@ -174,10 +174,8 @@ def landscape_caption(table: pd.DataFrame, params: Params, frame: Frame) -> str:
     start = f"Thin: single seeds, thick: their median, {counted:,} training examples. "
     if line.empty:
         return start + "A line needs two batch sizes with solutions of one seed."
-    between = line[line["position"].between(0, 1)].groupby("seed")["train_loss"].max()
-    ends = line[line["position"].isin([0.0, 1.0])].groupby("seed")["train_loss"].max()
-    rises = between / ends
-    found = statistics.geometric_mean(rises.tolist())
+    peaks = weights.line_peaks(line)
+    found = statistics.geometric_mean((peaks["peak"] / peaks["end"]).tolist())
     sizes = [text.batch_size(int(line[name].iloc[0]), frame.examples)
              for name in ("batch_size", "other_batch_size")]  # fmt: skip
     return (
@@ -253,15 +251,15 @@ def oscillation_caption(table: pd.DataFrame, escapes: pd.DataFrame, variant: str
 
 def weights_caption(curves: pd.DataFrame, variant: str, frame: Frame) -> str:
     """How much the weights grew at the smallest and the largest batch size."""
-    table = own(curves, variant).sort_values("step")
-    lengths = table.groupby(["batch_size", "seed"])["weight_norm"].agg(["first", "last"])
-    by_size = (lengths["last"] / lengths["first"]).groupby("batch_size").median()
+    grown = weights.growth(curves, variant)
+    by_size = grown.groupby("batch_size").median()
     said = [
         f"{text.number(by_size.loc[size])} times at batch size "
         f"{text.batch_size(size, frame.examples)}"
         for size in dict.fromkeys([by_size.index[0], by_size.index[-1]])
     ]
+    seeds = grown.index.get_level_values("seed").nunique()
     return (
-        f"Medians over {table['seed'].nunique()} seeds at the fastest rates. From the first "
+        f"Medians over {seeds} seeds at the fastest rates. From the first "
         f"evaluation to the last the weights' length grows {' and '.join(said)}."
     )
