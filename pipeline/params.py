@@ -35,7 +35,7 @@ ACTIVATIONS = ("relu", "tanh", "gelu")
 NORMS = ("none", "batch", "ghost")
 OPTIMIZERS = ("sgd", "nesterov", "adagrad", "adam", "adamw", "lars", "lamb")
 WITH_MOMENTUM = ("sgd", "nesterov", "lars")
-SCHEDULES = ("constant", "cosine", "step")
+SCHEDULES = ("constant", "cosine", "step", "growth")
 BATCH_RULES = {"none": 0.0, "linear": 1.0, "sqrt": 0.5}
 """Exponents of the rate against the batch size."""
 METRICS = ("val_score", "val_loss")
@@ -214,6 +214,9 @@ class Optimizer:
 class Schedule:
     """How the rate changes along the budget; milestones are shares of it.
 
+    At each milestone ``step`` multiplies the rate by ``factor``, and ``growth`` divides the batch
+    size by it instead, so that the same examples are seen in fewer steps (Smith et al. 2018).
+
     batch_rule: the grid's rates are those at ``base_batch_size``, and are scaled linearly, or by
     the square root, to every other batch size.
     """
@@ -239,7 +242,7 @@ class Schedule:
             milestones,
             "is not an ascending list of shares in (0, 1)",
         )
-        if self.name == "step":
+        if self.name in ("step", "growth"):
             require(len(milestones) > 0, "schedule.milestones", milestones, "is empty")
 
 

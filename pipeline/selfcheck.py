@@ -86,7 +86,9 @@ def trained(size: int, rates: Floats, seeds: range) -> tuple[pd.DataFrame, pd.Da
             status = "diverged" if lost else "finished"
             best = np.nan if lost else curve.min()
             lanes.append(key | {"status": status, "steps": steps, "best_val_loss": best})
-            history.append(pd.DataFrame({**key, "step": evaluations, "val_loss": curve}))
+            examples = [step * size for step in evaluations]
+            columns = {"step": evaluations, "examples": examples, "val_loss": curve}
+            history.append(pd.DataFrame({**key, **columns}))
     return pd.DataFrame(lanes), pd.concat(history, ignore_index=True)
 
 

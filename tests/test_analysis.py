@@ -30,11 +30,11 @@ def lanes(*rows: tuple[int, float, int, float]) -> pd.DataFrame:
 def history(curves: dict[tuple[int, float, int], Sequence[float]]) -> pd.DataFrame:
     """Scores at STEPS by (batch size, rate, seed)."""
     rows = [
-        ("baseline", *key, step, score)
+        ("baseline", *key, step, step * key[0], score)
         for key, scores in curves.items()
         for step, score in zip(STEPS, scores, strict=False)
     ]
-    columns = ["variant", "batch_size", "lr", "seed", "step", "val_score"]
+    columns = ["variant", "batch_size", "lr", "seed", "step", "examples", "val_score"]
     return pd.DataFrame(rows, columns=columns)
 
 
@@ -106,6 +106,12 @@ class TestTargets:
         good = lanes((4, 0.1, 0, 0.90), (8, 0.1, 0, 0.95))
         bad = lanes((4, 0.1, 0, 0.50), (8, 0.1, 0, 0.97)).assign(variant="bad")
         assert targets.auto_target(pd.concat([good, bad]), "val_score") == pytest.approx(0.90)
+
+    def test_an_excellent_variant_does_not_raise_the_auto_target(self) -> None:
+        tables = [
+            lanes((4, 0.1, 0, best)).assign(variant=f"v{best}") for best in (0.9, 0.99, 0.8, 0.3)
+        ]
+        assert targets.auto_target(pd.concat(tables), "val_score") == pytest.approx(0.9)
 
     def test_most_seeds_reach_the_auto_target_even_of_two(self) -> None:
         table = lanes((4, 0.1, 0, 0.90), (4, 0.1, 1, 0.94))

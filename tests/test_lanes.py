@@ -37,6 +37,7 @@ SCHEDULES = {
     "constant": Schedule(),
     "cosine": Schedule("cosine", 3),
     "step": Schedule("step", 2, [0.5, 0.8], 0.3),
+    "growth": Schedule("growth", 2, [0.3, 0.6], 0.4),
 }
 MODELS = {
     "linear": Model("linear"),
@@ -260,15 +261,18 @@ class Interruption(Exception):  # noqa: N818
 
 
 class TestResume:
-    @pytest.mark.parametrize("optimizer", ["momentum", "adam"])
-    @pytest.mark.parametrize("at", [1, 7, 20])
+    @pytest.mark.parametrize(
+        ("optimizer", "schedule"), [("momentum", "constant"), ("adam", "growth")]
+    )
+    @pytest.mark.parametrize("at", [1, 7, 13])
     def test_a_killed_training_ends_with_the_same_bytes(
-        self, make_data: MakeData, tmp_path: Path, at: int, optimizer: str,
+        self, make_data: MakeData, tmp_path: Path, at: int, optimizer: str, schedule: str,
         monkeypatch: pytest.MonkeyPatch,
     ) -> None:  # fmt: skip
         monkeypatch.setattr(vectorised, "CHUNK_STEPS", 3)
         monkeypatch.setattr("pipeline.engine.checkpoint.INTERVAL_SECONDS", 0.0)
         keys = {"model": MODELS["both"], "optimizer": OPTIMIZERS[optimizer]}
+        keys |= {"schedule": SCHEDULES[schedule], "budget": Budget(4, 16, 6)}
         pack, data = make_pack((0.03, 0.1, 1e9), **keys), make_data("regression")
         expected = lanes(pack, data)
         heard = 0

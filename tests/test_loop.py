@@ -34,14 +34,43 @@ class TestBudget:
         self, epochs: int, min_steps: int, evaluations: int, batch_size: int
     ) -> None:
         chosen = Budget(epochs, min_steps, evaluations)
-        own = budget.evaluation_steps(chosen, 300, batch_size)
-        longest = budget.evaluation_steps(chosen, 300, 1)
-        last = budget.total_steps(chosen, 300, batch_size)
+        last, most = (budget.total_steps(chosen, 300, size) for size in (batch_size, 1))
+        own = budget.evaluation_steps(chosen, last, epochs * (300 // batch_size))
+        longest = budget.evaluation_steps(chosen, most, epochs * 300)
         assert own == sorted(set(own))
         assert own[0] == 1
         assert own[-1] == last
         ends = {last, epochs * (300 // batch_size)}
         assert set(own) - ends <= set(longest)
+
+    @given(
+        st.integers(1, 20),
+        st.integers(1, 300),
+        st.lists(st.floats(0.01, 0.99), min_size=1, max_size=4, unique=True).map(sorted),
+        st.floats(0.1, 0.9),
+    )
+    def test_a_growing_batch_sees_the_same_examples_in_fewer_steps(
+        self, epochs: int, batch_size: int, milestones: list[float], factor: float
+    ) -> None:
+        growing = Schedule("growth", 0, milestones, factor)
+        constant = Pack(Settings(budget=Budget(epochs, 50)), batch_size, 300, ())
+        grown = replace(constant, settings=replace(constant.settings, schedule=growing))
+        expected = constant.steps * batch_size
+        sizes = [phase.batch_size for phase in grown.phases]
+        extra = sum(sizes)  # a phase takes at least one step
+        assert abs(grown.examples_seen(grown.steps) - expected) <= extra
+        assert grown.steps <= constant.steps + len(sizes)
+        assert sizes == sorted(sizes)
+        assert sizes[0] == batch_size
+        assert grown.largest_batch_size <= 300
+
+    def test_growth_on_paper(self) -> None:
+        settings = Settings(budget=Budget(8, 50), schedule=Schedule("growth", 0, [0.5, 0.75], 0.5))
+        pack = Pack(settings, 10, 100, ())
+        found = [(own.steps, own.batch_size, own.first_epoch) for own in pack.phases]
+        assert found == [(40, 10, 0), (10, 20, 4), (5, 40, 6)]
+        assert pack.examples_seen(pack.steps) == 8 * 100
+        assert pack.epochs_seen(45) == 5
 
     def test_a_batch_beyond_the_data_is_refused(self) -> None:
         assert budget.resolve("full", 300) == 300

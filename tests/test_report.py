@@ -89,6 +89,7 @@ def trained(cells: pd.DataFrame, diverging: float) -> tuple[pd.DataFrame, pd.Dat
     )
     rows = [
         {**cell, "step": step, "epoch": step / 8, "val_score": score, "val_loss": 1 - score}
+        | {"examples": step * cell["batch_size"]}
         | dict.fromkeys(("train_loss", "train_loss_sd", "weight_norm"), 1.0)
         | dict.fromkeys(("largest_weight", "update_to_weight"), 0.1)
         for cell, top, gone in zip(cells.to_dict("records"), reach, lost, strict=True)

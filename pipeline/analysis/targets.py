@@ -44,8 +44,8 @@ def tuned_bests(lanes: pd.DataFrame, metric: str) -> pd.DataFrame:
 def auto_target(lanes: pd.DataFrame, metric: str) -> float:
     """The loosest of the packs' own tuned bests, less one standard error.
 
-    Of several variants the one whose loosest is best: a variant that trains badly misses the
-    target and does not lower it.
+    Of several variants the median one's, the better of the middle two: variants that train badly
+    miss the target and do not lower it, and one that excels does not put it beyond the others.
 
     Raises InputError when every cell diverged.
     """
@@ -54,7 +54,8 @@ def auto_target(lanes: pd.DataFrame, metric: str) -> float:
     if bests.empty:
         raise InputError("target.value: 'auto' needs a rate at which most seeds do not diverge")
     loosest_of_each = bests.loc[bests.groupby("variant")["best"].idxmin()]
-    loosest = loosest_of_each.loc[loosest_of_each["best"].idxmax()]
+    ranked = loosest_of_each.sort_values("best", ascending=False, kind="stable")
+    loosest = ranked.iloc[(len(ranked) - 1) // 2]
     target = loosest["best"] - loosest["standard_error"]
     return float(-target if metric == "val_loss" else target)
 
@@ -88,11 +89,15 @@ def crossing(steps: np.ndarray, values: np.ndarray, target: float) -> float:
 
 
 def steps_to_target(history: pd.DataFrame, metric: str, target: float) -> pd.DataFrame:
-    """One row per cell of the history: steps_to_target, NaN for a cell that missed it."""
+    """One row per cell of the history: steps_to_target and examples_to_target, NaN for a cell that
+    missed it."""
     aim = -target if metric == "val_loss" else target
     rows = []
     for cell, table in history.sort_values("step").groupby(CELL, sort=True):
         values = turned(table[metric], metric).to_numpy()
-        rows.append((*cell, crossing(table["step"].to_numpy(), values, aim)))
-    kinds = {"batch_size": "int64", "lr": float, "seed": "int64", "steps_to_target": float}
-    return pd.DataFrame(rows, columns=[*CELL, "steps_to_target"]).astype(kinds)
+        step = crossing(table["step"].to_numpy(), values, aim)
+        seen = np.interp(step, [0, *table["step"]], [0, *table["examples"]])
+        rows.append((*cell, step, seen))
+    kinds = {"batch_size": "int64", "lr": float, "seed": "int64"}
+    kinds |= {"steps_to_target": float, "examples_to_target": float}
+    return pd.DataFrame(rows, columns=list(dict.fromkeys([*CELL, *kinds]))).astype(kinds)

@@ -72,7 +72,7 @@ def speed(selection: pd.DataFrame, confirmed: pd.DataFrame) -> pd.DataFrame:
             | {"at_edge": winner.at_edge, "seeds": len(cells)}
             | {"reached": int(np.isfinite(cells).sum())}
             | columns("steps_to_target", estimate)
-            | {"examples_to_target": estimate.value * winner.batch_size}
+            | {"examples_to_target": steps_estimate(own["examples_to_target"].to_numpy()).value}
         )
     return pd.DataFrame(rows, columns=SPEED)
 
@@ -111,12 +111,13 @@ def score_differences(selection: pd.DataFrame, evaluation: pd.DataFrame) -> pd.D
 def confirmed_steps(
     history: pd.DataFrame, lanes: pd.DataFrame, metric: str, target: float
 ) -> pd.DataFrame:
-    """One row per confirmed cell: the steps it took, and steps_to_target, NaN for a miss or a
-    divergence."""
+    """One row per confirmed cell: the steps it took, and the steps and examples to the target, NaN
+    for a miss or a divergence."""
     key = [*PACK, "lr", "seed"]
     steps = steps_to_target(history, metric, target)
     table = lanes[[*key, "status", "steps"]].merge(steps, on=key, how="left", validate="one_to_one")
-    table["steps_to_target"] = table["steps_to_target"].where(table["status"] == "finished")
+    to_target = ["steps_to_target", "examples_to_target"]
+    table[to_target] = table[to_target].where(table["status"] == "finished")
     return table
 
 
@@ -129,6 +130,7 @@ def table(
 ) -> pd.DataFrame:
     """One row per (variant, batch size), sorted; seconds = steps to target x seconds per step.
 
+    A step of a batch that has grown is charged by its examples, at the pace of the first size.
     A pack whose rates all failed is there too, with what could be measured of it.
     """
     metric, target = selection["metric"].iloc[0], float(selection["target"].iloc[0])
@@ -144,7 +146,8 @@ def table(
     merged = merged.merge(
         score_differences(selection, evaluation), on=PACK, how="left", validate="one_to_one"
     )
+    growth = merged["examples_to_target"] / (merged["steps_to_target"] * merged["batch_size"])
     for bound in ("", "_low", "_high"):
-        seconds = merged[f"steps_to_target{bound}"] * merged["seconds_per_step"]
+        seconds = merged[f"steps_to_target{bound}"] * merged["seconds_per_step"] * growth
         merged[f"seconds_to_target{bound}"] = seconds
     return merged.sort_values(PACK, ignore_index=True)

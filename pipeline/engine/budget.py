@@ -1,7 +1,25 @@
-"""How many steps a cell trains, and at which of them it is evaluated."""
+"""How many steps a cell trains, with how many examples, and at which of them it is evaluated."""
+
+from dataclasses import dataclass
 
 from pipeline.errors import require
-from pipeline.params import FULL, BatchSize, Budget
+from pipeline.params import FULL, BatchSize, Budget, Schedule
+
+
+@dataclass(frozen=True)
+class Phase:
+    """Consecutive steps of one batch size; the first is ``first_step`` (from 0) and opens
+    ``first_epoch``."""
+
+    first_step: int
+    steps: int
+    batch_size: int
+    first_epoch: int
+
+    @property
+    def end(self) -> int:
+        """The number of steps up to the end of the phase."""
+        return self.first_step + self.steps
 
 
 def resolve(batch_size: BatchSize, examples: int) -> int:
@@ -27,15 +45,33 @@ def total_steps(budget: Budget, examples: int, batch_size: int) -> int:
     return max(budget.epochs * steps_per_epoch(examples, batch_size), budget.min_steps)
 
 
-def evaluation_steps(budget: Budget, examples: int, batch_size: int) -> list[int]:
-    """Log-spaced steps, the same for every batch size, up to this one's budget.
+def phases(schedule: Schedule, budget: Budget, examples: int, batch_size: int) -> tuple[Phase, ...]:
+    """The steps by batch size: a single phase, unless the batch grows.
+
+    A growing batch sees as many examples as a constant one, to half a batch, and is at most all
+    of the training part (Smith et al. 2018, section 3).
+    """
+    total = total_steps(budget, examples, batch_size) * batch_size
+    found: list[Phase] = []
+    seen, epochs, size = 0, 0, batch_size
+    growing = list(schedule.milestones) if schedule.name == "growth" else []
+    for share in [*growing, 1.0]:
+        steps = max(1, round((share * total - seen) / size))
+        found.append(Phase(found[-1].end if found else 0, steps, size, epochs))
+        seen += steps * size
+        epochs += -(-steps // steps_per_epoch(examples, size))
+        size = min(examples, round(size / schedule.factor))
+    return tuple(found)
+
+
+def evaluation_steps(budget: Budget, last: int, equal_epochs: int) -> list[int]:
+    """Log-spaced steps, the same for every batch size, up to the last one.
 
     ``budget.evaluations`` points lead from step 1 to ``min_steps`` and go on at the same ratio.
-    The ends of the equal-epochs budget and of the whole budget are added.
+    The end of the equal-epochs budget and the last step are added.
     """
-    last = total_steps(budget, examples, batch_size)
     ratio = budget.min_steps ** (1 / (budget.evaluations - 1))
-    steps = {last, min(last, budget.epochs * steps_per_epoch(examples, batch_size))}
+    steps = {last, min(last, equal_epochs)}
     point = 1.0
     while round(point) <= last:
         steps.add(round(point))

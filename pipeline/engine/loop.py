@@ -54,13 +54,18 @@ def torch_optimizer(
 
 
 def batches(pack: Pack, cell: Cell) -> Iterator[Tensor]:
-    """The rows (int64, on the CPU) of each step, a fresh order every epoch."""
+    """The rows (int64, on the CPU) of each step; a fresh order every epoch and batch size."""
     epoch = 0
-    while True:
-        order = seeds.data_order(pack.settings.seed, cell.seed, epoch, pack.examples)
-        used = order[: pack.steps_per_epoch * pack.batch_size]
-        yield from used.split(pack.batch_size)
-        epoch += 1
+    for phase in pack.phases:
+        left = phase.steps
+        while left > 0:
+            order = seeds.data_order(pack.settings.seed, cell.seed, epoch, pack.examples)
+            whole = [
+                rows for rows in order.split(phase.batch_size) if len(rows) == phase.batch_size
+            ]
+            yield from whole[:left]
+            left -= len(whole)
+            epoch += 1
 
 
 def train(pack: Pack, data: Dataset, on_steps: Callable[[int], None]) -> Trained:
@@ -93,7 +98,7 @@ def _train_cell(
     dropout = seeds.dropout_bases(model, settings.seed, cell.seed)
     record = CellRecord(weights=copied(model))
     evaluated = set(pack.evaluation_steps)
-    for step, rows in zip(range(1, pack.steps + 1), batches(pack, cell), strict=False):
+    for step, rows in enumerate(batches(pack, cell), start=1):
         set_rate(optimizer, cell.lr * rate_factor(settings.schedule, step, pack.steps))
         set_dropout_keys(model, dropout, step)
         loss = gradient_step(model, optimizer, data, rows.to(data.train.x.device))

@@ -2,12 +2,14 @@
 
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from pipeline.engine import budget
+from pipeline.engine.budget import Phase
 from pipeline.params import Cell, Settings
 
 CURVES = (
@@ -44,20 +46,45 @@ class Pack:
         """The same pack with the cells at these places."""
         return replace(self, cells=tuple(self.cells[place] for place in places))
 
+    @cached_property
+    def phases(self) -> tuple[Phase, ...]:
+        """The steps by batch size: one phase, unless the schedule lets the batch grow."""
+        settings = self.settings
+        return budget.phases(settings.schedule, settings.budget, self.examples, self.batch_size)
+
+    @property
+    def largest_batch_size(self) -> int:
+        """What the batch grows to."""
+        return max(phase.batch_size for phase in self.phases)
+
     @property
     def steps_per_epoch(self) -> int:
-        """Whole batches in one pass over the training part."""
+        """Whole batches of the first size in one pass over the training part."""
         return budget.steps_per_epoch(self.examples, self.batch_size)
 
     @property
     def steps(self) -> int:
         """The budget of every cell."""
-        return budget.total_steps(self.settings.budget, self.examples, self.batch_size)
+        return self.phases[-1].end
 
     @property
     def evaluation_steps(self) -> list[int]:
         """The steps after which every cell is evaluated."""
-        return budget.evaluation_steps(self.settings.budget, self.examples, self.batch_size)
+        chosen = self.settings.budget
+        return budget.evaluation_steps(chosen, self.steps, chosen.epochs * self.steps_per_epoch)
+
+    def phase(self, step: int) -> Phase:
+        """The phase of a step (from 0), the last one's beyond the end."""
+        return next((phase for phase in self.phases if step < phase.end), self.phases[-1])
+
+    def examples_seen(self, step: int) -> int:
+        """How many examples the first ``step`` steps take."""
+        spans = ((max(0, min(step, own.end) - own.first_step), own) for own in self.phases)
+        return sum(steps * own.batch_size for steps, own in spans)
+
+    def epochs_seen(self, step: int) -> float:
+        """The same in epochs of the first batch size, whose remainder counts for none."""
+        return self.examples_seen(step) / (self.steps_per_epoch * self.batch_size)
 
 
 @dataclass(frozen=True)

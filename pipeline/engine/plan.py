@@ -57,7 +57,7 @@ def make_plan(pack: Pack, data: Dataset, impl: Impl) -> Plan:
     room = USABLE_MEMORY * free_bytes(device) / workers
     micro, lane = 1, lane_bytes(pack, data, 1)
     engine, reason = choose_engine(pack, lane, impl, workers)
-    while micro < pack.batch_size and SMALLEST_PIECE * lane.total > room:
+    while micro < pack.largest_batch_size and SMALLEST_PIECE * lane.total > room:
         micro *= 2
         lane = lane_bytes(pack, data, micro)
     at_once = min(-(-len(pack.cells) // workers), int(room / lane.total))
@@ -126,7 +126,7 @@ def lane_bytes(pack: Pack, data: Dataset, micro: int) -> LaneBytes:
     """
     meta = torch.device("meta")
     lanes = without_storage(stacked(pack, pack.cells[:1], data))
-    rows = micro_batches(torch.zeros(1, pack.batch_size), micro)[0].shape[1]
+    rows = micro_batches(torch.zeros(1, pack.largest_batch_size), micro)[0].shape[1]
     x = torch.empty(1, rows, *data.shape, device=meta)
     outputs = (data.outputs,) if data.task == "classification" else (1,)
     y, number = torch.empty(1, rows, *outputs, device=meta), torch.ones((), device=meta).long()

@@ -120,4 +120,4 @@ def fallbacks(pack: Pack, micro: int) -> Sequence[tuple[Pack, int]]:
     """What to try with less memory: two halves of the lanes, or twice the micro-batches."""
     if len(pack.cells) > 1:
         return [(half, micro) for half in split(pack, 2)]
-    return [(pack, 2 * micro)] if micro < pack.batch_size else []
+    return [(pack, 2 * micro)] if micro < pack.largest_batch_size else []

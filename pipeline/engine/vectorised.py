@@ -125,7 +125,8 @@ class Run:
     def use(self, trainee: Trainee) -> None:
         """Build the step for these lanes."""
         self.trainee = trainee
-        optimizer, size = self.pack.settings.optimizer, self.pack.batch_size
+        optimizer = self.pack.settings.optimizer
+        size = self.pack.phase(self.progress.step).batch_size
         step = make_step(trainee, self.data, size, optimizer, self.micro, self.graphs)
         self.step: Step = compiled(step) if self.engine == "compiled" else step
         self.captured = None
@@ -143,7 +144,10 @@ class Run:
         evaluation = next(step for step in pack.evaluation_steps if step > progress.step)
         is_evaluated = progress.step == evaluation - 1
         furthest = evaluation if is_evaluated else evaluation - 1
-        last = min(furthest, progress.step + self.order.chunk_steps)
+        phase = pack.phase(progress.step)
+        if progress.step == phase.first_step > 0:
+            self.use(self.trainee)
+        last = min(furthest, phase.end, progress.step + self.order.chunk_steps)
         params = self.trainee.lanes.params if is_evaluated else {}
         before = {name: tensor.clone() for name, tensor in params.items()}
         losses = self.run_to(last)
@@ -305,7 +309,7 @@ class Order:
         self.pack, self.device = pack, device
         self.epoch = -1
         self.orders = torch.empty(0, dtype=torch.int64)
-        bytes_per_step = 8 * pack.batch_size * max(1, len(pack.cells))
+        bytes_per_step = 8 * pack.largest_batch_size * max(1, len(pack.cells))
         self.chunk_steps = max(1, min(CHUNK_STEPS, CHUNK_BYTES // bytes_per_step))
 
     def rows(self, lanes: Lanes, numbers: Sequence[int]) -> Tensor:
@@ -315,10 +319,12 @@ class Order:
 
     def batch(self, of_seeds: tuple[int, ...], number: int) -> Tensor:
         """Rows (seeds, batch) of a step (from 0); each epoch's orders are drawn once."""
-        epoch, place = divmod(number, self.pack.steps_per_epoch)
+        phase = self.pack.phase(number)
+        size = phase.batch_size
+        epochs, place = divmod(number - phase.first_step, self.pack.examples // size)
+        epoch = phase.first_epoch + epochs
         if epoch != self.epoch:
             base, examples = self.pack.settings.seed, self.pack.examples
             orders = [seeds.data_order(base, seed, epoch, examples) for seed in of_seeds]
             self.epoch, self.orders = epoch, torch.stack(orders)
-        start = place * self.pack.batch_size
-        return self.orders[:, start : start + self.pack.batch_size]
+        return self.orders[:, place * size : (place + 1) * size]

@@ -100,8 +100,11 @@ def capacity(trial: Trial, smallest: int) -> Capacity:
     return found
 
 
-def cases(trial: Trial, grid: Sequence[int], found: Capacity, smallest: int) -> list[Case]:
-    """The grid's sizes, micro-batches of its largest that fits, and the ladder.
+def cases(
+    trial: Trial, grid: Sequence[int], found: Capacity, smallest: int, with_neighbours: bool
+) -> list[Case]:
+    """The grid's sizes, micro-batches of its largest that fits, and a ladder: powers of two, on
+    request multiples of 32, primes and neighbours too.
 
     A grid size beyond the memory is taken in as few micro-batches as it needs.
     """
@@ -112,8 +115,9 @@ def cases(trial: Trial, grid: Sequence[int], found: Capacity, smallest: int) -> 
     ]
     top = max(fitting, default=0)
     chosen += [Case(top, parts) for parts in ACCUMULATED if top // parts >= smallest]
+    steps_of = ladder.dense if with_neighbours else ladder.sparse
     sizes = ladder.up_to_slow(
-        ladder.dense(smallest, found.batch_size),
+        steps_of(smallest, found.batch_size),
         lambda size: trial.step_seconds(size) > LADDER_STEP_SECONDS,
     )
     return chosen + [Case(size) for size in sizes if size not in grid]

@@ -30,6 +30,11 @@ def is_prime(number: int) -> bool:
     return number > 1 and all(number % d for d in range(2, int(number**0.5) + 1))
 
 
+def sparse(smallest: int, largest: int) -> list[int]:
+    """1, 2, 4, 8 ... within the bounds."""
+    return [2**k for k in range(largest.bit_length()) if smallest <= 2**k <= largest]
+
+
 def dense(smallest: int, largest: int) -> list[int]:
     """The ladder, ascending: powers of two and multiples of 32 with their two neighbours,
     multiples of 8, primes, and 1, 2 and 4."""

@@ -25,25 +25,26 @@ def wanted(pack: Pack, chosen: pd.DataFrame, limits: dict[str, tuple[str, float]
     rows = []
     for moment, criteria in CRITERIA.items():
         counter, limit = limits[moment]
-        steps = limit * (pack.steps_per_epoch if counter == "epoch" else 1)
         rates = set(chosen.loc[chosen["criterion"].isin(criteria), "lr"])
         rows += [
-            (moment, evaluation_up_to(pack, steps), place)
+            (moment, evaluation_up_to(pack, counter, limit), place)
             for place, cell in enumerate(pack.cells)
             if cell.lr in rates
         ]
     place = watched(pack, chosen)
     rows += [
-        (moment, evaluation_up_to(pack, share * pack.steps), place)
+        (moment, evaluation_up_to(pack, "step", share * pack.steps), place)
         for moment, share in SHARES.items()
     ]
     return pd.DataFrame(rows, columns=["moment", "step", "cell"])
 
 
-def evaluation_up_to(pack: Pack, steps: float) -> int:
-    """The last evaluation up to so many steps; the first one where that is later."""
-    points = np.array(pack.evaluation_steps)
-    return int(points[points <= max(steps * (1 + 1e-9), points[0])][-1])
+def evaluation_up_to(pack: Pack, counter: str, limit: float) -> int:
+    """The last evaluation up to so many steps or epochs; the first one where that is later."""
+    points = pack.evaluation_steps
+    counted = [pack.epochs_seen(step) for step in points] if counter == "epoch" else points
+    inside = (s for s, count in zip(points, counted, strict=True) if count <= limit * (1 + 1e-9))
+    return max(inside, default=points[0])
 
 
 def watched(pack: Pack, chosen: pd.DataFrame) -> int:

@@ -105,8 +105,8 @@ def history(pack: Pack, trained: Trained) -> pd.DataFrame:
     points = len(trained.steps)
     table = cells.loc[cells.index.repeat(points)].reset_index(drop=True)
     table["step"] = np.tile(np.array(trained.steps, dtype=np.int64), len(cells))
-    table["epoch"] = table["step"] / pack.steps_per_epoch
-    table["examples"] = table["step"] * pack.batch_size
+    table["epoch"] = np.tile([pack.epochs_seen(step) for step in trained.steps], len(cells))
+    table["examples"] = np.tile([pack.examples_seen(step) for step in trained.steps], len(cells))
     for name in CURVES:
         table[name] = trained.curves[name].reshape(-1)
     return table[table["val_loss"].notna()].reset_index(drop=True)
