@@ -12,7 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from pipeline.data.tensors import Dataset
-from pipeline.engine import seeds
+from pipeline.engine import budget, seeds
 from pipeline.engine.layerwise import Lamb, Lars
 from pipeline.engine.losses import has_diverged, loss_and_score, mean_loss, norm
 from pipeline.engine.pack import CURVES, FINALS, Pack, Trained
@@ -60,11 +60,9 @@ def batches(pack: Pack, cell: Cell) -> Iterator[Tensor]:
         left = phase.steps
         while left > 0:
             order = seeds.data_order(pack.settings.seed, cell.seed, epoch, pack.examples)
-            whole = [
-                rows for rows in order.split(phase.batch_size) if len(rows) == phase.batch_size
-            ]
-            yield from whole[:left]
-            left -= len(whole)
+            whole = budget.steps_per_epoch(pack.examples, phase.batch_size)
+            yield from order[: whole * phase.batch_size].split(phase.batch_size)[:left]
+            left -= whole
             epoch += 1
 
 

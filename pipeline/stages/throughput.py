@@ -160,7 +160,7 @@ def subjects(config: Params, where: torch.device) -> tuple[dict[str, Subject], d
     settings = {variant: config.settings(variant) for variant in config.grid.variant}
     whose = representatives(settings)
     limit = config.limits.memory_gb
-    found = {}
+    found: dict[str, Subject] = {}
     with progress("throughput: memory", len(set(whose.values())), "variant") as on_done:
         for name in dict.fromkeys(whose.values()):
             data = tensors.load(files.PROCESSED, settings[name].scaling, where)
