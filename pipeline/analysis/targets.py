@@ -44,8 +44,8 @@ def tuned_bests(lanes: pd.DataFrame, metric: str) -> pd.DataFrame:
 def auto_target(lanes: pd.DataFrame, metric: str) -> float:
     """The loosest of the packs' own tuned bests, less one standard error.
 
-    Of several variants the median one's, the better of the middle two: variants that train badly
-    miss the target and do not lower it, and one that excels does not put it beyond the others.
+    lanes: of the study's first variant alone, so that another variant, be it good or bad, does not
+    move the target.
 
     Raises InputError when every cell diverged.
     """
@@ -53,9 +53,7 @@ def auto_target(lanes: pd.DataFrame, metric: str) -> float:
     bests = bests[np.isfinite(bests["best"])]
     if bests.empty:
         raise InputError("target.value: 'auto' needs a rate at which most seeds do not diverge")
-    loosest_of_each = bests.loc[bests.groupby("variant")["best"].idxmin()]
-    ranked = loosest_of_each.sort_values("best", ascending=False, kind="stable")
-    loosest = ranked.iloc[(len(ranked) - 1) // 2]
+    loosest = bests.loc[bests["best"].idxmin()]
     target = loosest["best"] - loosest["standard_error"]
     return float(-target if metric == "val_loss" else target)
 

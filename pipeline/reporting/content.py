@@ -273,7 +273,10 @@ def summary(table: pd.DataFrame, best: pd.Series | None, frame: Frame) -> pd.Dat
         )
 
     rows = []
-    for _, row in table.iterrows():
+    order = {variant: place for place, variant in enumerate(frame.variants)}
+    for _, row in table.sort_values(
+        "variant", key=lambda v: v.map(order), kind="stable"
+    ).iterrows():
         rows.append(
             {
                 "variant": row["variant"],
@@ -317,6 +320,18 @@ def facts(params: Params, found: Measurements) -> dict[str, str]:
     }
 
 
+def pack_words(table: pd.DataFrame, frame: Frame) -> str:
+    """The batch sizes of a table's rows, by variant where there are several."""
+    said = []
+    for variant in frame.variants:
+        own = table.loc[table["variant"] == variant, "batch_size"]
+        if len(own):
+            sizes = ", ".join(text.batch_size(size, frame.examples) for size in own)
+            of_variant = f" ({variant})" if len(frame.variants) > 1 else ""
+            said.append(f"batch size {sizes}{of_variant}")
+    return "; ".join(said)
+
+
 def warnings(
     table: pd.DataFrame, rates: pd.DataFrame, throughput: pd.DataFrame, frame: Frame
 ) -> list[str]:
@@ -328,14 +343,12 @@ def warnings(
             f"The machine was noisy while steps were timed: {noisy} of {len(throughput)} times "
             "spread widely over their blocks; `dvc repro -f throughput` measures again."
         )
-    edge = table.loc[table["at_edge"].eq(True), "batch_size"]
+    edge = table[table["at_edge"].eq(True)]
     if len(edge):
-        sizes = ", ".join(text.batch_size(size, frame.examples) for size in edge)
-        said.append(f"The fastest rate lies at the edge of the grid for batch size {sizes}.")
-    missed = table.loc[table["seconds_to_target"].isna(), "batch_size"]
+        said.append(f"The fastest rate lies at the edge of the grid for {pack_words(edge, frame)}.")
+    missed = table[table["seconds_to_target"].isna()]
     if len(missed):
-        sizes = ", ".join(text.batch_size(size, frame.examples) for size in missed)
-        said.append(f"Most seeds missed the target at batch size {sizes}.")
+        said.append(f"Most seeds missed the target at {pack_words(missed, frame)}.")
     if rates["seeds"].max() < 3:
         said.append(
             f"Rates were chosen on {rates['seeds'].max()} seeds: expect luck in the choice."

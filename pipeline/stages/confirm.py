@@ -28,7 +28,8 @@ def select(config: Params, lanes: pd.DataFrame, history: pd.DataFrame) -> pd.Dat
     """The winners of the screening, with the target they were chosen for."""
     metric, target = config.target.metric, config.target.value
     if target == "auto":
-        target = targets.auto_target(lanes, metric)
+        first = lanes[lanes["variant"] == config.grid.variant[0]]
+        target = targets.auto_target(first, metric)
     rates = selection.by_rate(lanes, history, metric, target)
     chosen = selection.winners(rates)
     if not (chosen["criterion"] == "fastest").any():
