@@ -6,6 +6,7 @@ the standard library alone.
 
 from __future__ import annotations
 
+import codecs
 import dataclasses
 import math
 from collections.abc import Iterator
@@ -18,7 +19,7 @@ from pipeline.errors import InputError, require
 if TYPE_CHECKING:
     from omegaconf import DictConfig
 
-TASKS = ("classification", "regression")
+TASKS = ("auto", "classification", "regression")
 SOURCES = (
     "digits",
     "breast_cancer",
@@ -27,7 +28,12 @@ SOURCES = (
     "mnist",
     "fashion_mnist",
     "cifar10",
+    "table",
+    "images",
+    "arrays",
 )
+FILES = ("table", "images", "arrays")
+"""Sources that are a user's own file or folder."""
 OWN_TEST_SET = ("mnist", "fashion_mnist", "cifar10")
 SCALINGS = ("none", "minmax", "standard")
 MODELS = ("linear", "mlp", "cnn", "resnet")
@@ -73,13 +79,20 @@ def check_list(key: str, values: list[Any]) -> None:
 
 @dataclass(frozen=True)
 class Split:
-    """Shares of the data; ``test: official`` takes the source's own test set instead."""
+    """Shares of the data; ``test: official`` takes the source's own test set instead.
+
+    by: a column of a table; its groups stay whole (``kind: group``), or its latest rows are the
+    test part and those before them the validation part (``kind: time``).
+    """
 
     train: float = 0.6
     val: float = 0.2
     test: Any = 0.2
+    by: str | None = None
+    kind: str = "group"
 
     def __post_init__(self) -> None:
+        one_of("data.split.kind", self.kind, ("group", "time"))
         shares = [self.train, self.val]
         if self.test != "official":
             require(
@@ -96,18 +109,88 @@ class Split:
 
 
 @dataclass(frozen=True)
+class Table:
+    """How a table is read.
+
+    separator: ``auto`` or the character; decimal: of numbers; drop: columns left out; categorical:
+    columns of numbers that are names of levels; dates: ``refuse`` or ``days`` (since 1970);
+    levels: the most columns that a category becomes; rare: the share of the training rows below
+    which its levels are joined.
+    """
+
+    separator: str = "auto"
+    encoding: str = "utf-8"
+    decimal: str = "."
+    drop: list[str] = field(default_factory=list)
+    categorical: list[str] = field(default_factory=list)
+    dates: str = "refuse"
+    levels: int = 20
+    rare: float = 0.01
+
+    def __post_init__(self) -> None:
+        single = self.separator == "auto" or len(self.separator) == 1
+        require(single, "data.table.separator", self.separator, "is neither 'auto' nor a character")
+        one_of("data.table.decimal", self.decimal, (".", ","))
+        one_of("data.table.dates", self.dates, ("refuse", "days"))
+        require(self.levels >= 2, "data.table.levels", self.levels, "is below 2")
+        require(0 <= self.rare < 1, "data.table.rare", self.rare, "is outside [0, 1)")
+        try:
+            codecs.lookup(self.encoding)
+        except LookupError:
+            rule = "is no encoding that Python knows"
+            raise InputError(f"data.table.encoding: {self.encoding!r} {rule}") from None
+
+
+@dataclass(frozen=True)
+class Images:
+    """How a folder of images is read: each resized to ``size`` x ``size`` pixels, in grey or rgb;
+    files that cannot be decoded are refused or skipped."""
+
+    size: int = 28
+    channels: str = "grey"
+    corrupt: str = "refuse"
+
+    def __post_init__(self) -> None:
+        require(self.size >= 1, "data.images.size", self.size, "is below 1")
+        one_of("data.images.channels", self.channels, ("grey", "rgb"))
+        one_of("data.images.corrupt", self.corrupt, ("refuse", "skip"))
+
+
+@dataclass(frozen=True)
 class Data:
-    """Where the examples come from, and what is predicted."""
+    """Where the examples come from, and what is predicted.
+
+    task: ``auto`` lets a table's or an array's target tell.
+    """
 
     source: str = "digits"
     path: str | None = None
     target: str | None = None
     task: str = "classification"
     split: Split = field(default_factory=Split)
+    table: Table = field(default_factory=Table)
+    images: Images = field(default_factory=Images)
 
     def __post_init__(self) -> None:
         one_of("data.source", self.source, SOURCES)
         one_of("data.task", self.task, TASKS)
+        self._check_source()
+        is_table = self.source == "table"
+        require(is_table == (self.target is not None), "data.target", self.target, self._rule())
+        by = self.split.by
+        require(is_table or by is None, "data.split.by", by, "is for tables alone")
+
+    def _rule(self) -> str:
+        known = "names no column: data=table needs one to predict"
+        return known if self.source == "table" else f"is for tables alone, not for {self.source}"
+
+    def _check_source(self) -> None:
+        if self.source in FILES:
+            rule = f"names no file or folder: data={self.source} needs one"
+            require(self.path is not None, "data.path", self.path, rule)
+        else:
+            rule = f"is for table and arrays; {self.source} knows its task"
+            require(self.task != "auto", "data.task", self.task, rule)
         if self.source in OWN_TEST_SET:
             require(self.path is not None, "data.path", self.path, f"{self.source} needs a folder")
         else:
@@ -125,7 +208,7 @@ class Model:
 
     ``norm_layers`` is ``all`` or a list of hidden-layer numbers from 0; ``ghost_size`` is how many
     examples a ghost batch norm takes together; a ``module.path:function`` as the name is a user's
-    own network.
+    own network, which is given ``options``.
     """
 
     name: str = "mlp"
@@ -135,8 +218,15 @@ class Model:
     norm_layers: Any = "all"
     ghost_size: int = 32
     dropout: float = 0.0
+    options: dict[str, Any] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
+        require(
+            not self.options or is_factory(self.name),
+            "model.options",
+            dict(self.options),
+            f"is for a network of your own; {self.name} takes none",
+        )
         require(
             self.name in MODELS or is_factory(self.name),
             "model.name",
@@ -390,6 +480,14 @@ class Impl:
 
 
 @dataclass(frozen=True)
+class Watched:
+    """Files of the user's own that DVC watches: the data, the module of the model."""
+
+    data: str = ""
+    model: str = ""
+
+
+@dataclass(frozen=True)
 class Settings:
     """How one variant trains: the base keys with the variant's laid over them."""
 
@@ -418,6 +516,7 @@ class Params:
     """All of params.yaml."""
 
     conf_digest: str = ""
+    watched: Watched = field(default_factory=Watched)
     seed: int = 0
     data: Data = field(default_factory=Data)
     scaling: str = "standard"

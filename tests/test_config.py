@@ -35,9 +35,16 @@ def test_the_committed_params_are_the_composed_ones() -> None:
     assert OmegaConf.create(text) == OmegaConf.create(config.composed([]))
 
 
+OF_ONES_OWN = {
+    "data=table": ["data.path=README.md", "data.target=y"],
+    "data=images": ["data.path=tests"],
+    "data=arrays": ["data.path=README.md"],
+}
+
+
 @pytest.mark.parametrize("option", OPTIONS)
 def test_every_option_of_every_group_composes(option: str) -> None:
-    assert config.composed([option])
+    assert config.composed([option, *OF_ONES_OWN.get(option, [])])
 
 
 def test_data_brings_its_grid_and_the_command_line_wins() -> None:

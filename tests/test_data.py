@@ -1,6 +1,5 @@
 """Sources, splits and scaling."""
 
-import dataclasses
 import struct
 from pathlib import Path
 from urllib.error import URLError
@@ -14,9 +13,10 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 from sklearn.preprocessing import MinMaxScaler, StandardScaler
 
-from pipeline.data import scaling, sources, splits, tensors
+from pipeline.data import scaling, splits, tensors
+from pipeline.data.preparation import prepare, read
 from pipeline.data.scaling import by_feature
-from pipeline.data.sources import Examples, Source
+from pipeline.data.sources import Examples
 from pipeline.errors import InputError
 from pipeline.params import Data, Split
 
@@ -47,30 +47,29 @@ def tiny_mnist(tmp_path: Path) -> Path:
 
 class TestSources:
     def test_digits_are_small_grey_images(self) -> None:
-        source = sources.read(data("digits"))
+        source = read(data("digits"))
         assert source.examples.x.shape == (1797, 1, 8, 8)
         assert source.examples.x.dtype == np.uint8
         assert source.classes == tuple("0123456789")
 
     def test_diabetes_keeps_its_own_units(self) -> None:
-        source = sources.read(data("diabetes"))
+        source = read(data("diabetes"))
         assert source.examples.x.shape == (442, 10)
         assert 19 <= source.examples.x[:, 0].min() <= source.examples.x[:, 0].max() <= 79  # age
         assert source.classes == ()
 
     def test_images_in_torchvisions_layout(self, tiny_mnist: Path) -> None:
         chosen = data("mnist", path=str(tiny_mnist), split=Split(0.8, 0.2, "official"))
-        source = sources.read(chosen)
+        source = read(chosen)
         assert source.examples.x.shape == (100, 1, 28, 28)
         assert source.examples.x.dtype == np.uint8
         assert source.test is not None
-        parts = splits.split(source, chosen, 0)
-        assert [len(part) for _, part in parts.items()] == [80, 20, 100]
+        assert [len(part) for part in prepare(chosen, 0).parts.values()] == [80, 20, 100]
 
     def test_the_real_mnist(self) -> None:
         if not (SHARED_DATA / "MNIST").is_dir():
             pytest.skip("the folder with MNIST's files is absent")
-        source = sources.read(data("mnist", path=str(SHARED_DATA)))
+        source = read(data("mnist", path=str(SHARED_DATA)))
         assert source.examples.x.shape == (60000, 1, 28, 28)
         assert source.test is not None
         assert np.bincount(source.test.y).tolist() == [
@@ -82,7 +81,7 @@ class TestSources:
         path = tiny_mnist / "MNIST" / "raw" / "train-images-idx3-ubyte"
         path.write_bytes(path.read_bytes()[:cut])
         with pytest.raises(InputError, match="train-images-idx3-ubyte"):
-            sources.read(data("mnist", path=str(tiny_mnist)))
+            read(data("mnist", path=str(tiny_mnist)))
 
     @pytest.mark.parametrize("name", ["mnist", "fashion_mnist", "cifar10"])
     def test_without_files_and_network_it_says_what_belongs_where(
@@ -93,7 +92,7 @@ class TestSources:
 
         monkeypatch.setattr("torchvision.datasets.utils._urlretrieve", offline)
         with pytest.raises(InputError) as error:
-            sources.read(data(name, path=str(tmp_path)))
+            read(data(name, path=str(tmp_path)))
         expected = "data_batch_1" if name == "cifar10" else "train-images-idx3-ubyte"
         assert expected in str(error.value)
         assert str(tmp_path) in str(error.value)
@@ -102,30 +101,44 @@ class TestSources:
 class TestSplits:
     @pytest.mark.parametrize("name", EMBEDDED)
     def test_parts_are_disjoint_and_complete(self, name: str) -> None:
-        source = sources.read(data(name))
-        marked = dataclasses.replace(
-            source,
-            examples=Examples(np.arange(len(source.examples))[:, None], source.examples.y),
-        )
-        parts = splits.split(marked, data(name), 0)
-        rows = np.concatenate([part.x[:, 0] for _, part in parts.items()])
-        assert sorted(rows) == list(range(len(source.examples)))
+        source = read(data(name))
+        parts = splits.drawn(Split(), source.examples.y, source.classes, 0)
+        assert sorted(np.concatenate(list(parts.values()))) == list(range(len(source.examples)))
 
     def test_classes_keep_their_shares(self) -> None:
-        parts = splits.split(sources.read(data("wine")), data("wine"), 0)
-        shares = [np.bincount(part.y) / len(part) for _, part in parts.items()]
+        parts = prepare(data("wine"), 0).parts.values()
+        shares = [np.bincount(part.y) / len(part) for part in parts]
         assert np.ptp(shares, axis=0).max() < 0.03
 
     def test_the_seed_alone_decides(self) -> None:
-        source = sources.read(data("wine"))
-        first, again, other = (splits.split(source, data("wine"), seed) for seed in (0, 0, 1))
-        assert np.array_equal(first.train.x, again.train.x)
-        assert not np.array_equal(first.train.x, other.train.x)
+        first, again, other = (prepare(data("wine"), seed).parts["train"].x for seed in (0, 0, 1))
+        assert np.array_equal(first, again)
+        assert not np.array_equal(first, other)
 
     def test_a_class_with_one_row_is_refused(self) -> None:
-        source = Source(Examples(np.zeros((9, 1)), np.array([0] * 8 + [1])), ("a",), ("x", "y"))
-        with pytest.raises(InputError, match=r"data\.split: .*least populated"):
-            splits.split(source, data("wine"), 0)
+        with pytest.raises(InputError, match=r"class 'y' has 1 of 9 rows"):
+            splits.drawn(Split(), np.array([0] * 8 + [1]), ("x", "y"), 0)
+
+    @given(st.lists(st.integers(0, 9), min_size=30, max_size=60), st.integers(0, 5))
+    def test_groups_stay_whole(self, groups: list[int], seed: int) -> None:
+        if len(set(groups)) < 5:
+            return
+        own = np.array(groups)
+        parts = splits.by_group(Split(), own, seed)
+        assert sorted(np.concatenate(list(parts.values()))) == list(range(len(own)))
+        found = [set(own[rows]) for rows in parts.values()]
+        assert sum(len(names) for names in found) == len(set(groups))
+
+    @given(st.lists(st.integers(0, 99), min_size=5, max_size=60))
+    def test_the_latest_rows_are_the_test_part(self, times: list[int]) -> None:
+        own = np.array(times)
+        parts = splits.by_time(Split(), own)
+        assert own[parts["train"]].max() <= own[parts["val"]].min()
+        assert own[parts["val"]].max() <= own[parts["test"]].min()
+
+    def test_too_few_groups_are_refused(self) -> None:
+        with pytest.raises(InputError, match=r"data\.split\.by"):
+            splits.by_group(Split(), np.zeros(9), 0)
 
 
 class TestScaling:
@@ -134,13 +147,13 @@ class TestScaling:
         ("scaler", "reference"), [("minmax", MinMaxScaler), ("standard", StandardScaler)]
     )
     def test_equals_scikit_learn(self, name: str, scaler: str, reference: type) -> None:
-        parts = splits.split(sources.read(data(name)), data(name), 0)
-        numbers = scaling.fit(parts.train.x)[scaler]
+        parts = prepare(data(name), 0).parts
+        numbers = scaling.fit(parts["train"].x)[scaler]
         ours = tensors.scaled(
-            torch.from_numpy(parts.test.x), list(numbers.offset), list(numbers.scale)
+            torch.from_numpy(parts["test"].x), list(numbers.offset), list(numbers.scale)
         )
-        fitted = reference().fit(by_feature(parts.train.x).astype(float))
-        theirs = fitted.transform(by_feature(parts.test.x).astype(float))
+        fitted = reference().fit(by_feature(parts["train"].x).astype(float))
+        theirs = fitted.transform(by_feature(parts["test"].x).astype(float))
         assert np.abs(by_feature(ours.numpy()) - theirs).max() < 1e-6
 
     def test_none_changes_nothing(self) -> None:

@@ -44,8 +44,22 @@ def study(
     fresh = fresh.merge(pd.DataFrame({"seed": [1000, 1001, 1002]}), how="cross")
     confirmed_lanes, confirmed = trained(fresh, diverging)
     return params, Measurements(
-        history, lanes, chosen, confirmed, confirmed_lanes, *measured(fresh), speed(cells), DATA
-    )
+        history, lanes, chosen, confirmed, confirmed_lanes, *measured(fresh), speed(cells), DATA,
+        *described(),
+    )  # fmt: skip
+
+
+def described() -> tuple[pd.DataFrame, pd.DataFrame, pd.DataFrame]:
+    """Features, classes and columns of the data."""
+    features = pd.DataFrame({"feature": ["age", "income"], "mean": [40.0, 4e4], "sd": [9.0, 1e4]})
+    quantiles = (("minimum", 0.1), ("q25", 0.9), ("median", 1), ("q75", 1.1), ("maximum", 3))
+    features = features.assign(**{name: features["mean"] * share for name, share in quantiles})
+    classes = pd.DataFrame({"class": ["a", "b"], "train": [40, 24], "val": 5, "test": 5})
+    columns = pd.DataFrame(
+        {"column": ["age", "income", "id"], "kind": ["number", "number", "dropped"],
+         "missing": [0, 3, 0], "note": ["", "3 missing values became 9", "like an ID"]}
+    )  # fmt: skip
+    return features, classes, columns
 
 
 def measured(fresh: pd.DataFrame) -> tuple[pd.DataFrame, pd.DataFrame, pd.DataFrame, pd.DataFrame]:

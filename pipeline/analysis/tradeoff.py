@@ -30,6 +30,8 @@ SOLUTIONS = (
     "generalisation_gap_high",
 )
 
+IN_OWN_TERMS = ("test_rmse", "test_balanced_accuracy")
+"""Of the task's two the one that the evaluation has."""
 DIFFERENCES = (*PACK, "score_difference", "score_difference_low", "score_difference_high")
 
 
@@ -87,8 +89,9 @@ def solutions(selection: pd.DataFrame, evaluation: pd.DataFrame) -> pd.DataFrame
             | {"solutions": len(own)}
             | columns("test_score", statistics.mean(own["test_score"].tolist()))
             | columns("generalisation_gap", statistics.mean(own["generalisation_gap"].tolist()))
+            | {name: own[name].mean() for name in IN_OWN_TERMS if name in own}
         )
-    return pd.DataFrame(rows, columns=SOLUTIONS)
+    return pd.DataFrame(rows, columns=[*SOLUTIONS, *(n for n in IN_OWN_TERMS if n in evaluation)])
 
 
 def score_differences(selection: pd.DataFrame, evaluation: pd.DataFrame) -> pd.DataFrame:

@@ -1,4 +1,4 @@
-"""Where examples come from: data sets embedded in scikit-learn, and torchvision's folders.
+"""Data sets that are known by name: embedded in scikit-learn, or in torchvision's folders.
 
 Images stay uint8, shaped (examples, channels, height, width); tables are float64, shaped
 (examples, features). Labels are int64 from 0, regression targets float64.
@@ -13,8 +13,9 @@ import numpy as np
 import numpy.typing as npt
 
 from pipeline.errors import InputError
-from pipeline.params import Data
 
+FEW_VALUES = 20
+"""A target of whole numbers with at most so many values is taken for classes."""
 Array = npt.NDArray[Any]
 
 
@@ -41,24 +42,14 @@ class Examples:
 
 @dataclass(frozen=True)
 class Source:
-    """A data set as found: ``test`` only where the source has a test set of its own."""
+    """A data set as found: ``test`` only where the source has a test set of its own, ``classes``
+    only for classification; ``notes`` are what a reader should know."""
 
     examples: Examples
     features: tuple[str, ...]
     classes: tuple[str, ...]
     test: Examples | None = None
-
-
-def read(data: Data) -> Source:
-    """Read the source that ``data`` names.
-
-    Raises InputError for a missing or damaged file, naming it.
-    """
-    if data.source == "digits":
-        return digits()
-    if data.source in ("breast_cancer", "wine", "diabetes"):
-        return embedded_table(data.source)
-    return torchvision_images(data.source, Path(str(data.path)))
+    notes: tuple[str, ...] = ()
 
 
 def digits() -> Source:

@@ -1,56 +1,91 @@
-"""Three parts of a data set, drawn from the seed alone."""
+"""Three parts of a data set: which rows are trained on, chosen by, and reported on."""
 
-from dataclasses import dataclass
+from collections.abc import Sequence
 
 import numpy as np
-from sklearn.model_selection import train_test_split
+from sklearn.model_selection import GroupShuffleSplit, train_test_split
 
-from pipeline.data.sources import Array, Examples, Source
+from pipeline.data.sources import Array
 from pipeline.errors import InputError
-from pipeline.params import Data
+from pipeline.params import Split
+
+FEWEST = 3
+"""Of a class: one for each part."""
 
 
-@dataclass(frozen=True)
-class Parts:
-    """What is trained on, chosen by, and reported on."""
+def drawn(
+    share: Split, labels: Array, classes: Sequence[str], seed: int, has_test: bool = False
+) -> dict[str, Array]:
+    """Rows of train, val and test, ascending; by the seed alone.
 
-    train: Examples
-    val: Examples
-    test: Examples
+    labels: classes from 0, whose shares are kept, or targets where ``classes`` is empty. has_test:
+    the test part lies elsewhere, and its rows are none.
 
-    def items(self) -> list[tuple[str, Examples]]:
-        """The parts by name, in reading order."""
-        return [("train", self.train), ("val", self.val), ("test", self.test)]
-
-
-def split(source: Source, data: Data, seed: int) -> Parts:
-    """Split by ``data.split``, stratified by class for classification.
-
-    Raises InputError when a class has too few examples for three parts.
+    Raises InputError when a class has too few rows for three parts.
     """
-    classification = data.task == "classification"
-    rows = np.arange(len(source.examples))
-    if source.test is not None and data.split.test == "official":
-        train, val = _cut(rows, data.split.val, source.examples.y, classification, seed)
-        test_part = source.test
-    else:
-        rest, test = _cut(rows, data.split.test, source.examples.y, classification, seed)
-        share = data.split.val / (data.split.train + data.split.val)
-        train, val = _cut(rest, share, source.examples.y, classification, seed)
-        test_part = source.examples.take(test)
-    return Parts(source.examples.take(train), source.examples.take(val), test_part)
+    if classes:
+        check_classes(labels, classes)
+    rows, test = np.arange(len(labels)), np.arange(0)
+    strata = labels if classes else None
+    if not has_test:
+        rows, test = _cut(rows, share.test, strata, seed)
+    rest = share.val if has_test else share.val / (share.train + share.val)
+    train, val = _cut(rows, rest, strata, seed)
+    return {"train": train, "val": val, "test": test}
 
 
-def _cut(
-    rows: Array, share: float, labels: Array, stratified: bool, seed: int
-) -> tuple[Array, Array]:
+def check_classes(labels: Array, classes: Sequence[str]) -> None:
+    """Refuse a single class, and one with fewer rows than there are parts."""
+    counts = np.bincount(labels, minlength=len(classes))
+    if np.count_nonzero(counts) < 2:
+        raise InputError(f"data: a single class, {classes[int(counts.argmax())]!r}, in all rows")
+    least = int(counts.argmin())
+    if counts[least] < FEWEST:
+        raise InputError(
+            f"data: class {classes[least]!r} has {counts[least]} of {len(labels):,} rows, and "
+            f"three parts need at least {FEWEST}: leave it out or join it with another"
+        )
+
+
+def _cut(rows: Array, share: float, strata: Array | None, seed: int) -> tuple[Array, Array]:
     try:
         kept, cut = train_test_split(
             rows,
             test_size=share,
             random_state=seed,
-            stratify=labels[rows] if stratified else None,
+            stratify=None if strata is None else strata[rows],
         )
-    except ValueError as error:  # too few rows of a class; scikit-learn's text names the numbers
+    except ValueError as error:  # too few rows; scikit-learn's text names the numbers
         raise InputError(f"data.split: {error}") from None
     return np.sort(kept), np.sort(cut)
+
+
+def by_group(share: Split, groups: Array, seed: int) -> dict[str, Array]:
+    """Rows of the three parts, every group whole in one of them; shares are of the groups.
+
+    Raises InputError for fewer groups than parts.
+    """
+    rows = np.arange(len(groups))
+
+    def cut(own: Array, part: float) -> tuple[Array, Array]:
+        splitter = GroupShuffleSplit(1, test_size=part, random_state=seed)
+        try:
+            kept, rest = next(splitter.split(own, groups=groups[own]))
+        except ValueError as error:
+            raise InputError(f"data.split.by: {error}") from None
+        return own[kept], own[rest]
+
+    left, test = cut(rows, share.test)
+    train, val = cut(left, share.val / (share.train + share.val))
+    return {"train": train, "val": val, "test": test}
+
+
+def by_time(share: Split, times: Array) -> dict[str, Array]:
+    """Rows of the three parts in order of time, the test part last; rows of one time stay in
+    their order."""
+    order = np.argsort(times, kind="stable")
+    ends = np.round(np.cumsum([share.train, share.val]) * len(order)).astype(int)
+    parts = dict(zip(("train", "val", "test"), np.split(order, ends), strict=True))
+    if any(len(rows) == 0 for rows in parts.values()):
+        raise InputError(f"data.split: {len(order)} rows are too few for three parts")
+    return {name: np.sort(rows) for name, rows in parts.items()}

@@ -24,13 +24,15 @@ class Part:
 
 @dataclass(frozen=True)
 class Dataset:
-    """What a training sees; ``outputs`` is the number of classes, or 1 for regression."""
+    """What a training sees; ``outputs`` is the number of classes, or 1 for regression, whose
+    targets times ``target_sd`` have their own unit."""
 
     task: str
     outputs: int
     train: Part
     val: Part
     test: Part
+    target_sd: float = 1.0
 
     @property
     def shape(self) -> tuple[int, ...]:
@@ -65,7 +67,14 @@ def load(folder: Path, scaling: str, device: torch.device) -> Dataset:
         x = scaled(arrays[f"{name}_x"], numbers["offset"], numbers["scale"])
         return Part(x, _target(arrays[f"{name}_y"], summary))
 
-    return Dataset(summary["task"], summary["outputs"], part("train"), part("val"), part("test"))
+    return Dataset(
+        summary["task"],
+        summary["outputs"],
+        part("train"),
+        part("val"),
+        part("test"),
+        summary["target_sd"] or 1.0,
+    )
 
 
 def _target(y: Tensor, summary: dict[str, Any]) -> Tensor:

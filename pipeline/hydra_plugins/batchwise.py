@@ -1,4 +1,4 @@
-"""What Hydra must know to compose conf/: the schema and two resolvers.
+"""What Hydra must know to compose conf/: the schema and the resolvers.
 
 DVC composes too (``dvc exp run``) and imports this module by itself: it lies in the
 ``hydra_plugins`` folder below the ``hydra.plugins_path`` of .dvc/config.
@@ -13,7 +13,7 @@ from hydra.core.config_store import ConfigStore
 from omegaconf import OmegaConf
 
 from pipeline.errors import require
-from pipeline.params import schema
+from pipeline.params import FILES, is_factory, schema
 
 CONF = Path("conf")
 
@@ -35,6 +35,24 @@ def conf_digest(conf: Path = CONF) -> str:
     return hashlib.sha256(json.dumps(said, sort_keys=True).encode()).hexdigest()[:16]
 
 
+NOTHING = "pipeline/__init__.py"
+"""Watched where the user has no file of their own: DVC's lists know no conditions."""
+
+
+def own_file(source: str, path: str | None) -> str:
+    """The user's data, file or folder."""
+    return str(path) if source in FILES and path is not None else NOTHING
+
+
+def own_module(model: str) -> str:
+    """The file of the user's network, where it lies in the project."""
+    place = Path(*model.partition(":")[0].split("."))
+    candidates = (place.with_suffix(".py"), place / "__init__.py") if is_factory(model) else ()
+    return next((path.as_posix() for path in candidates if path.is_file()), NOTHING)
+
+
 ConfigStore.instance().store(name="schema", node=schema())
 OmegaConf.register_new_resolver("logspace", logspace, replace=True)
 OmegaConf.register_new_resolver("conf_digest", conf_digest, replace=True)
+OmegaConf.register_new_resolver("own_file", own_file, replace=True)
+OmegaConf.register_new_resolver("own_module", own_module, replace=True)

@@ -79,6 +79,12 @@ class Solutions:
         loss, score = losses_and_scores(self.outputs, len(self), part, self.task)
         return loss.numpy(), score.numpy()
 
+    def predictions(self, part: Part) -> npt.NDArray[np.int64]:
+        """The likeliest class of every example, (solutions, n)."""
+        rows = part.x.split(EXAMPLES_AT_ONCE // len(self) + 1)
+        with torch.no_grad():
+            return torch.cat([self.outputs(x).argmax(-1) for x in rows], dim=1).cpu().numpy()
+
     def losses(self, part: Part) -> Tensor:
         """The mean loss of each, (solutions,)."""
         return self.mean(part, lambda loss, w: loss(w))

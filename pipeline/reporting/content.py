@@ -10,7 +10,7 @@ from pipeline.analysis import budgets, claims, recommendation, selection, tradeo
 from pipeline.analysis.claim import Evidence
 from pipeline.analysis.recommendation import Recommendation
 from pipeline.params import Params
-from pipeline.reporting import advice, figures, figures_scaling, text
+from pipeline.reporting import advice, data, figures, figures_scaling, text
 from pipeline.reporting.figures import Frame
 from pipeline.reporting.illustration import Illustration
 from pipeline.reporting.machine import machine_speed
@@ -83,14 +83,16 @@ def compile_content(params: Params, found: Measurements) -> Content:
             *speed.illustrations,
             *solved.illustrations,
             shape.illustrations[-1],
+            *data.data(found),
         ),
         own_tables
         | {"sensitivity": others}
         | shape.tables
         | speed.tables
         | solved.tables
-        | ({"variants": beside.table} if len(beside.table) else {}),
-        summary(table, best.best, frame),
+        | ({"variants": beside.table} if len(beside.table) else {})
+        | data.tables(found),
+        summary(table, best.best, frame, data.is_imbalanced(found.classes)),
         facts(params, found),
         (*warnings(table, rates, found.throughput, frame), *solved.missing),
     )
@@ -261,8 +263,10 @@ def reached_caption(rates: pd.DataFrame, frame: Frame) -> str:
     )
 
 
-def summary(table: pd.DataFrame, best: pd.Series | None, frame: Frame) -> pd.DataFrame:
-    """The headline table in words: every number with its interval and n."""
+def summary(
+    table: pd.DataFrame, best: pd.Series | None, frame: Frame, is_imbalanced: bool
+) -> pd.DataFrame:
+    """The headline table in words, by variant: every number with its interval and n."""
 
     def pair(row: pd.Series, name: str, show: Callable[[float], str]) -> str:
         low, high = row[f"{name}_low"], row[f"{name}_high"]
@@ -274,9 +278,8 @@ def summary(table: pd.DataFrame, best: pd.Series | None, frame: Frame) -> pd.Dat
 
     rows = []
     order = {variant: place for place, variant in enumerate(frame.variants)}
-    for _, row in table.sort_values(
-        "variant", key=lambda v: v.map(order), kind="stable"
-    ).iterrows():
+    table = table.sort_values("variant", key=lambda names: names.map(order), kind="stable")
+    for _, row in table.iterrows():
         rows.append(
             {
                 "variant": row["variant"],
@@ -295,19 +298,28 @@ def summary(table: pd.DataFrame, best: pd.Series | None, frame: Frame) -> pd.Dat
                 f"test {frame.score_name}": pair(row, "test_score", text.number),
                 "train − test": pair(row, "generalisation_gap", text.number),
             }
+            | in_own_terms(row, is_imbalanced)
         )
     words = pd.DataFrame(rows)
     return words if len(frame.variants) > 1 else words.drop(columns="variant")
 
 
+def in_own_terms(row: pd.Series, is_imbalanced: bool) -> dict[str, str]:
+    """The test error in the target's unit, or, of classes that differ in size, the accuracy that
+    counts them alike."""
+    if "test_rmse" in row:
+        return {"test RMSE": text.number(row["test_rmse"])}
+    if "test_balanced_accuracy" in row and is_imbalanced:
+        return {"balanced accuracy": text.number(row["test_balanced_accuracy"])}
+    return {}
+
+
 def facts(params: Params, found: Measurements) -> dict[str, str]:
     """Data, model, protocol and machine, a line each."""
-    data, machine = found.data, found.throughput.iloc[0]
-    parts = ", ".join(f"{count:,} {name}" for name, count in data["examples"].items())
-    shape = " × ".join(str(length) for length in data["shape"])
+    machine = found.throughput.iloc[0]
     seeds = f"{params.grid.seeds} screening, {params.confirm.seeds} fresh"
     return {
-        "data": f"{data['source']}, {data['task']}, inputs {shape}; {parts}",
+        "data": data.words(found.data),
         "model": f"{params.model.name} {list(params.model.hidden) or ''}".strip(),
         "optimizer": f"{params.optimizer.name}, momentum {params.optimizer.momentum:g}, "
         f"weight decay {params.optimizer.weight_decay:g}, {params.schedule.name} schedule",

@@ -24,6 +24,9 @@ class Measurements:
     gradient_noise: pd.DataFrame
     throughput: pd.DataFrame
     data: Mapping[str, Any]
+    features: pd.DataFrame
+    classes: pd.DataFrame
+    columns: pd.DataFrame
 
     @property
     def final_scores(self) -> pd.DataFrame:

@@ -19,7 +19,7 @@ from omegaconf import OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
 from pipeline import params
-from pipeline.errors import InputError, command
+from pipeline.errors import InputError, command, require
 from pipeline.hydra_plugins.batchwise import CONF, conf_digest
 from pipeline.params import Params
 from pipeline.stages import files
@@ -36,8 +36,15 @@ def composed(overrides: list[str]) -> str:
         OmegaConf.resolve(config)
     except (HydraException, OmegaConfBaseException) as error:
         raise InputError(params.one_line(error)) from None
-    params.from_config(config)
+    check_file(params.from_config(config))
     return OmegaConf.to_yaml(config)
+
+
+def check_file(config: Params) -> None:
+    """Refuse a file or folder of the user's own that is not there, before DVC looks for it."""
+    path = config.data.path
+    known = config.data.source not in params.FILES or path is None or Path(path).exists()
+    require(known, "data.path", path, "does not exist")
 
 
 def write(text: str) -> None:

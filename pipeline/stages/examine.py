@@ -5,10 +5,12 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field, replace
 
+import numpy as np
 import pandas as pd
+from sklearn.metrics import balanced_accuracy_score
 
 from pipeline.analysis.budgets import WHOLE
-from pipeline.data.tensors import Part
+from pipeline.data.tensors import Dataset, Part
 from pipeline.measure import gradient_noise, landscape, rescaling, sharpness
 from pipeline.measure.solutions import Floats, Solutions
 from pipeline.stages.archive import KEYS, Archive, Found
@@ -57,9 +59,20 @@ def generalisation(store: Archive, ends: Found, kept: Found) -> pd.DataFrame:
             if part == "train" and own is not ends.solutions:
                 examples = store.sample(ends.variant)
             table[f"{part}_loss"], table[f"{part}_score"] = own.losses_and_scores(examples)
-        tables.append(table)
+        tables.append(in_own_terms(table, own, store.data(ends.variant)))
     whole = pd.concat(tables)
     return whole.assign(generalisation_gap=whole["train_score"] - whole["test_score"])
+
+
+def in_own_terms(table: pd.DataFrame, own: Solutions, data: Dataset) -> pd.DataFrame:
+    """With the test error in the target's unit, or the accuracy with every class counted alike."""
+    if table.empty:
+        return table
+    if data.task == "regression":
+        return table.assign(test_rmse=np.sqrt(table["test_loss"]) * data.target_sd)
+    labels = data.test.y.cpu().numpy()
+    found = [balanced_accuracy_score(labels, row) for row in own.predictions(data.test)]
+    return table.assign(test_balanced_accuracy=found)
 
 
 def measures(seed: int) -> dict[str, Measure]:

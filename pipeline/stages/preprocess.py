@@ -1,67 +1,92 @@
-"""Load, check, split three ways, fit every scaler on the training part only.
+"""Load, check, split three ways, fit every encoder and scaler on the training part only.
 
-Writes data/processed/: examples.safetensors (inputs and targets as found, by part),
-scaling.json (an offset and a scale per feature and scaling), summary.json.
+Writes data/processed/: examples.safetensors (inputs and targets by part, not yet scaled),
+scaling.json (an offset and a scale per feature and scaling), encoding.json (what a table's columns
+became), summary.json, and for the reader features.csv, classes.csv and columns.csv.
 """
 
 import dataclasses
-
-import numpy as np
+import hashlib
+import sys
+from pathlib import Path
 
 from pipeline import params
-from pipeline.data import scaling, sources, splits
-from pipeline.data.sources import Array, Source
-from pipeline.data.splits import Parts
-from pipeline.errors import InputError, command
+from pipeline.data import description, scaling
+from pipeline.data.preparation import prepare
+from pipeline.data.prepared import Prepared
+from pipeline.data.sources import Array
+from pipeline.errors import command
 from pipeline.params import Data
 from pipeline.stages import files
 
 
-def check_targets(source: Source, data: Data) -> None:
-    """Refuse a task that does not fit the source, and a target that cannot be learnt."""
-    classification = len(source.classes) > 0
-    if classification != (data.task == "classification"):
-        fitting = "classification" if classification else "regression"
-        raise InputError(f"data.task: {data.task!r} does not fit {data.source}; use {fitting}")
-    if len(np.unique(source.examples.y)) < 2:
-        raise InputError(f"data.source: {data.source!r} has a single target value")
-
-
-def summary(source: Source, data: Data, parts: Parts) -> dict[str, object]:
+def summary(prepared: Prepared, data: Data) -> dict[str, object]:
     """What later stages and the report need to know about the data."""
-    regression = data.task == "regression"
+    train = prepared.parts["train"]
+    regression = prepared.task == "regression"
     return {
         "source": data.source,
-        "task": data.task,
-        "shape": list(parts.train.x.shape[1:]),
-        "outputs": 1 if regression else len(source.classes),
-        "examples": {name: len(part) for name, part in parts.items()},
-        "features": list(source.features),
-        "classes": list(source.classes),
-        "target_mean": float(parts.train.y.mean()) if regression else None,
-        "target_sd": float(parts.train.y.std()) if regression else None,
+        "file": None if data.path is None else Path(data.path).name,
+        "md5": md5(data),
+        "task": prepared.task,
+        "target": data.target,
+        "shape": list(train.x.shape[1:]),
+        "outputs": 1 if regression else len(prepared.classes),
+        "examples": {name: len(part) for name, part in prepared.parts.items()},
+        "features": list(prepared.features),
+        "classes": list(prepared.classes),
+        "target_mean": float(train.y.mean()) if regression else None,
+        "target_sd": float(train.y.std()) if regression else None,
+        "notes": list(prepared.notes),
     }
 
 
-def arrays(parts: Parts) -> dict[str, Array]:
+def md5(data: Data) -> str | None:
+    """The MD5 of a user's file, the one that DVC keeps; None for folders and named data sets."""
+    if data.path is None or not Path(data.path).is_file():
+        return None
+    with Path(data.path).open("rb") as file:
+        return hashlib.file_digest(file, "md5").hexdigest()
+
+
+def arrays(prepared: Prepared) -> dict[str, Array]:
     """The parts' inputs and targets under the names train_x, train_y, val_x, ..."""
     return {
-        f"{name}_{kind}": getattr(part, kind) for name, part in parts.items() for kind in ("x", "y")
+        f"{name}_{kind}": getattr(part, kind)
+        for name, part in prepared.parts.items()
+        for kind in ("x", "y")
     }
+
+
+def say(prepared: Prepared) -> None:
+    """What became of the source, a line each."""
+    for column in prepared.columns:
+        note = f": {column.why}" if column.why else ""
+        print(f"preprocess: {column.name}, {column.kind}{note}", file=sys.stderr)
+    for note in prepared.notes:
+        print(f"preprocess: {note}", file=sys.stderr)
+    parts = ", ".join(f"{len(part):,} {name}" for name, part in prepared.parts.items())
+    print(
+        f"preprocess: {prepared.task}, {len(prepared.features)} features, {parts}", file=sys.stderr
+    )
 
 
 @command
 def main() -> None:
     """Read params.yaml and the source, write data/processed."""
     config = params.load(files.PARAMS)
-    source = sources.read(config.data)
-    check_targets(source, config.data)
-    parts = splits.split(source, config.data, config.seed)
-    fitted = scaling.fit(parts.train.x)
-    files.write_tensors(files.PROCESSED / "examples.safetensors", arrays(parts))
+    prepared = prepare(config.data, config.seed)
+    fitted = scaling.fit(prepared.parts["train"].x)
+    folder = files.PROCESSED
+    files.write_tensors(folder / "examples.safetensors", arrays(prepared))
     scalers = {name: dataclasses.asdict(scaler) for name, scaler in fitted.items()}
-    files.write_json(files.PROCESSED / "scaling.json", scalers)
-    files.write_json(files.PROCESSED / "summary.json", summary(source, config.data, parts))
+    files.write_json(folder / "scaling.json", scalers)
+    files.write_json(folder / "encoding.json", prepared.fitted)
+    files.write_csv(folder / "features.csv", description.features(prepared))
+    files.write_csv(folder / "classes.csv", description.classes(prepared))
+    files.write_csv(folder / "columns.csv", description.columns(prepared))
+    files.write_json(folder / "summary.json", summary(prepared, config.data))
+    say(prepared)
 
 
 if __name__ == "__main__":

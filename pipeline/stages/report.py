@@ -56,6 +56,10 @@ def measurements(config: Params) -> Measurements:
         pd.read_csv(results / "gradient_noise.csv"),
         pd.read_csv(results / "throughput.csv"),
         json.loads((files.PROCESSED / "summary.json").read_text()),
+        *(
+            pd.read_csv(files.PROCESSED / f"{name}.csv", keep_default_na=False, na_values=[""])
+            for name in ("features", "classes", "columns")
+        ),
     )
 
 

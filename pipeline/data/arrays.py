@@ -1,0 +1,84 @@
+"""A file with the arrays x and y: .npz or .safetensors, never anything pickled."""
+
+import zipfile
+from pathlib import Path
+
+import numpy as np
+
+from pipeline.data.sources import FEW_VALUES, Array, Examples, Source
+from pipeline.data.splits import check_classes
+from pipeline.errors import InputError
+
+
+def read(path: Path, task: str) -> Source:
+    """x: (examples, features) or (examples, channels, height, width); y: (examples,), whole
+    numbers or text for classes.
+
+    Raises InputError for a file that lacks one of them, is pickled, or holds other shapes.
+    """
+    stored = loaded(path)
+    for name in ("x", "y"):
+        if name not in stored:
+            raise InputError(f"{path}: holds {', '.join(stored) or 'nothing'}, and no {name!r}")
+    x, y = stored["x"], stored["y"]
+    check_shapes(path, x, y)
+    labels, classes = labelled(path, y.reshape(len(y)), task)
+    names = tuple(f"{'x' if x.ndim == 2 else 'channel '}{place}" for place in range(x.shape[1]))
+    inputs = x if x.dtype == np.uint8 else x.astype(np.float64)
+    return Source(Examples(inputs, labels), names, classes)
+
+
+def loaded(path: Path) -> dict[str, Array]:
+    """The arrays of the file by name."""
+    if not path.exists():
+        raise InputError(f"data.path: '{path}' does not exist")
+    if path.suffix not in (".npz", ".safetensors"):
+        raise InputError(f"data.path: '{path}' ends in neither .npz nor .safetensors")
+    try:
+        if path.suffix == ".safetensors":
+            from safetensors.numpy import load_file
+
+            return dict(load_file(path))
+        with np.load(path, allow_pickle=False) as file:
+            return {name: file[name] for name in file.files}
+    except Exception as error:  # safetensors' error is no public class; numpy raises several
+        if isinstance(error, ValueError) and "allow_pickle" in str(error):
+            raise InputError(f"{path}: holds pickled objects, which are never loaded") from None
+        said = getattr(error, "strerror", None) or str(error)
+        if isinstance(error, zipfile.BadZipFile | ValueError):
+            said = f"is not what its ending says: {said}"
+        raise InputError(f"{path}: {said}") from None
+
+
+def check_shapes(path: Path, x: Array, y: Array) -> None:
+    """Refuse inputs that are no numbers or of another shape, and targets of another length."""
+    if x.dtype.kind not in "fiub":
+        raise InputError(f"{path}: x holds {x.dtype}, which is no number")
+    if x.ndim not in (2, 4) or 0 in x.shape:
+        raise InputError(
+            f"{path}: x has the shape {x.shape}; it must be (examples, features) or "
+            "(examples, channels, height, width)"
+        )
+    if y.shape not in ((len(x),), (len(x), 1)):
+        raise InputError(f"{path}: y has the shape {y.shape} and x has {len(x)} examples")
+    if not np.isfinite(x).all():
+        place = np.argwhere(~np.isfinite(x))[0]
+        raise InputError(f"{path}: x{place.tolist()} is {x[tuple(place)]}, which is not finite")
+
+
+def labelled(path: Path, y: Array, task: str) -> tuple[Array, tuple[str, ...]]:
+    """Labels from 0 and the classes' names, or targets and none."""
+    is_number = y.dtype.kind in "fiub"
+    if is_number and not np.isfinite(y).all():
+        raise InputError(f"{path}: y[{int(np.argmin(np.isfinite(y)))}] is not finite")
+    if not is_number and (task == "regression" or y.dtype.kind not in "US"):
+        raise InputError(f"{path}: y holds {y.dtype}, which does not fit data.task={task}")
+    values, labels = np.unique(y, return_inverse=True)
+    whole = not is_number or bool((values == np.floor(values.astype(float))).all())
+    if task == "regression" or (task == "auto" and not (whole and len(values) <= FEW_VALUES)):
+        if len(values) < 2:
+            raise InputError(f"{path}: y has the single value {values[0]}")
+        return y.astype(np.float64), ()
+    classes = tuple(str(value.item() if is_number else value) for value in values)
+    check_classes(labels, classes)
+    return labels.astype(np.int64), classes

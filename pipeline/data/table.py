@@ -1,0 +1,169 @@
+"""A user's own table as a data set: what is predicted, what is learnt from, and the split."""
+
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+
+from pipeline.data import columns, encoding, splits, tables
+from pipeline.data.columns import Column, Loaded, Survey
+from pipeline.data.prepared import Prepared
+from pipeline.data.sources import FEW_VALUES, Array, Examples
+from pipeline.data.tables import TableFile
+from pipeline.errors import InputError
+from pipeline.params import Data
+
+DOUBLE_BYTES = 512 << 20
+"""A larger table is kept in single precision."""
+
+
+def prepare(data: Data, seed: int) -> Prepared:
+    """Read, decide, split, and encode by the training rows.
+
+    Raises InputError for whatever the file or the options get wrong.
+    """
+    assert data.target is not None
+    table = tables.open_table(Path(str(data.path)), data.table)
+    target, by = data.target, data.split.by
+    named = {"data.target": [target], "data.split.by": [by] if by else []}
+    named |= {"data.table.drop": data.table.drop, "data.table.categorical": data.table.categorical}
+    columns.check_options(table, named)
+    surveys = columns.surveyed(table)
+    kind = target_kind(table, surveys[target], data)
+    own = [decided(table, name, surveys[name]) for name in table.names if name not in (target, by)]
+    used = [column for column in own if column.kind != "dropped"]
+    if not used:
+        why = "; ".join(f"{column.name!r}: {column.why}" for column in own) or "there is no other"
+        raise InputError(f"{table.path}: no column is left to learn {target!r} from: {why}")
+    keys = [Column(target, kind)]
+    if by:
+        keys.append(Column(by, split_kind(table, data, surveys[by])))
+    rows = surveys[target].rows
+    dtype = np.float64 if 8 * rows * len(used) <= DOUBLE_BYTES else np.float32
+    values = columns.load(table, [*keys, *used], dtype)
+    labels, classes, there = labelled(table, next(values), data)
+    parts = split(data, next(values) if by else None, labels, classes, there, seed)
+    encoded = [encoding.encode(one, parts["train"], data.table) for one in values]
+    x = encoding.assembled(encoded, parts)
+    notes = {one.features[0].column: one.note for one in encoded if one.note and one.features}
+    described = tuple(replace(c, why=c.why or notes.get(c.name, "")) for c in own)
+    return Prepared(
+        task="classification" if classes else "regression",
+        parts={name: Examples(x[name], labels[parts[name]]) for name in parts},
+        features=tuple(feature.name for one in encoded for feature in one.features),
+        classes=classes,
+        columns=described,
+        fitted={
+            c.name: {"kind": c.kind, **one.fitted} for c, one in zip(used, encoded, strict=True)
+        },
+        notes=row_notes(rows, len(there)),
+    )
+
+
+def decided(table: TableFile, name: str, own: Survey) -> Column:
+    """What a column is taken for; dates must be asked for."""
+    column = columns.decided(table, name, own)
+    if column.kind == "date" and table.options.dates == "refuse":
+        raise InputError(
+            f"{table.path}: column {name!r} holds dates; data.table.dates=days makes them numbers, "
+            f"data.table.drop=[{name}] leaves them out, data.split.by={name} splits by them"
+        )
+    return column
+
+
+def target_kind(table: TableFile, own: Survey, data: Data) -> str:
+    """``number`` for regression, ``category`` for classes.
+
+    Raises InputError for a target without values, with one value, or that does not fit the task.
+    """
+    where = f"{table.path}: target {data.target!r}"
+    if own.values == 0:
+        raise InputError(f"{where}: every value is missing")
+    if len(own.distinct) == 1:
+        raise InputError(f"{where}: its only value is {next(iter(own.distinct))!r}")
+    is_number = own.numbers == own.values
+    if data.task == "regression" and not is_number:
+        row, value = own.odd or (0, str(next(iter(own.distinct))))
+        raise InputError(
+            f"{where}, row {table.first_row + row}: {value!r} is no number, which regression needs"
+        )
+    if data.task == "auto" and is_number:
+        few = own.whole == own.numbers and len(own.distinct) <= FEW_VALUES
+        return "category" if few else "number"
+    if not is_number and columns.is_names(own):
+        raise InputError(f"{where}: hardly a value is there twice: names are no classes")
+    return "number" if data.task == "regression" else "category"
+
+
+def split_kind(table: TableFile, data: Data, own: Survey) -> str:
+    """How the column that splits is read.
+
+    Raises InputError for a missing value, and for a time that is neither number nor date.
+    """
+    where = f"{table.path}: data.split.by {data.split.by!r}"
+    if own.missing:
+        raise InputError(f"{where}: {own.missing:,} rows have no value")
+    if data.split.kind == "group":
+        return "category"
+    if own.values not in (own.numbers, own.dates):
+        rule = f"holds {next(iter(own.distinct))!r}, which is neither number nor ISO date"
+        raise InputError(f"{where}: {rule}")
+    return "date" if own.dates == own.values else "number"
+
+
+def labelled(table: TableFile, target: Loaded, data: Data) -> tuple[Array, tuple[str, ...], Array]:
+    """Labels or targets of all rows, the classes' names in order, and the rows that have any."""
+    if target.column.kind == "number":
+        there = np.flatnonzero(~np.isnan(target.numbers))
+        return target.numbers.astype(np.float64), (), there
+    places = target.numbers.astype(np.int64)
+    order = sorted(range(len(target.levels)), key=lambda place: in_order(target.levels[place]))
+    rank = np.empty(len(order) + 1, dtype=np.int64)
+    rank[order] = np.arange(len(order))
+    names = tuple(target.levels[place] for place in order)
+    if 2 * len(names) > len(places) and data.task != "regression":
+        rule = f"has {len(names):,} classes in {len(places):,} rows"
+        raise InputError(f"{table.path}: target {target.column.name!r} {rule}")
+    return rank[places], names, np.flatnonzero(places >= 0)
+
+
+def in_order(level: str) -> tuple[float, str]:
+    """Numbers by value, then text by letters."""
+    try:
+        return float(level), ""
+    except ValueError:
+        return float("inf"), level
+
+
+def split(
+    data: Data,
+    by: Loaded | None,
+    labels: Array,
+    classes: Sequence[str],
+    there: Array,
+    seed: int,
+) -> dict[str, Array]:
+    """The parts' rows in the whole table; those without a target are in none."""
+    own = labels[there]
+    if by is None:
+        parts = splits.drawn(data.split, own, classes, seed)
+    else:
+        if classes:
+            splits.check_classes(own, classes)
+        keys = by.numbers[there]
+        if data.split.kind == "time":
+            parts = splits.by_time(data.split, keys)
+        else:
+            parts = splits.by_group(data.split, keys, seed)
+        absent = set(range(len(classes))) - set(own[parts["train"]].tolist())
+        if absent:
+            name = classes[min(absent)]
+            raise InputError(f"data.split.by: class {name!r} has no row in the training part")
+    return {name: there[rows] for name, rows in parts.items()}
+
+
+def row_notes(rows: int, kept: int) -> tuple[str, ...]:
+    """What happened to rows."""
+    lost = rows - kept
+    return (f"{lost:,} of {rows:,} rows were left out: they have no target",) if lost else ()
