@@ -65,14 +65,24 @@ class GhostBatchNorm(ElementaryBatchNorm):
         """As the parent's; every ghost batch by its own statistics in training mode."""
         if not self.training:
             return super().forward(x)
-        ghosts = list(x.split(self.ghost_size))
-        if len(ghosts) > 1 and len(ghosts[-1]) == 1:
-            ghosts[-2:] = [torch.cat(ghosts[-2:])]
-        found = [statistics(ghost) for ghost in ghosts]
-        mean, variance = (torch.stack(own).mean(0).detach() for own in zip(*found, strict=True))
-        self._track(mean, variance, ghosts[0].numel() // x.shape[1])
-        normed = [self._normed(g, *own) for g, own in zip(ghosts, found, strict=True)]
-        return torch.cat(normed)
+        by_size = self._ghosts(x)
+        found = [torch.vmap(statistics)(ghosts) for ghosts in by_size]
+        mean, variance = (torch.cat(own).mean(0).detach() for own in zip(*found, strict=True))
+        self._track(mean, variance, by_size[0][0].numel() // x.shape[1])
+        normed = (
+            torch.vmap(self._normed)(ghosts, *own)
+            for ghosts, own in zip(by_size, found, strict=True)
+        )
+        return torch.cat([ghosts.flatten(0, 1) for ghosts in normed])
+
+    def _ghosts(self, x: Tensor) -> list[Tensor]:
+        """The ghost batches, (ghosts, examples, channels, ...): equal ones together, then the one
+        that is left over."""
+        whole = len(x) // self.ghost_size * self.ghost_size
+        if len(x) - whole == 1 and whole:
+            whole -= self.ghost_size
+        equal = x[:whole].unflatten(0, (-1, self.ghost_size)) if whole else x[None]
+        return [equal, x[whole:][None]] if 0 < whole < len(x) else [equal]
 
 
 def statistics(x: Tensor) -> tuple[Tensor, Tensor]:

@@ -23,7 +23,7 @@ STYLE = {
     "axes.spines.right": False,
     "axes.grid": True,
     "grid.color": "#e6e6e6",
-    "figure.dpi": 120,
+    "figure.dpi": 150,  # of the PNGs: text laid out at another would be cut
 }
 MARKERS = "osD^vP*X"
 EDGE = 1.4

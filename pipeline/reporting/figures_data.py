@@ -6,9 +6,12 @@ import seaborn as sns
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from pipeline.reporting import text
+
 MOST_FEATURES = 24
 MOST_CLASSES = 30
 ROW_INCHES = 0.26
+TICKS = 3
 SCALINGS = {"none": "as found", "minmax": "min-max scaled", "standard": "standardised"}
 POINTS = ["minimum", "q25", "median", "q75", "maximum"]
 
@@ -40,12 +43,23 @@ def features(table: pd.DataFrame) -> Figure:
     for axis, (scaling, title) in zip(panels, SCALINGS.items(), strict=True):
         boxes(axis, scaled(own, scaling))
         axis.set_title(title, loc="left")
-    panels[0].set_xscale("symlog")
-    panels[0].tick_params(axis="x", labelsize=8)
+    log_ticks(panels[0], own)
     names = [name if len(name) <= 28 else f"{name[:27]}…" for name in own["feature"].astype(str)]
     panels[0].set_yticks(range(len(own)), names)
     panels[0].invert_yaxis()
     return figure
+
+
+def log_ticks(axis: Axes, table: pd.DataFrame) -> None:
+    """An axis that is logarithmic beyond 1 on both sides, with a few ticks on each."""
+    axis.set_xscale("symlog", linthresh=1, linscale=0.5)
+    ticks = [0.0]
+    for sign, furthest in ((1, table["maximum"].max()), (-1, -table["minimum"].min())):
+        last = int(np.log10(max(furthest, 1)))
+        every = max(1, -(-last // TICKS))
+        ticks += [sign * 10.0**power for power in range(last, 0, -every)]
+    axis.set_xticks(sorted(ticks), [text.number(tick) for tick in sorted(ticks)])
+    axis.tick_params(axis="x", labelsize=8)
 
 
 def boxes(axis: Axes, quantiles: pd.DataFrame) -> None:
