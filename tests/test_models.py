@@ -1,5 +1,7 @@
 """The networks, their batch norm and their dropout."""
 
+from pathlib import Path
+
 import pytest
 import torch
 from torch import nn
@@ -45,6 +47,47 @@ def test_image_models_refuse_tables(name: str) -> None:
 def test_linear_is_one_layer() -> None:
     model = build(Model("linear"), (3,), 2)
     assert [p.shape for p in model.parameters()] == [(2, 3), (2,)]
+
+
+OWN = """
+from torch import nn
+
+def build(shape, outputs, width=3):
+    return nn.Linear(shape[0], outputs) if width == 3 else nn.Linear(shape[0], width)
+
+def wrong(shape, outputs):
+    return 5
+"""
+
+
+class TestOnesOwn:
+    @pytest.fixture(autouse=True)
+    def _module(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        (tmp_path / "networks_of_a_test.py").write_text(OWN)
+        monkeypatch.syspath_prepend(tmp_path)
+
+    def test_its_keys_reach_it(self) -> None:
+        name = "networks_of_a_test:build"
+        assert build(Model(name), (4,), 2)(torch.zeros(1, 4)).shape == (1, 2)
+        assert build(Model(name, options={"width": 7}), (4,), 2)(torch.zeros(1, 4)).shape == (1, 7)
+
+    @pytest.mark.parametrize(
+        ("name", "options", "rule"),
+        [
+            ("build", {"depth": 2}, r"model\.options: \{'depth': 2\} are not what"),
+            ("wrong", {}, "returned int, no torch.nn.Module"),
+            ("absent", {}, "cannot be imported"),
+        ],
+    )
+    def test_what_does_not_fit_is_refused(
+        self, name: str, options: dict[str, int], rule: str
+    ) -> None:
+        with pytest.raises(InputError, match=rule):
+            build(Model(f"networks_of_a_test:{name}", options=options), (4,), 2)
+
+    def test_the_projects_networks_take_no_options(self) -> None:
+        with pytest.raises(InputError, match=r"model\.options: .* mlp takes none"):
+            Model("mlp", [4], options={"width": 7})
 
 
 def key(number: int) -> torch.Tensor:

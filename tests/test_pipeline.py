@@ -212,10 +212,63 @@ class TestExperiments:
         assert message in said
         assert "Traceback" not in said
 
-    def test_regression_end_to_end(self, study: Project) -> None:
-        study.compose("data=diabetes", "grid=smoke", "grid.batch_size=[16,full]", "model=linear")
-        study.repro()
-        assert "validation R²" in study.read("reports/report.md")
+
+OWN_MODEL = """
+from torch import nn
+
+def build(shape, outputs, width):
+    return nn.Sequential(nn.Linear(shape[0], width), nn.Tanh(), nn.Linear(width, outputs))
+"""
+
+
+def own_table() -> pd.DataFrame:
+    """A target of its own unit, a column of text, missing values and a counter."""
+    random = np.random.default_rng(0)
+    table = pd.DataFrame(random.normal(size=(300, 3)), columns=["a", "b", "c"])
+    table["price"] = 1000 * (table["a"] - table["b"]) + random.normal(0, 100, 300)
+    table["kind"] = np.where(table["c"] > 0, "p", "q")
+    table.loc[::9, "b"] = np.nan
+    return table.assign(row=range(300))
+
+
+def test_a_table_and_a_network_of_ones_own(study: Project) -> None:
+    own_table().to_csv(study.folder / "own.csv", index=False)
+    (study.folder / "own_model.py").write_text(OWN_MODEL)
+    study.run("dvc", "add", "own.csv")
+    study.compose(
+        "data=table", "data.path=own.csv", "data.target=price", "model.name=own_model:build",
+        "+model.options.width=8",
+    )  # fmt: skip
+    study.repro()
+    check_report(study)
+    check_watching(study)
+
+
+def check_report(study: Project) -> None:
+    """What it says of the data, in the target's own unit."""
+    report = study.read("reports/report.md")
+    for words in ("own.csv (MD5 ", "regression of price", "row (like an ID", "test RMSE"):
+        assert words in report
+    summary = json.loads(study.read("data/processed/summary.json"))
+    assert summary["features"] == ["a", "b", "b is missing", "c", "kind = p", "kind = q"]
+    table = pd.read_csv(study.folder / "results/evaluation.csv")
+    assert np.allclose(table["test_rmse"], np.sqrt(table["test_loss"]) * summary["target_sd"])
+    weights = load_file(study.folder / "runs/baseline-32/weights.safetensors")
+    assert weights["0.weight"].shape == (4, 8, 6)
+    assert summary["md5"] in study.read("own.csv.dvc")
+
+
+def check_watching(study: Project) -> None:
+    """A changed file runs what hangs on it and nothing else."""
+    assert UP_TO_DATE in study.repro("--dry")
+    with (study.folder / "own.csv").open("a") as file:
+        file.write("1,2,3,4000,p,300\n")
+    assert ran(study.repro("--dry"))[0] == "preprocess"
+    study.run("dvc", "checkout", "--force", "own.csv.dvc")
+    (study.folder / "own_model.py").write_text(OWN_MODEL + "# a word\n")
+    again = ran(study.repro("--dry"))
+    assert "preprocess" not in again
+    assert "train@baseline-32" in again
 
 
 class TestExtension:

@@ -30,7 +30,7 @@ def resolve(batch_size: BatchSize, examples: int) -> int:
     if batch_size == FULL:
         return examples
     assert isinstance(batch_size, int)
-    rule = f"is beyond the {examples} training examples; 'full' takes them all"
+    rule = f"is beyond the {examples} training examples ('full' takes them all; see grid=small)"
     require(batch_size <= examples, "grid.batch_size", batch_size, rule)
     return batch_size
 
