@@ -3,7 +3,7 @@
 A first pass over the file surveys every column, a second one loads those that are used.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -25,6 +25,8 @@ MOSTLY = 0.5
 DISTINCT_SHARE = 0.95
 WATCHED = 10_000
 """Of how many values the distinct ones are remembered, to tell names from categories."""
+LARGEST = 1e30
+"""Of any number: its square is still finite in double precision, itself in single."""
 MICROSECONDS_PER_DAY = 86_400e6
 Floats = npt.NDArray[np.floating[Any]]
 
@@ -139,6 +141,10 @@ def surveyed(table: TableFile) -> dict[str, Survey]:
         if own.infinite_row is not None:
             row = table.first_row + own.infinite_row
             raise InputError(f"{table.path}: column {name!r}, row {row}: is infinite")
+        for value in (own.least, own.most):
+            if np.isfinite(value) and abs(value) > LARGEST:
+                rule = f"holds {value:g}, beyond {LARGEST:g}"
+                raise InputError(f"{table.path}: column {name!r}: {rule}")
     return found
 
 
@@ -220,21 +226,19 @@ class Loaded:
     levels: tuple[str, ...] = ()
 
 
-def load(table: TableFile, wanted: list[Column], dtype: type) -> Iterator[Loaded]:
-    """The values of these columns, the table read once; each is given and then forgotten."""
-    pieces: dict[str, list[Floats]] = {column.name: [] for column in wanted}
-    levels: dict[str, dict[str, int]] = {column.name: {} for column in wanted}
+def load(table: TableFile, into: Mapping[Column, Floats]) -> list[Loaded]:
+    """Fill the given arrays, (rows,), with these columns' values; the table is read once."""
+    levels: dict[Column, dict[str, int]] = {column: {} for column in into}
+    start = 0
     for batch in table.batches():
-        for column in wanted:
-            name = column.name
+        for column, place in into.items():
             try:
-                own = values_of(batch[name], column, levels[name], table.options)
+                values = values_of(batch[column.name], column, levels[column], table.options)
             except pa.ArrowInvalid as error:  # 2020-13-45 looks like a date
-                raise InputError(f"{table.path}: column {name!r}: {error}") from None
-            pieces[name].append(own.astype(dtype))
-    for column in wanted:
-        whole = np.concatenate(pieces.pop(column.name))
-        yield Loaded(column, whole, tuple(levels.pop(column.name)))
+                raise InputError(f"{table.path}: column {column.name!r}: {error}") from None
+            place[start : start + len(values)] = values
+        start += len(values)
+    return [Loaded(column, place, tuple(levels[column])) for column, place in into.items()]
 
 
 def values_of(values: pa.Array, column: Column, levels: dict[str, int], options: Table) -> Floats:

@@ -3,7 +3,7 @@
 scikit-learn imputes and encodes, a column at a time; what was fitted is kept as plain numbers.
 """
 
-from collections.abc import Iterable
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -21,14 +21,6 @@ SHOWN = 5
 
 
 @dataclass(frozen=True)
-class Feature:
-    """One input of the network and the column that it comes from."""
-
-    name: str
-    column: str
-
-
-@dataclass(frozen=True)
 class Encoded:
     """A column's features.
 
@@ -36,7 +28,7 @@ class Encoded:
     should know, or nothing.
     """
 
-    features: tuple[Feature, ...]
+    features: tuple[str, ...]
     values: Floats
     fitted: dict[str, Any]
     note: str = ""
@@ -58,10 +50,9 @@ def encode_numbers(loaded: Loaded, train: Array) -> Encoded:
     strategy = "most_frequent" if loaded.column.kind == "flag" else "median"
     imputer = SimpleImputer(strategy=strategy, add_indicator=True).fit(values[train])
     if not np.isnan(values).any():
-        return Encoded((Feature(name, name),), values, {"fill": float(imputer.statistics_[0])})
+        return Encoded((name,), values, {"fill": float(imputer.statistics_[0])})
     filled = imputer.transform(values).astype(values.dtype)
-    names = [name, f"{name} is missing"][: filled.shape[1]]
-    features = tuple(Feature(own, name) for own in names)
+    features = (name, f"{name} is missing")[: filled.shape[1]]
     missing = int(np.isnan(values).sum())
     fill = float(imputer.statistics_[0])
     return Encoded(features, filled, {"fill": fill}, f"{missing:,} missing values became {fill:g}")
@@ -81,8 +72,7 @@ def encode_levels(loaded: Loaded, train: Array, options: Table) -> Encoded:
     joined = [levels[place] for place in ([] if rare is None else rare)]
     kept = [levels[place] for place in encoder.categories_[0] if levels[place] not in joined]
     values = encoder.transform(places)
-    names = [f"{name} = {level}" for level in kept] + [f"{name} = (other)"] * bool(joined)
-    features = tuple(Feature(own, name) for own in names)
+    features = tuple(f"{name} = {level}" for level in [*kept, *["(other)"] * bool(joined)])
     note = joined_words(joined)
     return Encoded(features, values, {"levels": kept, "joined": len(joined)}, note)
 
@@ -95,17 +85,15 @@ def joined_words(levels: list[str]) -> str:
     return f"{len(levels):,} rare level{'s' if len(levels) > 1 else ''} joined: {shown}"
 
 
-def assembled(columns: Iterable[Encoded], parts: dict[str, Array]) -> dict[str, Array]:
+def assembled(columns: Sequence[Encoded], parts: Mapping[str, Array]) -> dict[str, Array]:
     """The inputs of each part, (rows, features), from all columns' features."""
-    blocks = [own.values for own in columns]
-    width = sum(block.shape[1] for block in blocks)
-    found = {
-        part: np.empty((len(rows), width), dtype=blocks[0].dtype) for part, rows in parts.items()
-    }
+    width = sum(own.values.shape[1] for own in columns)
+    dtype = columns[0].values.dtype
+    found = {part: np.empty((len(rows), width), dtype) for part, rows in parts.items()}
     start = 0
-    for block in blocks:
-        end = start + block.shape[1]
+    for own in columns:
+        end = start + own.values.shape[1]
         for part, rows in parts.items():
-            found[part][:, start:end] = block[rows]
+            found[part][:, start:end] = own.values[rows]
         start = end
     return found

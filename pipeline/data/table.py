@@ -1,13 +1,13 @@
 """A user's own table as a data set: what is predicted, what is learnt from, and the split."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 
 from pipeline.data import columns, encoding, splits, tables
-from pipeline.data.columns import Column, Loaded, Survey
+from pipeline.data.columns import Column, Floats, Loaded, Survey
 from pipeline.data.prepared import Prepared
 from pipeline.data.sources import FEW_VALUES, Array, Examples
 from pipeline.data.tables import TableFile
@@ -23,42 +23,72 @@ def prepare(data: Data, seed: int) -> Prepared:
 
     Raises InputError for whatever the file or the options get wrong.
     """
-    assert data.target is not None
-    table = tables.open_table(Path(str(data.path)), data.table)
-    target, by = data.target, data.split.by
-    named = {"data.target": [target], "data.split.by": [by] if by else []}
-    named |= {"data.table.drop": data.table.drop, "data.table.categorical": data.table.categorical}
-    columns.check_options(table, named)
+    table = opened(data)
     surveys = columns.surveyed(table)
-    kind = target_kind(table, surveys[target], data)
-    own = [decided(table, name, surveys[name]) for name in table.names if name not in (target, by)]
+    keys = key_columns(table, data, surveys)
+    own = feature_columns(table, data, surveys)
     used = [column for column in own if column.kind != "dropped"]
-    if not used:
-        why = "; ".join(f"{column.name!r}: {column.why}" for column in own) or "there is no other"
-        raise InputError(f"{table.path}: no column is left to learn {target!r} from: {why}")
-    keys = [Column(target, kind)]
-    if by:
-        keys.append(Column(by, split_kind(table, data, surveys[by])))
-    rows = surveys[target].rows
-    dtype = np.float64 if 8 * rows * len(used) <= DOUBLE_BYTES else np.float32
-    values = columns.load(table, [*keys, *used], dtype)
-    labels, classes, there = labelled(table, next(values), data)
-    parts = split(data, next(values) if by else None, labels, classes, there, seed)
-    encoded = [encoding.encode(one, parts["train"], data.table) for one in values]
+    target, *rest = columns.load(table, places(keys, used, surveys))
+    labels, classes, there = labelled(table, target, data)
+    parts = split(data, rest.pop(0) if data.split.by else None, labels, classes, there, seed)
+    encoded = [encoding.encode(one, parts["train"], data.table) for one in rest]
     x = encoding.assembled(encoded, parts)
-    notes = {one.features[0].column: one.note for one in encoded if one.note and one.features}
-    described = tuple(replace(c, why=c.why or notes.get(c.name, "")) for c in own)
+    made = {column.name: one for column, one in zip(used, encoded, strict=True)}
     return Prepared(
         task="classification" if classes else "regression",
         parts={name: Examples(x[name], labels[parts[name]]) for name in parts},
-        features=tuple(feature.name for one in encoded for feature in one.features),
+        features=tuple(feature for one in encoded for feature in one.features),
         classes=classes,
-        columns=described,
-        fitted={
-            c.name: {"kind": c.kind, **one.fitted} for c, one in zip(used, encoded, strict=True)
-        },
-        notes=row_notes(rows, len(there)),
+        columns=tuple(replace(c, why=made[c.name].note) if c.name in made else c for c in own),
+        fitted={c.name: {"kind": c.kind, **made[c.name].fitted} for c in used},
+        notes=row_notes(len(labels), len(there)),
     )
+
+
+def places(
+    keys: list[Column], used: list[Column], surveys: Mapping[str, Survey]
+) -> dict[Column, Floats]:
+    """Arrays to read the columns into: those of features lie together, so that a large table's
+    memory is given back at once."""
+    rows = surveys[keys[0].name].rows
+    dtype = np.float64 if 8 * rows * len(used) <= DOUBLE_BYTES else np.float32
+    together = np.empty((len(used), rows), dtype)
+    found: dict[Column, Floats] = {key: np.empty(rows) for key in keys}
+    return found | dict(zip(used, together, strict=True))
+
+
+def opened(data: Data) -> TableFile:
+    """The file, which must have every column that the options name."""
+    table = tables.open_table(Path(str(data.path)), data.table)
+    by = data.split.by
+    named = {"data.target": [data.target], "data.split.by": [by] if by else []}
+    named |= {"data.table.drop": data.table.drop, "data.table.categorical": data.table.categorical}
+    columns.check_options(table, named)
+    return table
+
+
+def key_columns(table: TableFile, data: Data, surveys: Mapping[str, Survey]) -> list[Column]:
+    """The target, and the column that splits where there is one."""
+    assert data.target is not None
+    keys = [Column(data.target, target_kind(table, surveys[data.target], data))]
+    by = data.split.by
+    return [*keys, Column(by, split_kind(table, data, surveys[by]))] if by else keys
+
+
+def feature_columns(table: TableFile, data: Data, surveys: Mapping[str, Survey]) -> list[Column]:
+    """What every other column is taken for.
+
+    Raises InputError where all of them are dropped.
+    """
+    own = [
+        decided(table, name, surveys[name])
+        for name in table.names
+        if name not in (data.target, data.split.by)
+    ]
+    if all(column.kind == "dropped" for column in own):
+        why = "; ".join(f"{column.name!r}: {column.why}" for column in own) or "there is no other"
+        raise InputError(f"{table.path}: no column is left to learn from: {why}")
+    return own
 
 
 def decided(table: TableFile, name: str, own: Survey) -> Column:
