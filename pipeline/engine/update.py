@@ -117,13 +117,7 @@ def _update_one(
         squares = own["squares"].addcmul_(gradient, gradient)
         param.addcmul_(gradient / squares.sqrt().add_(ADAGRAD_EPSILON), now[0])
     else:
-        mean = own["mean"].lerp_(gradient, 1 - BETA1)
-        squares = (
-            own["squares"]
-            .mul_(optimizer.beta2)
-            .addcmul_(gradient, gradient, value=1 - optimizer.beta2)
-        )
-        param.addcmul_(mean / squares.sqrt().mul_(now[1]).add_(ADAM_EPSILON), now[0])
+        param.addcmul_(_adam(optimizer, gradient, own, now[1], ADAM_EPSILON), now[0])
     return None
 
 
@@ -144,15 +138,21 @@ def _lamb(
     optimizer: Optimizer, param: Tensor, gradient: Tensor, own: Tensors, now: list[Tensor]
 ) -> None:
     """You et al. 2020, algorithm 2, with the identity for phi."""
-    mean = own["mean"].lerp_(gradient, 1 - BETA1)
-    squares = (
-        own["squares"].mul_(optimizer.beta2).addcmul_(gradient, gradient, value=1 - optimizer.beta2)
-    )
-    direction = mean * now[2] / squares.sqrt().mul_(now[1]).add_(LAMB_EPSILON)
+    direction = _adam(optimizer, gradient, own, now[1], LAMB_EPSILON) * now[2]
     direction = direction.add(param, alpha=optimizer.weight_decay)
     length, reach = norms(param), norms(direction)
     trust = torch.where((length > 0) & (reach > 0), length / reach, 1.0)
     param.addcmul_(direction, trust * now[0])
+
+
+def _adam(
+    optimizer: Optimizer, gradient: Tensor, own: Tensors, root: Tensor, epsilon: float
+) -> Tensor:
+    """The mean gradient over the root of the mean square (Kingma & Ba 2015, algorithm 1); ``root``
+    undoes the latter's bias."""
+    mean, beta2 = own["mean"].lerp_(gradient, 1 - BETA1), optimizer.beta2
+    squares = own["squares"].mul_(beta2).addcmul_(gradient, gradient, value=1 - beta2)
+    return mean / squares.sqrt().mul_(root).add_(epsilon)
 
 
 def norms(tensor: Tensor) -> Tensor:

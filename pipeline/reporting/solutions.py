@@ -108,7 +108,7 @@ def missing(tables: dict[str, pd.DataFrame], params: Params, frame: Frame) -> li
             "Sharpness has no rescaling control: the network has no two layers with only ReLU, "
             "pooling or flattening between them."
         )
-    if params.settings(frame.variants[0]).model.norm == "batch":
+    if params.settings(frame.variants[0]).model.norm != "none":
         said.append(
             "Sharpness and gradient noise are measured with batch norm's running statistics; on "
             "the lines between and around solutions they are taken anew from the training examples."
@@ -151,10 +151,10 @@ def sharpness_caption(
         for name, words in curvature.MEASURES.items()
     }
     grows = [f"{words} B^{one.value:.2f}" for words, one in found.items() if one.n > 0]
-    counted = min(params.evaluation.examples, frame.examples)
+    looked_at = min(params.evaluation.examples, frame.examples)
     moved = [f"{row.measure} by {row.ratio:.3g}" for row in control.itertuples()]
     return (
-        f"At each batch size's best rate, on {counted:,} training examples, geometric mean and "
+        f"At each batch size's best rate, on {looked_at:,} training examples, geometric mean and "
         f"95 % interval over seeds"
         + (f"; exponents: {', '.join(grows)}" if grows else "")
         + ". Right below: how near the rate is to the limit of full-batch descent."
@@ -170,8 +170,8 @@ def sharpness_caption(
 def landscape_caption(table: pd.DataFrame, params: Params, frame: Frame) -> str:
     """Which solutions, and what lies between them."""
     line = own(table[table["path"] == "line"], frame.variants[0])
-    counted = min(params.evaluation.examples, frame.examples)
-    start = f"Thin: single seeds, thick: their median, {counted:,} training examples. "
+    looked_at = min(params.evaluation.examples, frame.examples)
+    start = f"Thin: single seeds, thick: their median, {looked_at:,} training examples. "
     if line.empty:
         return start + "A line needs two batch sizes with solutions of one seed."
     peaks = weights.line_peaks(line)

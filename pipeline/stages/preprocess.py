@@ -37,8 +37,16 @@ def summary(prepared: Prepared, data: Data) -> dict[str, object]:
         "classes": list(prepared.classes),
         "target_mean": float(train.y.mean()) if regression else None,
         "target_sd": float(train.y.std()) if regression else None,
-        "notes": list(prepared.notes),
+        "notes": [*prepared.notes, *place_note(data)],
     }
+
+
+def place_note(data: Data) -> list[str]:
+    """Says so where the data lie outside the project."""
+    own = data.source in params.FILES and data.path is not None
+    if not own or Path(str(data.path)).resolve().is_relative_to(Path.cwd().resolve()):
+        return []
+    return ["the data lie outside the project: nobody else has them by its commits alone"]
 
 
 def md5(data: Data) -> str | None:
