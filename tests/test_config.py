@@ -2,6 +2,7 @@
 
 import itertools
 import os
+import shlex
 import subprocess
 import sys
 from pathlib import Path
@@ -14,7 +15,8 @@ from omegaconf import OmegaConf
 
 from pipeline.errors import InputError
 from pipeline.hydra_plugins.batchwise import conf_digest, logspace
-from pipeline.stages import config
+from pipeline.reporting.provenance import Provenance
+from pipeline.stages import config, files
 
 GROUPS = sorted(path.name for path in (ROOT / "conf").iterdir() if path.is_dir())
 OPTIONS = [
@@ -148,3 +150,17 @@ class TestRefresh:
             (project.folder / "runs" / name).mkdir(parents=True)
         project.compose("--refresh")
         assert [path.name for path in (project.folder / "runs").iterdir()] == ["baseline-32"]
+
+
+@pytest.mark.parametrize("study", ["none", "large_batch", "batch_norm"])
+def test_the_overrides_compose_the_same_again(
+    study: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    composed = config.composed([f"study={study}", "budget.epochs=7", "data.split.train=0.6"])
+    monkeypatch.setattr(files, "PARAMS", tmp_path / "params.yaml")
+    files.write_text(files.PARAMS, composed)
+    found = config.overrides()
+    assert found["budget.epochs"] == [30, 7]
+    assert "data.split.train" not in found
+    again = shlex.split(Provenance("", found, "").command)[3:-3]  # type: ignore[arg-type]
+    assert OmegaConf.create(config.composed(again)) == OmegaConf.create(composed)

@@ -15,7 +15,9 @@ MODULES = {
     if path.name != "__init__.py"
 }
 PACKAGE_FILES = sorted((ROOT / "pipeline").rglob("__init__.py"))
-TEMPLATES = {"pipeline.reporting.page": ["report.html.j2", "report.md.j2"]}
+TEMPLATES = {
+    "pipeline.reporting.page": ["report.html.j2", "report.css", "explore.js", "report.md.j2"]
+}
 
 MAY_IMPORT = {  # folder or top-level module -> what else of the project it may use
     "errors": set(),

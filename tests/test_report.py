@@ -14,6 +14,7 @@ from pipeline.reporting import page, text
 from pipeline.reporting.content import Content, compile_content
 from pipeline.reporting.figures import STYLE
 from pipeline.reporting.measurements import Measurements
+from pipeline.reporting.provenance import Provenance
 
 STEPS = np.array([1, 10, 100, 300])
 
@@ -138,10 +139,13 @@ def content(*shape: object, limits: Limits | None = None, **keys: object) -> Con
         return compile_content(params, found)
 
 
+MADE = Provenance("seed: 0\n", {"budget.epochs": (30, 4), "grid.lr": (None, [0.1, 1.0])}, "abc")
+
+
 def rendered(made: Content) -> tuple[str, str, dict[str, bytes]]:
     with mpl.rc_context(STYLE):
         images = {item.name: page.drawn(item.figure, "svg") for item in made.illustrations}
-    return page.html(made, images), page.markdown(made), images
+    return page.html(made, images, MADE), page.markdown(made), images
 
 
 SHAPES = [
@@ -259,3 +263,9 @@ def test_durations_have_a_unit_that_fits(value: float, words: str) -> None:
 def test_numbers_have_three_digits(value: float, words: str) -> None:
     assert text.number(value) == words
     assert text.size(2048) == "2 KiB"
+
+
+def test_the_command_that_makes_it_again() -> None:
+    assert MADE.command == (
+        "python -m pipeline.stages.config ++budget.epochs=4 '++grid.lr=[0.1, 1.0]' && dvc repro"
+    )

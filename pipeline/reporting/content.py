@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -10,8 +11,9 @@ from pipeline.analysis import budgets, claims, recommendation, selection, tradeo
 from pipeline.analysis.claim import Evidence
 from pipeline.analysis.recommendation import Recommendation
 from pipeline.params import Params
-from pipeline.reporting import advice, data, figures, figures_scaling, text
+from pipeline.reporting import advice, data, explore, figures, figures_scaling, text
 from pipeline.reporting.figures import Frame
+from pipeline.reporting.heatmap import Heatmap, heatmaps
 from pipeline.reporting.illustration import Illustration
 from pipeline.reporting.machine import machine_speed
 from pipeline.reporting.measurements import Measurements
@@ -35,6 +37,8 @@ class Content:
     summary: pd.DataFrame
     facts: Mapping[str, str]
     warnings: tuple[str, ...]
+    explore: Mapping[str, Any]
+    heatmaps: Mapping[str, tuple[Heatmap, ...]]
 
 
 def compile_content(params: Params, found: Measurements) -> Content:
@@ -57,6 +61,7 @@ def compile_content(params: Params, found: Measurements) -> Content:
     others = advice.sensitivity(found, params, (target, best, shape.critical), frame)
     solved = solutions(found, params, curve, shape.critical, best, frame)
     beside = variants(rates, found, confirmed, frame)
+    timed = with_seconds(rates, table)
     evidence = Evidence(
         frame.variants[0], found.throughput, table, shape.critical, shape.windows, curve,
         frame.examples, solved.tables["generalisation"], found.sharpness, found.landscape,
@@ -64,8 +69,8 @@ def compile_content(params: Params, found: Measurements) -> Content:
         {name: params.settings(name) for name in frame.variants}, beside.table,
         shape.tables["critical"],
     )  # fmt: skip
-    own_tables = {"tradeoff": table, "rates": rates, "curves": curve, "budgets": shares}
-    drawn = illustrations(table, shares, rates, curve, best, frame)
+    own_tables = {"tradeoff": table, "rates": timed, "curves": curve, "budgets": shares}
+    drawn = illustrations(table, shares, timed, curve, best, frame)
     return Content(
         text.headline(best, metric, target, found.data["task"]),
         joined(
@@ -95,7 +100,28 @@ def compile_content(params: Params, found: Measurements) -> Content:
         summary(table, best.best, frame, data.is_imbalanced(found.classes)),
         facts(params, found),
         (*warnings(table, rates, found.throughput, frame), *solved.missing),
+        explore.embedded(table, speed.tables["data_parallel"], params.limits, frame),
+        heatmap_tables(timed, frame),
     )
+
+
+def with_seconds(rates: pd.DataFrame, table: pd.DataFrame) -> pd.DataFrame:
+    """Every rate's steps to target as seconds of one training at a time."""
+    cost = table[["variant", "batch_size", "seconds_per_step"]]
+    timed = rates.merge(cost, on=["variant", "batch_size"], how="left", validate="many_to_one")
+    return timed.assign(median_seconds=timed["median_steps"] * timed["seconds_per_step"]).drop(
+        columns="seconds_per_step"
+    )
+
+
+def heatmap_tables(rates: pd.DataFrame, frame: Frame) -> dict[str, tuple[Heatmap, ...]]:
+    """The page's heatmaps by the name of the figure that each stands for."""
+    scores = rates.assign(score=rates["median_best"].where(rates["diverged"] == 0))
+    return {
+        "score_heatmap": heatmaps(scores, "score", text.number, False, frame),
+        "steps_heatmap": heatmaps(rates, "median_steps", text.number, True, frame),
+        "seconds_heatmap": heatmaps(rates, "median_seconds", text.seconds, True, frame),
+    }
 
 
 def frame_of(params: Params, found: Measurements, target: float) -> Frame:
@@ -173,6 +199,13 @@ def illustrations(
             "Steps to target by batch size and learning rate",
             reached_caption(rates, frame),
             figures.heatmap(rates, "median_steps", "steps to target", frame, True),
+            "rates",
+        ),
+        Illustration(
+            "seconds_heatmap",
+            "Seconds to target by batch size and learning rate",
+            "The steps above times the seconds that a step of the batch size takes alone.",
+            figures.heatmap(rates, "median_seconds", "seconds to target", frame, True),
             "rates",
         ),
         Illustration(

@@ -7,7 +7,9 @@ from collections.abc import Mapping
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from matplotlib.figure import Figure
 
+from pipeline.reporting import text
 from pipeline.reporting.content import Content
+from pipeline.reporting.provenance import Provenance
 
 METADATA = {"svg": {"Date": None, "Creator": None}, "png": {"Software": None}}
 
@@ -34,14 +36,15 @@ def drawn(figure: Figure, kind: str) -> bytes:
     return buffer.getvalue()
 
 
-def html(content: Content, images: Mapping[str, bytes]) -> str:
+def html(content: Content, images: Mapping[str, bytes], made: Provenance) -> str:
     """One self-contained file: the SVG images are embedded."""
     sources = {
         name: f"data:image/svg+xml;base64,{base64.b64encode(image).decode()}"
         for name, image in images.items()
     }
+    shown = {"content": content, "sources": sources, "made": made}
     template = environment(html=True).get_template("report.html.j2")
-    return template.render(content=content, sources=sources)
+    return template.render(**shown, number=text.number, interval=text.interval)
 
 
 def markdown(content: Content) -> str:

@@ -1,7 +1,8 @@
 """Compose conf/ into params.yaml.
 
     python -m pipeline.stages.config [override ...]   compose by hand, print what changed
-    python -m pipeline.stages.config --refresh        the DAG's first stage
+    python -m pipeline.stages.config --refresh        the DAG's first stage; writes, too, what
+                                                      differs from the default study
 
 DVC alone composes only in ``dvc exp run``; the refresh makes an edit of conf/ reach a plain
 ``dvc repro`` too. Overrides given earlier stay as long as conf/ is not edited.
@@ -15,7 +16,7 @@ from pathlib import Path
 
 from hydra import compose, initialize_config_dir
 from hydra.errors import HydraException
-from omegaconf import OmegaConf
+from omegaconf import DictConfig, ListConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
 from pipeline import params
@@ -83,6 +84,31 @@ def refresh() -> Params:
     return params.load(files.PARAMS)
 
 
+def overrides() -> dict[str, list[object]]:
+    """By key: the default study's value and the current one, where they differ."""
+    defaults, own = (
+        flattened(OmegaConf.create(text)) for text in (composed([]), files.PARAMS.read_text())
+    )
+    keys = [key for key in {**defaults, **own} if key not in ("conf_digest", "")]
+    return {
+        key: [defaults.get(key), own.get(key)]
+        for key in keys
+        if defaults.get(key) != own.get(key) and not key.startswith("watched.")
+    }
+
+
+def flattened(config: DictConfig | ListConfig, prefix: str = "") -> dict[str, object]:
+    """Values by dotted key; lists whole."""
+    found: dict[str, object] = {}
+    for key, value in (OmegaConf.to_container(config) or {}).items():  # type: ignore[union-attr]
+        name = prefix + str(key)
+        if isinstance(value, dict) and value:
+            found |= flattened(OmegaConf.create(value), f"{name}.")
+        else:
+            found[name] = value
+    return found
+
+
 def prune_runs(current: Params) -> None:
     """Delete runs that no longer belong to the grid; DVC's cache still has them."""
     wanted = {files.run_folder(variant, size).name for variant, size in current.packs()}
@@ -99,7 +125,9 @@ def main() -> None:
             f"{Path.cwd().name}: has no conf/config.yaml; run this in the project's root"
         )
     if sys.argv[1:] == ["--refresh"]:
-        prune_runs(refresh())
+        current = refresh()
+        prune_runs(current)
+        files.write_json(files.OVERRIDES, overrides())
     else:
         write(composed(sys.argv[1:]))
 

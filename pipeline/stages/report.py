@@ -5,6 +5,7 @@ figures/.
 """
 
 import json
+import subprocess
 from typing import Any
 
 import matplotlib as mpl
@@ -19,6 +20,7 @@ from pipeline.reporting import page
 from pipeline.reporting.content import Content, compile_content
 from pipeline.reporting.figures import STYLE
 from pipeline.reporting.measurements import Measurements
+from pipeline.reporting.provenance import Provenance
 from pipeline.stages import files
 
 CHOICE = (
@@ -97,6 +99,14 @@ def metrics(content: Content) -> dict[str, Any]:
     }
 
 
+def provenance() -> Provenance:
+    """What the page says of how it was made."""
+    asked = ["git", "rev-parse", "HEAD"]
+    commit = subprocess.run(asked, capture_output=True, text=True, check=False).stdout.strip()
+    overrides = json.loads(files.OVERRIDES.read_text())
+    return Provenance(files.PARAMS.read_text(), overrides, commit)
+
+
 def write(content: Content) -> None:
     """Write everything below reports/; the pages come last."""
     reports = files.REPORTS
@@ -112,7 +122,7 @@ def write(content: Content) -> None:
     advice = advice_json(content.advice, content.headline)
     files.write_json(reports / "recommendation.json", advice)
     files.write_text(reports / "report.md", page.markdown(content))
-    files.write_text(reports / "report.html", page.html(content, images))
+    files.write_text(reports / "report.html", page.html(content, images, provenance()))
 
 
 @command

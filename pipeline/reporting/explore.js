@@ -1,0 +1,126 @@
+// The recommendation under other limits, from the numbers embedded in this page.
+// `recommend` gives the answer of pipeline/analysis/recommendation.py for the same limits.
+"use strict";
+
+const SOME = "misses the target with some seeds";
+
+function refusals(row, limits) {
+  const broken = [];
+  const seconds = row.seconds_to_target;
+  if (seconds === null) broken.push("misses the target");
+  else if (row.reached < row.seeds) broken.push(SOME);
+  if (limits.seconds !== null && seconds !== null && seconds > limits.seconds) broken.push("too slow");
+  if (limits.memory_gb !== null && row.peak_bytes !== null && row.peak_bytes > limits.memory_gb * 2 ** 30)
+    broken.push("too much memory");
+  if (limits.score !== null && !(row.test_score !== null && row.test_score >= limits.score))
+    broken.push("score too low");
+  if (row.score_difference !== null && row.score_difference < -limits.margin)
+    broken.push("score below the best by more than the margin");
+  return broken;
+}
+
+function recommend(rows, limits) {
+  const judged = rows.map((row) => ({ row, broken: refusals(row, limits) }));
+  for (const forgiven of [[], [SOME]]) {
+    const allowed = judged.filter((one) => one.broken.every((reason) => forgiven.includes(reason)));
+    if (allowed.length) {
+      const before = (a, b) =>
+        a.row.seconds_to_target - b.row.seconds_to_target || a.row.batch_size - b.row.batch_size;
+      return { best: allowed.sort(before)[0].row, judged };
+    }
+  }
+  return { best: null, judged };
+}
+
+function element(name, content, attributes = {}) {
+  const made = document.createElement(name);
+  made.textContent = content;
+  for (const [key, value] of Object.entries(attributes)) made.setAttribute(key, value);
+  return made;
+}
+
+function explore(data) {
+  const names = ["seconds", "memory_gb", "score"];
+  const sliders = Object.fromEntries(names.map((name) => [name, document.getElementById(`limit-${name}`)]));
+  const devices = document.getElementById("limit-devices");
+  const widths = Object.keys(data.rows);
+
+  function limits() {
+    const chosen = { margin: data.margin };
+    for (const name of names) chosen[name] = data.stops[name][Number(sliders[name].value)].value;
+    return chosen;
+  }
+
+  function say(best, width) {
+    if (!best) return "No batch size meets these limits.";
+    const own = best.words;
+    const on = width === "1" ? "" : `, predicted for ${width} devices`;
+    return (
+      `Batch size ${own.size} with learning rate ${own.rate}: ${data.target} in ${own.seconds}${on} ` +
+      `(${own.interval}), ${own.memory}, test ${data.score_name} ${own.score}.`
+    );
+  }
+
+  function show() {
+    const width = devices ? widths[Number(devices.value)] : "1";
+    for (const name of names) {
+      const stop = data.stops[name][Number(sliders[name].value)];
+      const limit = stop.value === null ? stop.label : `${name === "score" ? "at least" : "at most"} ${stop.label}`;
+      document.getElementById(`shown-${name}`).textContent = limit;
+      sliders[name].setAttribute("aria-valuetext", limit);
+    }
+    if (devices) {
+      document.getElementById("shown-devices").textContent = width;
+      devices.setAttribute("aria-valuetext", `${width} devices`);
+    }
+    const { best, judged } = recommend(data.rows[width], limits());
+    document.getElementById("choice").textContent = say(best, width);
+    document.getElementById("choices").replaceChildren(
+      ...judged.map(({ row, broken }) => {
+        const line = element("tr", "", { class: row === best ? "chosen" : broken.length ? "refused" : "" });
+        const why = row === best ? "recommended" : broken.join(", ");
+        for (const cell of [row.words.size, row.words.rate, row.words.seconds, row.words.memory, row.words.score, why])
+          line.append(element("td", cell));
+        return line;
+      }),
+    );
+  }
+
+  for (const name of names) {
+    const set = data.set[name];
+    sliders[name].max = data.stops[name].length - 1;
+    const looser = (stop) => stop.value === null || (name === "score" ? stop.value <= set : stop.value >= set);
+    sliders[name].value = set === null ? 0 : data.stops[name].findLastIndex(looser);
+    sliders[name].addEventListener("input", show);
+  }
+  if (devices) {
+    devices.max = widths.length - 1;
+    devices.addEventListener("input", show);
+  }
+  show();
+}
+
+function describeCells() {
+  for (const kind of ["mouseover", "focusin"])
+    document.addEventListener(kind, (event) => {
+      const cell = event.target.closest("td[data-tip]");
+      if (cell) cell.closest("figure").querySelector(".tip").textContent = cell.dataset.tip;
+    });
+  document.addEventListener("keydown", (event) => {
+    const cell = event.target.closest("td[data-tip]");
+    const moves = { ArrowLeft: [0, -1], ArrowRight: [0, 1], ArrowUp: [-1, 0], ArrowDown: [1, 0] };
+    if (!cell || !(event.key in moves)) return;
+    const [down, right] = moves[event.key];
+    const rows = cell.closest("tbody").rows;
+    const next = rows[cell.parentElement.rowIndex - 1 + down]?.cells[cell.cellIndex + right];
+    if (next?.dataset.tip) {
+      event.preventDefault();
+      cell.tabIndex = -1;
+      next.tabIndex = 0;
+      next.focus();
+    }
+  });
+}
+
+explore(JSON.parse(document.getElementById("explore-data").textContent));
+describeCells();

@@ -1,0 +1,93 @@
+"""What the page's sliders choose from: the tradeoff as plain numbers, and the limits to try."""
+
+from collections.abc import Callable, Iterable
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from pipeline.analysis.targets import PACK
+from pipeline.params import Limits
+from pipeline.reporting import text
+from pipeline.reporting.figures import Frame
+
+NUMBERS = (
+    "batch_size",
+    "lr",
+    "reached",
+    "seeds",
+    "seconds_to_target",
+    "peak_bytes",
+    "test_score",
+    "score_difference",
+)
+
+
+def at_devices(table: pd.DataFrame, prediction: pd.DataFrame, devices: int) -> pd.DataFrame:
+    """The tradeoff with the seconds that are predicted for so many devices; a batch size smaller
+    than their number is left out. Memory stays what the whole batch takes on one."""
+    if devices == 1:
+        return table
+    own = prediction.loc[prediction["devices"] == devices, [*PACK, "seconds_to_target"]]
+    merged = table.merge(own.rename(columns={"seconds_to_target": "predicted"}), on=PACK)
+    ratio = merged["predicted"] / merged["seconds_to_target"]
+    for bound in ("", "_low", "_high"):
+        merged[f"seconds_to_target{bound}"] *= ratio
+    return merged.drop(columns="predicted")
+
+
+def embedded(
+    table: pd.DataFrame, prediction: pd.DataFrame, limits: Limits, frame: Frame
+) -> dict[str, Any]:
+    """What ``explore.js`` needs: rows by number of devices, the stops of every slider."""
+    more = set(prediction["devices"]) - {1} if len(prediction) else set()
+    widths = [1, *sorted(more)]
+    tables = {str(devices): at_devices(table, prediction, devices) for devices in widths}
+    seconds = pd.concat([own["seconds_to_target"] for own in tables.values()])
+    return {
+        "rows": {devices: rows(own, frame) for devices, own in tables.items()},
+        "margin": limits.score_margin,
+        "stops": {
+            "seconds": stops(seconds, text.seconds, descending=True),
+            "memory_gb": stops(
+                table["peak_bytes"] / 2**30, lambda gb: text.size(gb * 2**30), descending=True
+            ),
+            "score": stops(table["test_score"], text.number, descending=False),
+        },
+        "set": {name: getattr(limits, name) for name in ("seconds", "memory_gb", "score")},
+        "score_name": frame.score_name,
+        "target": frame.target,
+    }
+
+
+def stops(
+    values: Iterable[float], show: Callable[[float], str], descending: bool
+) -> list[dict[str, Any]]:
+    """No limit, then every value at which the choice could change, ever stricter."""
+    known = sorted({float(value) for value in values if np.isfinite(value)}, reverse=descending)
+    return [{"value": None, "label": "no limit"}] + [
+        {"value": value, "label": show(value)} for value in known
+    ]
+
+
+def rows(table: pd.DataFrame, frame: Frame) -> list[dict[str, Any]]:
+    """Rows of the tradeoff as plain numbers, null where one is missing, with their words."""
+    return [
+        {"variant": row["variant"]}
+        | {name: None if pd.isna(row[name]) else float(row[name]) for name in NUMBERS}
+        | {"words": words(row, frame)}
+        for _, row in table.iterrows()
+    ]
+
+
+def words(row: pd.Series, frame: Frame) -> dict[str, str]:
+    """A row as a person reads it."""
+    low, high = row["seconds_to_target_low"], row["seconds_to_target_high"]
+    return {
+        "size": text.batch_size(row["batch_size"], frame.examples) + text.variant_of(row),
+        "rate": text.rate(row["lr"]),
+        "seconds": text.seconds(row["seconds_to_target"]),
+        "interval": text.interval(low, high, text.seconds),
+        "memory": text.size(row["peak_bytes"]),
+        "score": text.number(row["test_score"]),
+    }

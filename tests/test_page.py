@@ -1,0 +1,203 @@
+"""The page in a real browser: sliders, keyboard, a narrow screen, print; and colours that can be
+read."""
+
+import itertools
+import json
+import re
+import shutil
+import subprocess
+from html import unescape
+from pathlib import Path
+from typing import Any
+
+import pytest
+from conftest import ROOT
+from test_report import content, rendered
+
+from pipeline.analysis.recommendation import recommend
+from pipeline.params import Limits
+from pipeline.reporting import explore
+from pipeline.reporting.content import Content
+
+BROWSERS = ("chromium", "chromium-browser", "google-chrome")
+BROWSER = next((path for name in BROWSERS if (path := shutil.which(name))), None)
+FLAGS = (
+    "--headless", "--no-sandbox", "--disable-gpu", "--no-first-run", "--disable-sync",
+    "--disable-background-networking", "--disable-component-update",
+    "--host-resolver-rules=MAP * ~NOTFOUND",
+)  # fmt: skip
+LISTEN = """<script>
+const errors = [];
+addEventListener("error", (event) => errors.push(event.message));
+</script>"""
+PHONE = 380
+
+needs_browser = pytest.mark.skipif(BROWSER is None, reason=f"none of {BROWSERS} is installed")
+
+
+def run(folder: Path, *arguments: str) -> str:
+    """What the browser prints."""
+    command = [str(BROWSER), *FLAGS, f"--user-data-dir={folder / 'profile'}", *arguments]
+    done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=90)
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
+def asked(folder: Path, html: str, script: str) -> Any:
+    """What a script, the body of a function, returns on the page, with its errors."""
+    ask = f"""{LISTEN}<script>addEventListener("load", () => {{
+      const answer = (() => {{ {script} }})();
+      const out = document.createElement("pre");
+      out.id = "answer-of-the-test";
+      out.textContent = JSON.stringify({{ answer, errors }});
+      document.body.append(out);
+    }});</script>"""
+    path = folder / "page.html"
+    path.write_text(html.replace("<style>", f"{ask}<style>", 1))
+    dumped = run(folder, "--dump-dom", path.as_uri())
+    (found,) = re.findall(r'<pre id="answer-of-the-test">(.*?)</pre>', dumped, re.DOTALL)
+    told = json.loads(unescape(found))
+    assert told["errors"] == []
+    return told["answer"]
+
+
+@pytest.fixture(scope="module")
+def made() -> Content:
+    """Two variants, some of whose rates diverge, with memory and scores that differ."""
+    return content([4, 16, 64], [0.01, 0.1, 1.0, 10.0], 3, variants=("baseline", "adam"))
+
+
+@needs_browser
+def test_sliders_answer_as_the_analysis_does(tmp_path: Path, made: Content) -> None:
+    stops = {name: [stop["value"] for stop in own] for name, own in made.explore["stops"].items()}
+    cases = list(itertools.product(made.explore["rows"], *stops.values()))[::3]
+    script = f"""
+      const data = JSON.parse(document.getElementById("explore-data").textContent);
+      return {json.dumps(cases)}.map(([width, seconds, memory_gb, score]) => {{
+        const limits = {{ seconds, memory_gb, score, margin: data.margin }};
+        const best = recommend(data.rows[width], limits).best;
+        return best && [best.variant, best.batch_size];
+      }});"""
+    found = asked(tmp_path, rendered(made)[0], script)
+    tables = made.tables["tradeoff"], made.tables["data_parallel"]
+    for case, answer in zip(cases, found, strict=True):
+        devices, *limits = case
+        own = explore.at_devices(*tables, int(devices))
+        best = recommend(own, Limits(*limits)).best
+        assert answer == (None if best is None else [best["variant"], best["batch_size"]]), case
+    assert len({json.dumps(answer) for answer in found}) > 2
+
+
+@needs_browser
+def test_a_moved_slider_moves_the_recommendation(tmp_path: Path, made: Content) -> None:
+    script = """
+      const said = () => document.getElementById("choice").textContent;
+      const rows = () => document.querySelectorAll("#choices tr").length;
+      const before = said();
+      for (const name of ["memory_gb", "devices"]) {
+        const slider = document.getElementById(`limit-${name}`);
+        slider.value = slider.max;
+        slider.dispatchEvent(new Event("input"));
+      }
+      const words = document.getElementById("limit-memory_gb").getAttribute("aria-valuetext");
+      return [before, said(), rows(), words];"""
+    before, after, rows, words = asked(tmp_path, rendered(made)[0], script)
+    best = made.advice.best
+    assert best is not None
+    assert before.startswith(f"Batch size {best['batch_size']:.0f}")
+    assert "No batch size meets" in after
+    assert rows == 2  # as many as there are batch sizes as large as the most devices
+    assert words.startswith("at most ")
+
+
+@needs_browser
+def test_limits_of_the_study_are_set_from_the_start(tmp_path: Path, made: Content) -> None:
+    least = float(made.tables["tradeoff"]["peak_bytes"].min()) / 2**30
+    limited = content([4, 16, 64], [0.1, 1.0, 10.0], 3, limits=Limits(memory_gb=least))
+    script = 'return document.getElementById("choice").textContent;'
+    assert asked(tmp_path, rendered(limited)[0], script).startswith("Batch size 4 ")
+
+
+@needs_browser
+def test_the_heatmaps_speak_to_the_keyboard(tmp_path: Path, made: Content) -> None:
+    script = """
+      const cell = document.querySelector("td[data-tip]");
+      cell.focus();
+      const tip = () => document.activeElement.closest("figure").querySelector(".tip").textContent;
+      const first = tip();
+      cell.dispatchEvent(new KeyboardEvent("keydown", { key: "ArrowRight", bubbles: true }));
+      const reachable = [...document.querySelectorAll(".heatmap tbody")].map(
+        (body) => body.querySelectorAll('[tabindex="0"]').length);
+      return [first, tip(), reachable];"""
+    first, second, reachable = asked(tmp_path, rendered(made)[0], script)
+    assert first.startswith("batch size 4, rate 10")
+    assert second.startswith("batch size 16, rate 10")
+    assert set(reachable) == {1}
+
+
+@needs_browser
+def test_a_phone_needs_no_sideways_scrolling(tmp_path: Path, made: Content) -> None:
+    page = json.dumps(rendered(made)[0]).replace("</", "<\\/")
+    script = """
+      const seen = document.getElementById("phone").contentDocument.documentElement;
+      return [seen.clientWidth, seen.scrollWidth];"""
+    holder = f"""<style></style><iframe id="phone" width="{PHONE}" height="800" frameborder="0">
+      </iframe><script>document.getElementById("phone").srcdoc = {page};</script>"""
+    width, needed = asked(tmp_path, holder, script)
+    assert width <= PHONE
+    assert needed <= width
+
+
+@needs_browser
+def test_it_prints(tmp_path: Path, made: Content) -> None:
+    path, printed = tmp_path / "page.html", tmp_path / "page.pdf"
+    path.write_text(rendered(made)[0])
+    run(tmp_path, f"--print-to-pdf={printed}", path.as_uri())
+    assert printed.read_bytes().startswith(b"%PDF")
+    assert len(re.findall(rb"/Type\s*/Page\b", printed.read_bytes())) > 3
+
+
+def contrast(one: str, other: str) -> float:
+    """The ratio of WCAG 2.2, section 1.4.3, of two hexadecimal colours."""
+
+    def luminance(colour: str) -> float:
+        parts = [int(colour[k : k + 2], 16) / 255 for k in (1, 3, 5)]
+        red, green, blue = (
+            part / 12.92 if part <= 0.04045 else ((part + 0.055) / 1.055) ** 2.4 for part in parts
+        )
+        return 0.2126 * red + 0.7152 * green + 0.0722 * blue
+
+    light, dark = sorted((luminance(one), luminance(other)), reverse=True)
+    return (light + 0.05) / (dark + 0.05)
+
+
+def test_text_can_be_read_in_the_light_and_in_the_dark() -> None:
+    css = (ROOT / "pipeline/reporting/report.css").read_text()
+    light, dark = (dict(re.findall(r"--(\w+): (#\w{6})", part)) for part in css.split("@media")[:2])
+    for colours in (light, light | dark):
+        for name in ("ink", "soft", "accent", "good", "bad"):
+            assert contrast(colours[name], colours["paper"]) >= 4.5, name
+        for paper in ("note", "chosen", "lost"):
+            assert contrast(colours["ink"], colours[paper]) >= 4.5, paper
+
+
+def test_numbers_in_the_heatmaps_can_be_read(made: Content) -> None:
+    cells = [
+        cell
+        for heat in itertools.chain(*made.heatmaps.values())
+        for _, row in heat.rows
+        for cell in row
+        if cell.paper
+    ]
+    assert min(contrast(cell.ink, cell.paper) for cell in cells) >= 4.5
+    assert {cell.state for cell in cells} == {"done"}
+
+
+def test_nothing_to_choose_from_is_said(tmp_path: Path) -> None:
+    none = content([4, 16], [0.01, 0.1], 3)
+    assert all(row["seconds_to_target"] is None for row in none.explore["rows"]["1"])
+    assert none.explore["stops"]["seconds"] == [{"value": None, "label": "no limit"}]
+    if BROWSER:
+        script = 'return document.getElementById("choice").textContent;'
+        said = asked(tmp_path, rendered(none)[0], script)
+        assert said == "No batch size meets these limits."
