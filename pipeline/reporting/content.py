@@ -70,7 +70,12 @@ def compile_content(params: Params, found: Measurements) -> Content:
         shape.tables["critical"],
     )  # fmt: skip
     own_tables = {"tradeoff": table, "rates": timed, "curves": curve, "budgets": shares}
-    drawn = illustrations(table, shares, timed, curve, best, frame)
+    memory = params.limits.memory_gb
+    marks = (
+        None if shape.critical is None else shape.critical.curve.critical,
+        None if memory is None else memory * 2**30,
+    )
+    drawn = illustrations(table, shares, timed, curve, best, frame, marks)
     return Content(
         text.headline(best, metric, target, found.data["task"]),
         joined(
@@ -162,15 +167,17 @@ def illustrations(
     curve: pd.DataFrame,
     advice: Recommendation,
     frame: Frame,
+    marks: tuple[float | None, float | None],
 ) -> list[Illustration]:
-    """All figures in reading order."""
+    """All figures in reading order; marks: the critical batch size and the limit of memory in
+    bytes, where there are any."""
     scores = rates.assign(score=rates["median_best"].where(rates["diverged"] == 0))
     return [
         Illustration(
             "tradeoff",
             "The tradeoff",
             tradeoff_caption(table, frame),
-            figures.tradeoff(table, advice.best, frame),
+            figures.tradeoff(table, advice.best, frame, *marks),
             "tradeoff",
         ),
         Illustration(

@@ -112,8 +112,17 @@ def with_band(axis: Axes, table: pd.DataFrame, column: str, variant: int, **styl
     )
 
 
-def tradeoff(table: pd.DataFrame, best: pd.Series | None, frame: Frame) -> Figure:
-    """Seconds to target above, test score below, against the batch size."""
+def tradeoff(
+    table: pd.DataFrame,
+    best: pd.Series | None,
+    frame: Frame,
+    critical: float | None = None,
+    memory_bytes: float | None = None,
+) -> Figure:
+    """Seconds to target above, test score below, against the batch size.
+
+    critical: the critical batch size; memory_bytes: the limit, beyond which batch sizes are shaded.
+    """
     figure = Figure(figsize=(7.5, 6), layout="constrained")
     above, below = figure.subplots(2, 1, sharex=True)
     colours = sns.color_palette("colorblind", len(frame.variants))
@@ -124,22 +133,38 @@ def tradeoff(table: pd.DataFrame, best: pd.Series | None, frame: Frame) -> Figur
     above.set_ylabel("training time to target")
     above.set_title(f"Target: {frame.target}", loc="left")
     below.set_ylabel(f"test {frame.score_name}, best rate")
+    panels = (above, below)
     if best is not None:
-        for axis in (above, below):
-            axis.axvline(best["batch_size"], color="0.35", linestyle=":", zorder=0)
-        above.annotate(
-            f"recommended: {best['batch_size']:.0f}",
-            (best["batch_size"], 0.97),
-            xycoords=("data", "axes fraction"),
-            xytext=(5, 0),
-            textcoords="offset points",
-            va="top",
-            color="0.25",
-        )
+        marked(panels, best["batch_size"], f"recommended: {best['batch_size']:.0f}", ":", 0.97)
+    sizes = table["batch_size"]
+    if critical is not None and sizes.min() <= critical <= sizes.max():
+        marked(panels, critical, f"critical: {text.number(critical)}", "-.", 0.88)
+    too_large = sizes[table["peak_bytes"] > memory_bytes] if memory_bytes else sizes[:0]
+    if len(too_large):
+        for axis in panels:
+            axis.axvspan(too_large.min() / EDGE, sizes.max() * EDGE, color="0.5", alpha=0.15)
+        marked(panels, too_large.min() / EDGE, "beyond the memory", "-", 0.97)
     if len(frame.variants) > 1:
         above.legend(frameon=False)
     batch_axis(below, sorted(set(table["batch_size"])), frame.examples)
     return figure
+
+
+def marked(panels: Iterable[Axes], size: float, words: str, style: str, height: float) -> None:
+    """A vertical line at a batch size, with its words in the first panel."""
+    first, *others = panels
+    for axis in (first, *others):
+        axis.axvline(size, color="0.35", linestyle=style, linewidth=1.2, zorder=0)
+    first.annotate(
+        words,
+        (size, height),
+        xycoords=("data", "axes fraction"),
+        xytext=(5, 0),
+        textcoords="offset points",
+        va="top",
+        color="0.25",
+        bbox={"facecolor": "white", "edgecolor": "none", "pad": 1, "alpha": 0.8},
+    )
 
 
 def heatmap(rates: pd.DataFrame, value: str, title: str, frame: Frame, log_colour: bool) -> Figure:
