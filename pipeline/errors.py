@@ -23,7 +23,7 @@ def command(main: Callable[[], None]) -> Callable[[], None]:
         try:
             main()
         except InputError as error:
-            print(f"error: {error}", file=sys.stderr)
+            print(f"error: {' '.join(str(error).splitlines())}", file=sys.stderr)
             sys.exit(1)
         except KeyboardInterrupt:
             sys.exit(130)

@@ -6,7 +6,6 @@ the standard library alone.
 
 from __future__ import annotations
 
-import codecs
 import dataclasses
 import math
 from collections.abc import Iterator
@@ -93,6 +92,8 @@ class Split:
 
     def __post_init__(self) -> None:
         one_of("data.split.kind", self.kind, ("group", "time"))
+        rule = "needs a column in data.split.by"
+        require(self.kind == "group" or self.by is not None, "data.split.kind", self.kind, rule)
         shares = [self.train, self.val]
         if self.test != "official":
             require(
@@ -135,7 +136,7 @@ class Table:
         require(self.levels >= 2, "data.table.levels", self.levels, "is below 2")
         require(0 <= self.rare < 1, "data.table.rare", self.rare, "is outside [0, 1)")
         try:
-            codecs.lookup(self.encoding)
+            "".encode(self.encoding)
         except LookupError:
             rule = "is no encoding that Python knows"
             raise InputError(f"data.table.encoding: {self.encoding!r} {rule}") from None
@@ -179,6 +180,7 @@ class Data:
         require(is_table == (self.target is not None), "data.target", self.target, self._rule())
         by = self.split.by
         require(is_table or by is None, "data.split.by", by, "is for tables alone")
+        require(by is None or by != self.target, "data.split.by", by, "is the target")
 
     def _rule(self) -> str:
         known = "names no column: data=table needs one to predict"

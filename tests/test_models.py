@@ -1,16 +1,20 @@
 """The networks, their batch norm and their dropout."""
 
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 import torch
 from torch import nn
 
+from pipeline.data.tensors import Dataset
+from pipeline.engine.pack import Pack
+from pipeline.engine.plan import make_plan
 from pipeline.errors import InputError
 from pipeline.models.batch_norm import GhostBatchNorm
 from pipeline.models.build import build
 from pipeline.models.dropout import Dropout, step_key, uniform
-from pipeline.params import Model
+from pipeline.params import Budget, Cell, Impl, Model, Settings
 
 
 @pytest.mark.parametrize("norm", ["none", "batch", "ghost"])
@@ -53,10 +57,34 @@ OWN = """
 from torch import nn
 
 def build(shape, outputs, width=3):
-    return nn.Linear(shape[0], outputs) if width == 3 else nn.Linear(shape[0], width)
+    return nn.Sequential(nn.Linear(shape[0], width), nn.Linear(width, outputs))
 
 def wrong(shape, outputs):
     return 5
+
+def narrow(shape, outputs):
+    return nn.Linear(shape[0], outputs + 1)
+
+def failing(shape, outputs):
+    return nn.Linear(shape[0] + 1, outputs)
+
+def frozen(shape, outputs):
+    return nn.Linear(shape[0], outputs).requires_grad_(False)
+
+def half_frozen(shape, outputs):
+    model = nn.Sequential(nn.Linear(shape[0], 5), nn.Linear(5, outputs))
+    model[0].requires_grad_(False)
+    return model
+
+class Tied(nn.Module):
+    def __init__(self, shape, outputs):
+        super().__init__()
+        self.first = nn.Linear(shape[0], shape[0])
+        self.again = self.first
+        self.last = nn.Linear(shape[0], outputs)
+
+    def forward(self, x):
+        return self.last(self.again(self.first(x)))
 """
 
 
@@ -68,8 +96,8 @@ class TestOnesOwn:
 
     def test_its_keys_reach_it(self) -> None:
         name = "networks_of_a_test:build"
-        assert build(Model(name), (4,), 2)(torch.zeros(1, 4)).shape == (1, 2)
-        assert build(Model(name, options={"width": 7}), (4,), 2)(torch.zeros(1, 4)).shape == (1, 7)
+        made = [build(Model(name, options=keys), (4,), 2) for keys in ({}, {"width": 7})]
+        assert [model[0].out_features for model in made] == [3, 7]
 
     @pytest.mark.parametrize(
         ("name", "options", "rule"),
@@ -77,6 +105,9 @@ class TestOnesOwn:
             ("build", {"depth": 2}, r"model\.options: \{'depth': 2\} are not what"),
             ("wrong", {}, "returned int, no torch.nn.Module"),
             ("absent", {}, "cannot be imported"),
+            ("narrow", {}, r"maps two inputs to \(2, 3\) in float32; asked for are \(2, 2\)"),
+            ("failing", {}, r"fails on inputs of \(4,\): "),
+            ("frozen", {}, "no parameter to train"),
         ],
     )
     def test_what_does_not_fit_is_refused(
@@ -84,6 +115,16 @@ class TestOnesOwn:
     ) -> None:
         with pytest.raises(InputError, match=rule):
             build(Model(f"networks_of_a_test:{name}", options=options), (4,), 2)
+
+    @pytest.mark.parametrize(("name", "why"), [("half_frozen", "frozen"), ("Tied", "shared")])
+    def test_what_lanes_would_train_otherwise_goes_to_the_loop(
+        self, make_data: Callable[..., Dataset], name: str, why: str
+    ) -> None:
+        settings = Settings(model=Model(f"networks_of_a_test:{name}"), budget=Budget(1, 4, 2))
+        pack = Pack(settings, 16, 64, (Cell("v", 16, 0.1, 0), Cell("v", 16, 0.1, 1)))
+        plan = make_plan(pack, make_data(), Impl(device="cpu"))
+        assert plan.engine == "loop"
+        assert why in plan.reason
 
     def test_the_projects_networks_take_no_options(self) -> None:
         with pytest.raises(InputError, match=r"model\.options: .* mlp takes none"):

@@ -65,6 +65,40 @@ class TestImages:
         with pytest.raises(InputError, match=r"bomb\.png"):
             images.read(pictures, Images())
 
+    def test_a_picture_is_laid_upright_and_on_white(self, tmp_path: Path) -> None:
+        for label in ("a", "b"):
+            (tmp_path / label).mkdir()
+            left = np.zeros((8, 8, 3), dtype=np.uint8)
+            left[:, :4] = 255
+            turned = Image.Exif()
+            turned[0x0112] = 6  # to be turned clockwise: what lies left comes to the top
+            Image.fromarray(left).save(tmp_path / label / "turned.png", exif=turned)
+            Image.new("RGBA", (8, 8), (0, 0, 0, 0)).save(tmp_path / label / "clear.png")
+        found = images.read(tmp_path, Images(8))
+        clear, upright = found.examples.x[:2, 0]
+        assert (clear == 255).all()
+        assert upright[:3].min() > 200
+        assert upright[-3:].max() < 50
+
+    def test_what_is_no_picture_of_a_class(self, pictures: Path) -> None:
+        (pictures / ".ipynb_checkpoints").mkdir()
+        (pictures / "dark" / "._0.png").write_bytes(b"left by a system")
+        (pictures / "dark" / "photo.heic").write_bytes(b"of another format")
+        found = images.read(pictures, Images())
+        assert found.classes == ("dark", "light")
+        assert found.notes == ("1 files were left out by their ending: .heic",)
+
+    def test_more_than_eight_bits_are_refused(self, pictures: Path) -> None:
+        Image.fromarray(np.full((4, 4), 4000, dtype=np.uint16)).save(pictures / "dark" / "deep.png")
+        with pytest.raises(InputError, match="more than 8 bits"):
+            images.read(pictures, Images())
+
+    def test_parts_are_no_classes(self, tmp_path: Path) -> None:
+        for part in ("train", "test"):
+            (tmp_path / part / "cat").mkdir(parents=True)
+        with pytest.raises(InputError, match="which are parts, no classes"):
+            images.read(tmp_path, Images())
+
     def test_folders_that_hold_nothing(self, tmp_path: Path) -> None:
         with pytest.raises(InputError, match="does not exist"):
             images.read(tmp_path / "none", Images())
@@ -108,14 +142,21 @@ class TestArrays:
         assert found.classes == ()
         assert found.examples.y.shape == (9,)
 
+    def test_many_classes_by_name(self, tmp_path: Path) -> None:
+        y = np.array([f"class{k % 25}" for k in range(100)])
+        found = arrays.read(self.save(tmp_path, x=np.ones((100, 2)), y=y), "auto")
+        assert len(found.classes) == 25
+
     @pytest.mark.parametrize(
         ("own", "rule"),
         [
-            ({"x": np.ones((3, 2))}, "holds x, and no 'y'"),
+            ({"x": np.ones((3, 2))}, "holds no array 'y'"),
             ({"x": np.ones(3), "y": np.arange(3)}, r"x has the shape \(3,\)"),
             ({"x": np.ones((3, 2)), "y": np.arange(4)}, r"y has the shape \(4,\)"),
             ({"x": np.full((3, 2), np.nan), "y": np.arange(3)}, r"x\[0, 0\] is nan"),
             ({"x": np.ones((3, 2)), "y": np.array([0, 1, np.inf])}, r"y\[2\] is not finite"),
+            ({"x": np.full((3, 2), 1e200), "y": np.arange(3)}, r"x holds numbers beyond 1e\+30"),
+            ({"x": np.ones((9, 8, 8, 3)), "y": np.arange(9)}, "channels come second"),
             ({"x": np.array([["a"]]), "y": np.arange(1)}, "x holds <U1, which is no number"),
             ({"x": np.ones((9, 2)), "y": np.zeros(9)}, "single class"),
             ({"x": np.ones((9, 2)), "y": np.array([0] * 8 + [1])}, "class '1' has 1 of 9 rows"),

@@ -162,6 +162,38 @@ class TestColumns:
         found = prepared(path, dates="days")
         assert set(np.unique(found.parts["train"].x)) <= set(range(28))
 
+    def test_times_with_a_zone(self, folder: Path) -> None:
+        text = csv("a,y", lambda k: f"1970-01-0{k % 3 + 1}T02:00:00+02:00,{k % 2}")
+        found = prepared(write(folder, text), dates="days")
+        assert set(np.unique(found.parts["train"].x)) == {0, 1, 2}
+
+    def test_classes_that_are_numbers_are_told_apart_by_value(self, folder: Path) -> None:
+        text = csv("a,y", lambda k: f"{k % 7},{('0', '1', '1.0', '10')[k % 4]}")
+        assert prepared(write(folder, text)).classes == ("0", "1", "10")
+
+    def test_none_is_a_level(self, folder: Path) -> None:
+        text = csv("a,y", lambda k: f"{k % 7},{('none', 'mild')[k % 2]}")
+        assert prepared(write(folder, text)).classes == ("mild", "none")
+
+    def test_the_task_does_not_depend_on_the_order_of_rows(self, folder: Path) -> None:
+        rows = [f"{k % 7},{k // 1000}" for k in range(30_000)]
+        tasks = []
+        for own in (rows, rows[::-1], rows[::2] + rows[1::2]):
+            text = csv("a,y", own.__getitem__, len(own))
+            tasks.append(prepared(write(folder, text)).task)
+        assert tasks == ["regression"] * 3
+
+    def test_a_dropped_column_may_hold_anything(self, folder: Path) -> None:
+        own = pa.table({"a": [0, 1, 2] * 9, "b": [[1]] * 27, "y": [0, 1, 1] * 9})
+        pyarrow.parquet.write_table(own, folder / "own.parquet")
+        assert prepared(folder / "own.parquet", drop=["b"]).features == ("a",)
+
+    def test_what_excel_writes(self, folder: Path) -> None:
+        text = '\ufeffsep=;\r\n;"a\nlong name";y\r\n'
+        text += "".join(f"{k};{k % 7};{k % 2}\r\n" for k in range(ROWS))
+        found = prepared(write(folder, text))
+        assert kinds(found) == {"column 1": "dropped", "a long name": "number"}
+
     def test_rows_without_a_target_are_left_out_and_counted(self, folder: Path) -> None:
         found = prepared(write(folder, PLAIN + "1,2.5,\n3,4.5,NA\n"))
         assert sum(len(part) for part in found.parts.values()) == ROWS
@@ -256,7 +288,28 @@ BAD = {  # content, file name, options: what the message says
     "infinite": (PLAIN + "1,inf,u\n", "own.csv", {}, "column 'b', row 62: is infinite"),
     "too large": (PLAIN + "1,1e300,u\n", "own.csv", {}, r"'b': holds 1e\+300, beyond"),
     "duplicate names": ("a,a,y\n1,2,3\n", "own.csv", {}, "column 'a' is there 2 times"),
-    "no name": ("a,,y\n1,2,3\n", "own.csv", {}, "column 2 has no name"),
+    "the target splits": (PLAIN, "own.csv", {"split": Split(by="y")}, "'y' is the target"),
+    "the target dropped": (PLAIN, "own.csv", {"drop": ["y"]}, r"data\.table\.drop: 'y' is needed"),
+    "another decimal": (
+        csv("a;y", lambda k: f"{k % 7},5;{k % 2}"), "own.csv", {},
+        r"column 'a', row 2: '0,5' is like a number, and none: data\.table\.decimal is '\.'",
+    ),
+    "thousands": (
+        csv("a;y", lambda k: f"1.{k % 7}00,5;{k % 2}"), "own.csv", {"decimal": ","}, "like a number",
+    ),
+    "per cent": (csv("a,y", lambda k: f"{k % 7}%,{k % 2}"), "own.csv", {}, "is like a number"),
+    "target of per cent": (
+        csv("a,y", lambda k: f"{k % 7},{k % 2}%"), "own.csv", {}, "like a number",
+    ),
+    "other dates": (csv("a,y", lambda k: f"1/{k % 7}/2024,{k % 2}"), "own.csv", {}, "like a date"),
+    "one training target": (
+        csv("t,a,y", lambda k: f"{k},{k % 7},{0.5 if k < 40 else k / 3}"), "own.csv",
+        {"split": Split(by="t", kind="time")}, "every target of the training part is 0.5",
+    ),
+    "no training value": (
+        csv("t,a,y", lambda k: f"{k},{'' if k < 40 else k % 7},{k % 2}"), "own.csv",
+        {"split": Split(by="t", kind="time")}, "no column has a value in the training rows",
+    ),
     "encoding": (
         PLAIN.replace("u", "ü").encode("latin-1"), "own.csv", {}, r"data\.table\.encoding",
     ),

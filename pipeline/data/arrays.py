@@ -5,6 +5,7 @@ from pathlib import Path
 
 import numpy as np
 
+from pipeline.data.columns import LARGEST
 from pipeline.data.sources import FEW_VALUES, Array, Examples, Source
 from pipeline.data.splits import check_classes
 from pipeline.errors import InputError
@@ -19,7 +20,7 @@ def read(path: Path, task: str) -> Source:
     stored = loaded(path)
     for name in ("x", "y"):
         if name not in stored:
-            raise InputError(f"{path}: holds {', '.join(stored) or 'nothing'}, and no {name!r}")
+            raise InputError(f"{path}: holds no array {name!r}")
     x, y = stored["x"], stored["y"]
     check_shapes(path, x, y)
     labels, classes = labelled(path, y.reshape(len(y)), task)
@@ -36,11 +37,14 @@ def loaded(path: Path) -> dict[str, Array]:
         raise InputError(f"data.path: '{path}' ends in neither .npz nor .safetensors")
     try:
         if path.suffix == ".safetensors":
-            from safetensors.numpy import load_file
+            from safetensors import safe_open
 
-            return dict(load_file(path))
+            with safe_open(path, "numpy") as tensors:
+                known = set(tensors.keys())
+                return {name: tensors.get_tensor(name) for name in ("x", "y") if name in known}
         with np.load(path, allow_pickle=False) as file:
-            return {name: file[name] for name in file.files}
+            found = {name: file[name] for name in ("x", "y") if name in file.files}
+            return {name: own for name, own in found.items() if isinstance(own, np.ndarray)}
     except Exception as error:  # safetensors' error is no public class; numpy raises several
         if isinstance(error, ValueError) and "allow_pickle" in str(error):
             raise InputError(f"{path}: holds pickled objects, which are never loaded") from None
@@ -59,11 +63,17 @@ def check_shapes(path: Path, x: Array, y: Array) -> None:
             f"{path}: x has the shape {x.shape}; it must be (examples, features) or "
             "(examples, channels, height, width)"
         )
+    if x.ndim == 4 and x.shape[3] in (1, 3, 4) and x.shape[1] not in (1, 3, 4):
+        rule = "which looks like (examples, height, width, channels); channels come second"
+        raise InputError(f"{path}: x has the shape {x.shape}, {rule}")
     if y.shape not in ((len(x),), (len(x), 1)):
         raise InputError(f"{path}: y has the shape {y.shape} and x has {len(x)} examples")
     if not np.isfinite(x).all():
         place = np.argwhere(~np.isfinite(x))[0]
         raise InputError(f"{path}: x{place.tolist()} is {x[tuple(place)]}, which is not finite")
+    for name, own in (("x", x), ("y", y)):
+        if own.dtype.kind == "f" and np.abs(own[np.isfinite(own)]).max(initial=0) > LARGEST:
+            raise InputError(f"{path}: {name} holds numbers beyond {LARGEST:g}")
 
 
 def labelled(path: Path, y: Array, task: str) -> tuple[Array, tuple[str, ...]]:
@@ -71,11 +81,11 @@ def labelled(path: Path, y: Array, task: str) -> tuple[Array, tuple[str, ...]]:
     is_number = y.dtype.kind in "fiub"
     if is_number and not np.isfinite(y).all():
         raise InputError(f"{path}: y[{int(np.argmin(np.isfinite(y)))}] is not finite")
-    if not is_number and (task == "regression" or y.dtype.kind not in "US"):
+    if not is_number and (task == "regression" or y.dtype.kind != "U"):
         raise InputError(f"{path}: y holds {y.dtype}, which does not fit data.task={task}")
     values, labels = np.unique(y, return_inverse=True)
-    whole = not is_number or bool((values == np.floor(values.astype(float))).all())
-    if task == "regression" or (task == "auto" and not (whole and len(values) <= FEW_VALUES)):
+    few = len(values) <= FEW_VALUES and is_number and bool((values == np.floor(values)).all())
+    if task == "regression" or (task == "auto" and is_number and not few):
         if len(values) < 2:
             raise InputError(f"{path}: y has the single value {values[0]}")
         return y.astype(np.float64), ()

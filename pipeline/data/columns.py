@@ -12,6 +12,7 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from pipeline.data.sources import FEW_VALUES
 from pipeline.data.tables import TableFile
 from pipeline.errors import InputError, require
 from pipeline.params import Table
@@ -19,15 +20,20 @@ from pipeline.params import Table
 NUMBER = r"^[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?$"
 INFINITE = r"^[+-]?(inf|Inf|INF|infinity|Infinity)$"
 FLAGS = {"true": 1.0, "false": 0.0, "yes": 1.0, "no": 0.0}
-DATE = r"^\d{4}-\d\d-\d\d([ T]\d\d:\d\d(:\d\d(\.\d+)?)?)?$"
+DATE = r"^\d{4}-\d\d-\d\d([ T]\d\d:\d\d(:\d\d(\.\d{1,9})?)?)?(Z|[+-]\d\d:?\d\d)?$"
+ZONE = r"[ T].*(Z|[+-]\d\d:?\d\d)$"
+LIKE_DATE = r"^\d{1,4}[./-]\d{1,2}[./-]\d{1,4}( .*)?$"
+LIKE_NUMBER = r"^[(]?[+−-]?[$€£]?\d[\d.,  ']*[%€$£]?[)]?$"
+"""What a person reads as a number: thousands, another decimal separator, per cent, money."""
 MOSTLY = 0.5
 """A text column of which a larger share are numbers is taken for numbers with mistakes."""
 DISTINCT_SHARE = 0.95
 WATCHED = 10_000
 """Of how many values the distinct ones are remembered, to tell names from categories."""
+ASKED_FOR = "asked for"
 LARGEST = 1e30
 """Of any number: its square is still finite in double precision, itself in single."""
-MICROSECONDS_PER_DAY = 86_400e6
+NANOSECONDS_PER_DAY = 86_400e9
 Floats = npt.NDArray[np.floating[Any]]
 
 
@@ -36,12 +42,15 @@ class Survey:
     """What was seen of one column so far.
 
     numbers, flags, dates, whole: how many of its values read as such; odd: the first row and value
-    that is no number; distinct: those of the first ``watched`` values.
+    that is no number; distinct: those of the first ``watched`` values, and of all while they are
+    few.
     """
 
     rows: int = 0
     missing: int = 0
     numbers: int = 0
+    like_numbers: int = 0
+    like_dates: int = 0
     flags: int = 0
     dates: int = 0
     whole: int = 0
@@ -69,10 +78,11 @@ class Survey:
             self._add_numbers(column, values)
         elif len(values):
             self._add_text(column, values, options)
-        if self.watched < WATCHED or len(self.distinct) == 1:
-            seen = values[:WATCHED]
-            self.distinct |= set(seen.unique().to_pylist())
-            self.watched += len(seen)
+        seen = values[: max(0, WATCHED - self.watched)]
+        self.watched += len(seen)
+        self.distinct |= set(seen.unique().to_pylist())
+        if len(self.distinct) <= FEW_VALUES:  # a few values may be all there are, or the first
+            self.distinct |= set(values[len(seen) :].unique()[: FEW_VALUES + 1].to_pylist())
         self.rows += len(column)
         self.missing += column.null_count
 
@@ -88,8 +98,7 @@ class Survey:
             self.most = max(self.most, bounds["max"])
 
     def _add_text(self, column: pa.Array, values: pa.Array, options: Table) -> None:
-        pattern = f"{NUMBER}|{INFINITE}"
-        fits = pc.match_substring_regex(with_point(column, options), pattern)
+        fits = pc.match_substring_regex(with_point(column, options), f"{NUMBER}|{INFINITE}")
         numbers = pc.sum(fits).as_py() or 0
         if numbers == len(values):
             self._add_numbers(*(parsed(own, options) for own in (column, values)))
@@ -100,12 +109,22 @@ class Survey:
             self.odd = (self.rows + place, column[place].as_py())
         low = pc.utf8_lower(values)
         self.flags += pc.sum(pc.is_in(low, pa.array(FLAGS, values.type))).as_py()
-        self.dates += pc.sum(pc.match_substring_regex(values, DATE)).as_py()
+        self.dates += matching(values, DATE)
+        self.like_numbers += matching(values, LIKE_NUMBER)
+        self.like_dates += matching(values, LIKE_DATE)
+
+
+def matching(values: pa.Array, pattern: str) -> int:
+    """How many of the texts match."""
+    return int(pc.sum(pc.match_substring_regex(values, pattern)).as_py())
 
 
 def with_point(column: pa.Array, options: Table) -> pa.Array:
-    """Texts of numbers with a point, whatever their decimal separator."""
-    return pc.replace_substring(column, ",", ".") if options.decimal == "," else column
+    """Texts of numbers with a point, whatever their decimal separator; of another one a point is
+    no part of a number."""
+    if options.decimal == ".":
+        return column
+    return pc.replace_substring(pc.replace_substring(column, ".", "point"), ",", ".")
 
 
 def parsed(column: pa.Array, options: Table) -> pa.Array:
@@ -159,13 +178,13 @@ def decided(table: TableFile, name: str, own: Survey) -> Column:
         kind, why = "dropped", "like an ID: hardly a value is there twice"
     elif kind == "number" and is_counter(own):
         kind, why = "dropped", "like an ID: it counts the rows"
-    return Column(name, kind, why, own.missing)
+    return Column(name, kind, why, 0 if why == ASKED_FOR else own.missing)
 
 
 def why_dropped(table: TableFile, name: str, own: Survey) -> str:
     """Why nothing can be learnt from a column, whatever its kind; nothing where something can."""
     if name in table.options.drop:
-        return "asked for"
+        return ASKED_FOR
     if own.values == 0:
         return "every value is missing"
     if len(own.distinct) == 1:
@@ -183,15 +202,25 @@ def kind_of(table: TableFile, name: str, own: Survey) -> str:
         return "flag"
     if own.dates == own.values:
         return "date"
-    if own.numbers > MOSTLY * own.values:
-        assert own.odd is not None
-        row, value = own.odd
-        raise InputError(
-            f"{table.path}: column {name!r}, row {table.first_row + row}: {value!r} is no number, "
-            f"and {own.numbers:,} of {own.values:,} are; mend it, or name the column in "
-            "data.table.categorical or data.table.drop"
-        )
+    check_text(table, name, own)
     return "category"
+
+
+def check_text(table: TableFile, name: str, own: Survey) -> None:
+    """Refuse texts that a person would read as numbers or dates."""
+    if own.odd is None:
+        return
+    row, value = own.odd
+    where = f"{table.path}: column {name!r}, row {table.first_row + row}: {value!r}"
+    otherwise = "name the column in data.table.categorical or data.table.drop"
+    if own.numbers > MOSTLY * own.values:
+        count = f"{own.numbers:,} of {own.values:,} are"
+        raise InputError(f"{where} is no number, and {count}; mend it, or {otherwise}")
+    if own.dates + own.like_dates > MOSTLY * own.values:
+        raise InputError(f"{where} is like a date, and no ISO date; mend it, or {otherwise}")
+    if own.numbers + own.like_numbers > MOSTLY * own.values:
+        rule = f"data.table.decimal is {table.options.decimal!r}"
+        raise InputError(f"{where} is like a number, and none: {rule}; mend it, or {otherwise}")
 
 
 def is_names(own: Survey) -> bool:
@@ -251,8 +280,8 @@ def values_of(values: pa.Array, column: Column, levels: dict[str, int], options:
 def numbers(values: pa.Array, kind: str, options: Table) -> Floats:
     """Numbers, flags as 0 and 1, or dates as days since 1970; NaN where missing."""
     if kind == "date":
-        micros = values.cast(pa.timestamp("us")).cast(pa.int64()).cast(pa.float64())
-        return plain(micros) / MICROSECONDS_PER_DAY
+        nanos = instants(values).cast(pa.int64()).cast(pa.float64(), safe=False)
+        return plain(nanos) / NANOSECONDS_PER_DAY
     if kind == "flag" and not pa.types.is_boolean(values.type):
         low = pc.utf8_lower(values)
         found = pc.is_in(low, pa.array([name for name, on in FLAGS.items() if on], low.type))
@@ -260,6 +289,17 @@ def numbers(values: pa.Array, kind: str, options: Table) -> Floats:
     if pa.types.is_string(values.type):
         return plain(parsed(values, options))
     return plain(values.cast(pa.float64()))
+
+
+def instants(values: pa.Array) -> pa.Array:
+    """Dates and times, with or without a zone, in UTC."""
+    if pa.types.is_timestamp(values.type):
+        return values.cast(pa.timestamp("ns"))
+    has_zone = pc.fill_null(pc.match_substring_regex(values, ZONE), False)
+    nothing = pa.scalar(None, values.type)
+    zoned = pc.if_else(has_zone, values, nothing).cast(pa.timestamp("ns", "UTC"))
+    bare = pc.if_else(has_zone, nothing, values).cast(pa.timestamp("ns"))
+    return pc.coalesce(zoned.cast(pa.timestamp("ns")), bare)
 
 
 def plain(column: pa.Array) -> Floats:

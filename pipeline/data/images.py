@@ -5,7 +5,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
-from PIL import Image, UnidentifiedImageError
+from PIL import Image, ImageOps
 
 from pipeline.data.sources import Array, Examples, Source
 from pipeline.errors import InputError
@@ -13,6 +13,9 @@ from pipeline.params import Images
 
 MODES = {"grey": "L", "rgb": "RGB"}
 CHANNELS = {"grey": ("grey",), "rgb": ("red", "green", "blue")}
+DEEP = ("I", "F", "I;16", "I;16L", "I;16B", "I;16N")
+"""Modes that Pillow would clip to 8 bits."""
+PARTS = {"train", "training", "val", "valid", "validation", "test", "testing"}
 MOST_PIXELS = 100_000_000
 """Of one file, before resizing: what claims to be larger is taken for a bomb."""
 SHOWN = 5
@@ -42,43 +45,79 @@ def read(path: Path, options: Images) -> Source:
     if not good:
         raise InputError(f"{path}: none of {len(files)} files can be read: {listed(path, bad)}")
     x, y = np.stack([image for image, _ in good]), np.array([label for _, label in good])
-    notes = (f"{len(bad)} files that cannot be read were left out",) if bad else ()
-    return Source(Examples(x, y), CHANNELS[options.channels], classes, notes=notes)
+    notes = [f"{len(bad)} files that cannot be read were left out"] if bad else []
+    return Source(
+        Examples(x, y), CHANNELS[options.channels], classes, notes=(*notes, *other_files(path))
+    )
 
 
 def found(path: Path) -> tuple[list[tuple[Path, int]], tuple[str, ...]]:
     """Every file that is named like an image with its class, and the classes, in order."""
-    from torchvision.datasets import ImageFolder
+    from torchvision.datasets.folder import IMG_EXTENSIONS, make_dataset
 
     if not path.is_dir():
         rule = "does not exist" if not path.exists() else "is no folder; data=images reads one"
         raise InputError(f"data.path: '{path}' {rule}")
     try:
-        folder = ImageFolder(str(path), allow_empty=True)
-    except FileNotFoundError:
-        raise InputError(f"data.path: '{path}' holds no folder; each class needs one") from None
+        names = sorted(own.name for own in path.iterdir() if own.is_dir() and is_visible(own))
     except OSError as error:
         raise InputError(f"data.path: '{path}' cannot be read: {error.strerror}") from None
-    if not folder.samples:
-        raise InputError(
-            f"data.path: '{path}' holds no image below its {len(folder.classes)} folders"
-        )
-    return [(Path(file), label) for file, label in folder.samples], tuple(folder.classes)
+    if not names:
+        raise InputError(f"data.path: '{path}' holds no folder; each class needs one")
+    if set(map(str.lower, names)) <= PARTS:
+        rule = f"holds {', '.join(names)}, which are parts, no classes; join their classes"
+        raise InputError(f"data.path: '{path}' {rule}")
+    places = {name: place for place, name in enumerate(names)}
+    samples = make_dataset(str(path), places, IMG_EXTENSIONS, allow_empty=True)
+    files = [(Path(file), label) for file, label in samples if is_visible(Path(file))]
+    if not files:
+        raise InputError(f"data.path: '{path}' holds no image below its {len(names)} folders")
+    return files, tuple(names)
+
+
+def is_visible(path: Path) -> bool:
+    """Whether a file or folder is the user's own, and not left there by a system or an editor."""
+    return not path.name.startswith((".", "__MACOSX"))
+
+
+def other_files(path: Path) -> list[str]:
+    """How many files are no images by their ending."""
+    from torchvision.datasets.folder import IMG_EXTENSIONS
+
+    endings = [
+        file.suffix.lower()
+        for file in path.glob("*/**/*")
+        if file.is_file() and is_visible(file) and file.suffix.lower() not in IMG_EXTENSIONS
+    ]
+    if not endings:
+        return []
+    return [
+        f"{len(endings)} files were left out by their ending: {', '.join(sorted(set(endings)))}"
+    ]
 
 
 def pixels(file: Path, options: Images) -> Array | str:
-    """A decoded image (channels, size, size), or why there is none."""
-    side = (options.size, options.size)
+    """A decoded image (channels, size, size), upright and on white, or why there is none."""
     try:
         with warnings.catch_warnings(), Image.open(file) as image:
             if image.width * image.height > MOST_PIXELS:
                 return f"claims {image.width} x {image.height} pixels, above {MOST_PIXELS:,}"
-            image.draft(MODES[options.channels], side)
-            small = image.convert(MODES[options.channels]).resize(side, Image.Resampling.BILINEAR)
-    except (OSError, UnidentifiedImageError, Image.DecompressionBombError, ValueError) as error:
+            if image.mode in DEEP:
+                return f"has the mode {image.mode}, more than 8 bits a pixel: convert it"
+            small = opaque(ImageOps.exif_transpose(image)).convert(MODES[options.channels])
+            small = small.resize((options.size, options.size), Image.Resampling.BILINEAR)
+    except Exception as error:  # Pillow's decoders raise whatever they meet in a damaged file
         return getattr(error, "strerror", None) or str(error).replace(repr(str(file)), "the file")
     array = np.asarray(small, dtype=np.uint8)
     return array[None] if array.ndim == 2 else np.ascontiguousarray(array.transpose(2, 0, 1))
+
+
+def opaque(image: Image.Image) -> Image.Image:
+    """The image laid on white where it is transparent."""
+    if not image.has_transparency_data:
+        return image
+    over = image.convert("RGBA")
+    return Image.alpha_composite(Image.new("RGBA", over.size, "white"), over)
 
 
 def is_error(outcome: Array | str) -> bool:

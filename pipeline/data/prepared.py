@@ -6,6 +6,7 @@ from typing import Any
 
 from pipeline.data.columns import Column
 from pipeline.data.sources import Examples
+from pipeline.errors import InputError
 
 
 @dataclass(frozen=True)
@@ -24,3 +25,9 @@ class Prepared:
     columns: tuple[Column, ...] = ()
     fitted: Mapping[str, Any] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        targets = self.parts["train"].y
+        if len(targets) == 0 or (targets == targets[0]).all():
+            value = targets[0] if len(targets) else "absent"
+            raise InputError(f"data.split: every target of the training part is {value}")

@@ -11,7 +11,7 @@ from pipeline.data.columns import Column, Floats, Loaded, Survey
 from pipeline.data.prepared import Prepared
 from pipeline.data.sources import FEW_VALUES, Array, Examples
 from pipeline.data.tables import TableFile
-from pipeline.errors import InputError
+from pipeline.errors import InputError, require
 from pipeline.params import Data
 
 DOUBLE_BYTES = 512 << 20
@@ -32,6 +32,8 @@ def prepare(data: Data, seed: int) -> Prepared:
     labels, classes, there = labelled(table, target, data)
     parts = split(data, rest.pop(0) if data.split.by else None, labels, classes, there, seed)
     encoded = [encoding.encode(one, parts["train"], data.table) for one in rest]
+    if not any(one.features for one in encoded):
+        raise InputError(f"{table.path}: no column has a value in the training rows")
     x = encoding.assembled(encoded, parts)
     made = {column.name: one for column, one in zip(used, encoded, strict=True)}
     return Prepared(
@@ -64,6 +66,9 @@ def opened(data: Data) -> TableFile:
     named = {"data.target": [data.target], "data.split.by": [by] if by else []}
     named |= {"data.table.drop": data.table.drop, "data.table.categorical": data.table.categorical}
     columns.check_options(table, named)
+    for name in (data.target, by):
+        rule = "is needed: it is data.target or data.split.by"
+        require(name not in data.table.drop, "data.table.drop", name, rule)
     return table
 
 
@@ -113,12 +118,14 @@ def target_kind(table: TableFile, own: Survey, data: Data) -> str:
     if len(own.distinct) == 1:
         raise InputError(f"{where}: its only value is {next(iter(own.distinct))!r}")
     is_number = own.numbers == own.values
-    if data.task == "regression" and not is_number:
-        row, value = own.odd or (0, str(next(iter(own.distinct))))
-        raise InputError(
-            f"{where}, row {table.first_row + row}: {value!r} is no number, which regression needs"
-        )
-    if data.task == "auto" and is_number:
+    is_named = data.target in data.table.categorical
+    if data.task == "regression" and (not is_number or is_named):
+        row, value = own.odd or (None, next(iter(own.distinct)))
+        place = "" if row is None else f", row {table.first_row + row}"
+        raise InputError(f"{where}{place}: {value!r} is no number, which regression needs")
+    if not is_number and not is_named:
+        columns.check_text(table, str(data.target), own)
+    if data.task == "auto" and is_number and not is_named:
         few = own.whole == own.numbers and len(own.distinct) <= FEW_VALUES
         return "category" if few else "number"
     if not is_number and columns.is_names(own):
@@ -147,6 +154,7 @@ def labelled(table: TableFile, target: Loaded, data: Data) -> tuple[Array, tuple
     if target.column.kind == "number":
         there = np.flatnonzero(~np.isnan(target.numbers))
         return target.numbers.astype(np.float64), (), there
+    target = merged(target)
     places = target.numbers.astype(np.int64)
     order = sorted(range(len(target.levels)), key=lambda place: in_order(target.levels[place]))
     rank = np.empty(len(order) + 1, dtype=np.int64)
@@ -156,6 +164,18 @@ def labelled(table: TableFile, target: Loaded, data: Data) -> tuple[Array, tuple
         rule = f"has {len(names):,} classes in {len(places):,} rows"
         raise InputError(f"{table.path}: target {target.column.name!r} {rule}")
     return rank[places], names, np.flatnonzero(places >= 0)
+
+
+def merged(target: Loaded) -> Loaded:
+    """Classes that are written differently as numbers, 1 and 1.0, as one."""
+    try:
+        values = [float(level) for level in target.levels]
+    except ValueError:
+        return target
+    known = list(dict.fromkeys(values))
+    names = tuple(target.levels[values.index(value)] for value in known)
+    index = np.array([*(known.index(value) for value in values), -1], dtype=np.float64)
+    return replace(target, numbers=index[target.numbers.astype(np.int64)], levels=names)
 
 
 def in_order(level: str) -> tuple[float, str]:

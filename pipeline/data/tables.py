@@ -22,9 +22,10 @@ from pipeline.params import Table
 
 BLOCK_BYTES = 1 << 22
 BATCH_ROWS = 1 << 16
-HEAD_BYTES = 1 << 16
+HEAD_BYTES = 1 << 22
 SEPARATORS = ",;\t|"
-MISSING = [*pyarrow.csv.ConvertOptions().null_values, "?", "None", "none"]
+MISSING = [*pyarrow.csv.ConvertOptions().null_values, "?"]
+"""The texts that stand for no value: empty, NA, N/A, NaN, null, NULL, ? and the like."""
 PARQUET = (".parquet", ".pq")
 CSV = (".csv", ".tsv", ".txt", ".csv.gz", ".tsv.gz", ".txt.gz")
 
@@ -34,6 +35,7 @@ class TableFile:
     """A file that can be read again and again.
 
     first_row: the number of its first row of data, as a person counts: after a header it is 2.
+    skipped: lines before the header.
     """
 
     path: Path
@@ -41,6 +43,7 @@ class TableFile:
     names: tuple[str, ...]
     separator: str | None
     first_row: int
+    skipped: int = 0
 
     def batches(self) -> Iterator[dict[str, pa.Array]]:
         """The columns as trimmed text by name, batch by batch; missing values are null.
@@ -51,14 +54,20 @@ class TableFile:
         with reading(self.path, self.options, self.names):
             for batch in self._csv() if is_text else self._parquet():
                 yield {
-                    name: as_text(batch.column(place), self.path, name)
+                    name: self._column(name, batch.column(place))
                     for place, name in enumerate(self.names)
                 }
+
+    def _column(self, name: str, values: pa.Array) -> pa.Array:
+        """A column's values; nothing of one that is to be left out, whatever it holds."""
+        if name in self.options.drop:
+            return pa.nulls(len(values))
+        return as_text(values, self.path, name)
 
     def _csv(self) -> Iterator[pa.RecordBatch]:
         read = pyarrow.csv.ReadOptions(
             use_threads=False, block_size=BLOCK_BYTES, encoding=self.options.encoding,
-            column_names=list(self.names), skip_rows=1,
+            column_names=list(self.names), skip_rows=self.skipped, skip_rows_after_names=1,
         )  # fmt: skip
         parse = pyarrow.csv.ParseOptions(delimiter=self.separator, newlines_in_values=True)
         texts = dict.fromkeys(self.names, pa.string())
@@ -83,48 +92,53 @@ def open_table(path: Path, options: Table) -> TableFile:
         if path.stat().st_size == 0:
             raise InputError(f"{path}: is empty")
         if path.name.lower().endswith(PARQUET):
-            names, separator, first_row = pyarrow.parquet.read_schema(path).names, None, 1
-        elif path.name.lower().endswith(CSV):
-            names, separator = header(path, options)
-            first_row = 2
-        else:
-            endings = ", ".join((*CSV, *PARQUET))
-            raise InputError(f"data.path: '{path}' ends in none of {endings}")
-    check_names(path, names)
-    return TableFile(path, options, tuple(names), separator, first_row)
+            names = pyarrow.parquet.read_schema(path).names
+            check_names(path, names)
+            return TableFile(path, options, tuple(names), None, 1)
+        if path.name.lower().endswith(CSV):
+            return csv_table(path, options)
+        endings = ", ".join((*CSV, *PARQUET))
+        raise InputError(f"data.path: '{path}' ends in none of {endings}")
 
 
 def check_names(path: Path, names: list[str]) -> None:
-    """Refuse columns without a name, and names given twice."""
-    for place, name in enumerate(names, 1):
-        if not name:
-            raise InputError(f"{path}: column {place} has no name in the header")
+    """Refuse names given twice."""
+    for name in names:
         if names.count(name) > 1:
             raise InputError(f"{path}: column {name!r} is there {names.count(name)} times")
 
 
-def header(path: Path, options: Table) -> tuple[list[str], str]:
-    """The names in a CSV's first line, and its separator."""
+def csv_table(path: Path, options: Table) -> TableFile:
+    """A CSV by its first lines: a column without a name gets its number, and Excel's line ``sep=;``
+    tells the separator."""
     opener = gzip.open if path.name.lower().endswith(".gz") else open
     with opener(path, "rb") as file:
         head = file.read(HEAD_BYTES)
     if b"\0" in head and not options.encoding.lower().startswith("utf-16"):
         raise InputError(f"{path}: holds zero bytes: it is no text, or not in {options.encoding}")
     text = io.TextIOWrapper(io.BytesIO(head), options.encoding, "ignore").read().lstrip("\ufeff")
-    lines = text.splitlines()
-    if not lines or not lines[0].strip():
+    told = re.match(r"sep=(.)\r?\n", text)
+    text = text[told.end() :] if told else text
+    if not text.split("\n", 1)[0].strip():
         raise InputError(f"{path}: its first line, where the names of columns belong, is empty")
-    separator = options.separator if options.separator != "auto" else likely_separator(lines)
-    return [name.strip() for name in next(csv.reader(lines, delimiter=separator))], separator
+    asked = told[1] if told and options.separator == "auto" else options.separator
+    separator = likely_separator(text) if asked == "auto" else asked
+    names = [
+        " ".join(name.split()) or f"column {place}"
+        for place, name in enumerate(fields(text, separator), 1)
+    ]
+    check_names(path, names)
+    return TableFile(path, options, tuple(names), separator, 2 + bool(told), int(bool(told)))
 
 
-def likely_separator(lines: list[str]) -> str:
+def fields(text: str, separator: str) -> list[str]:
+    """The first record's fields; quotes may hold separators and line breaks."""
+    return next(csv.reader(io.StringIO(text, newline=""), delimiter=separator))
+
+
+def likely_separator(text: str) -> str:
     """The one of the common separators that splits the header into the most names."""
-    counts = {
-        own: len(next(csv.reader(lines, delimiter=own))) if own in lines[0] else 0
-        for own in SEPARATORS
-    }
-    return max(counts, key=lambda own: counts[own])
+    return max(SEPARATORS, key=lambda own: len(fields(text, own)))
 
 
 @contextmanager
@@ -170,4 +184,5 @@ def as_text(column: pa.Array, path: Path, name: str) -> pa.Array:
         return column.cast(pa.timestamp("us"), safe=False)
     if pa.types.is_boolean(kind) or pa.types.is_null(kind):
         return column
-    raise InputError(f"{path}: column {name!r} holds {kind}, which is neither number nor text")
+    rule = "which is neither number nor text; data.table.drop leaves it out"
+    raise InputError(f"{path}: column {name!r} holds {kind}, {rule}")

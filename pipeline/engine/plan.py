@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 import torch
 
 from pipeline.data.tensors import Dataset
-from pipeline.engine import gradients, update
+from pipeline.engine import gradients, seeds, update
 from pipeline.engine.gradients import Batch
 from pipeline.engine.lanes import Lanes, Tensors, predictor, stacked
 from pipeline.engine.losses import EVALUATION_ROWS
@@ -95,7 +95,15 @@ def compiler() -> str | None:
 
 
 def lanes_obstacle(pack: Pack, data: Dataset) -> str | None:
-    """Why the model cannot be batched over lanes, by trying two."""
+    """Why the model cannot be batched over lanes: by its parameters, or by trying two."""
+    settings = pack.settings
+    model = seeds.initial_model(settings.model, data.shape, data.outputs, settings.seed, 0)
+    if not all(parameter.requires_grad for parameter in model.parameters()):
+        return "some of its parameters are frozen"
+    if len(dict(model.named_parameters())) < len(
+        dict(model.named_parameters(remove_duplicate=False))
+    ):
+        return "some of its parameters are shared"
     lanes = stacked(pack, (pack.cells * 2)[:2], data)
     rows = torch.zeros(2, pack.batch_size, dtype=torch.int64, device=data.train.x.device)
     y = gradients.targets(data.train.y, data.outputs, data.task)

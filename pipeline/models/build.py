@@ -4,6 +4,7 @@ import importlib
 import inspect
 import math
 
+import torch
 from torch import nn
 
 from pipeline.errors import InputError
@@ -34,12 +35,12 @@ def own(model: Model, shape: tuple[int, ...], outputs: int) -> nn.Module:
     outputs and the keys of ``model.options``.
 
     Raises InputError when there is no such module or function, when it does not take these keys,
-    or returns something else.
+    or returns no network that fits.
     """
     module, function = model.name.split(":")
     try:
         factory = getattr(importlib.import_module(module), function)
-    except (ImportError, AttributeError) as error:
+    except (ImportError, AttributeError, SyntaxError) as error:
         raise InputError(f"model.name: {model.name!r} cannot be imported: {error}") from None
     try:
         inspect.signature(factory).bind(shape, outputs, **model.options)
@@ -50,4 +51,26 @@ def own(model: Model, shape: tuple[int, ...], outputs: int) -> nn.Module:
     if not isinstance(made, nn.Module):
         kind = type(made).__name__
         raise InputError(f"model.name: {model.name!r} returned {kind}, no torch.nn.Module")
+    check(model.name, made, shape, outputs)
     return made
+
+
+def check(name: str, made: nn.Module, shape: tuple[int, ...], outputs: int) -> None:
+    """Refuse a network that does not map two inputs to two rows of outputs, or has nothing to
+    train."""
+    was_training = made.training
+    try:
+        with torch.no_grad():
+            found = made.eval()(torch.zeros(2, *shape))
+    except Exception as error:  # whatever the user's own code raises
+        raise InputError(f"model.name: {name!r} fails on inputs of {shape}: {error}") from None
+    made.train(was_training)
+    asked = f"asked for are (2, {outputs}) in float32"
+    if not isinstance(found, torch.Tensor):
+        kind = type(found).__name__
+        raise InputError(f"model.name: {name!r} maps two inputs to {kind}; {asked}")
+    if found.shape != (2, outputs) or found.dtype != torch.float32:
+        got = f"{tuple(found.shape)} in {str(found.dtype).removeprefix('torch.')}"
+        raise InputError(f"model.name: {name!r} maps two inputs to {got}; {asked}")
+    if not any(parameter.requires_grad for parameter in made.parameters()):
+        raise InputError(f"model.name: {name!r} has no parameter to train")

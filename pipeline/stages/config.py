@@ -15,7 +15,7 @@ import sys
 from pathlib import Path
 
 from hydra import compose, initialize_config_dir
-from hydra.errors import HydraException
+from hydra.errors import HydraException, OverrideParseException
 from omegaconf import DictConfig, ListConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
@@ -35,6 +35,9 @@ def composed(overrides: list[str]) -> str:
         with initialize_config_dir(str(CONF.resolve()), version_base="1.3"):
             config = compose("config", overrides=overrides)
         OmegaConf.resolve(config)
+    except OverrideParseException as error:
+        rule = """a value with spaces or signs is quoted twice: "data.target='price (€)'"."""
+        raise InputError(f"{params.one_line(error)}; {rule}") from None
     except (HydraException, OmegaConfBaseException) as error:
         raise InputError(params.one_line(error)) from None
     check_file(params.from_config(config))

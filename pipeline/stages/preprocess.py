@@ -85,15 +85,22 @@ def main() -> None:
     config = params.load(files.PARAMS)
     prepared = prepare(config.data, config.seed)
     fitted = scaling.fit(prepared.parts["train"].x)
+    texts = {
+        "scaling": {name: dataclasses.asdict(scaler) for name, scaler in fitted.items()},
+        "encoding": prepared.fitted,
+        "summary": summary(prepared, config.data),
+    }
+    tables = {
+        "features": description.features(prepared),
+        "classes": description.classes(prepared),
+        "columns": description.columns(prepared),
+    }
     folder = files.PROCESSED
     files.write_tensors(folder / "examples.safetensors", arrays(prepared))
-    scalers = {name: dataclasses.asdict(scaler) for name, scaler in fitted.items()}
-    files.write_json(folder / "scaling.json", scalers)
-    files.write_json(folder / "encoding.json", prepared.fitted)
-    files.write_csv(folder / "features.csv", description.features(prepared))
-    files.write_csv(folder / "classes.csv", description.classes(prepared))
-    files.write_csv(folder / "columns.csv", description.columns(prepared))
-    files.write_json(folder / "summary.json", summary(prepared, config.data))
+    for name, table in tables.items():
+        files.write_csv(folder / f"{name}.csv", table)
+    for name, text in texts.items():
+        files.write_json(folder / f"{name}.json", text)
     say(prepared)
 
 
