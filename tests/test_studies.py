@@ -23,9 +23,9 @@ TINY = ["budget.epochs=1", "budget.min_steps=8", "budget.evaluations=3", "grid.s
 def composed(
     request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> Params:
-    """A study with the smoke grid's sizes and a tiny budget, its data preprocessed."""
+    """A study with one batch size and a tiny budget, its data preprocessed."""
     elsewhere = ["data=digits"] if request.param == "keskar_f1" else []
-    overrides = [f"study={request.param}", *elsewhere, *TINY, "grid.batch_size=[32,full]"]
+    overrides = [f"study={request.param}", *elsewhere, *TINY, "grid.batch_size=[32]"]
     text = config.composed(overrides)
     monkeypatch.chdir(tmp_path)
     files.write_text(files.PARAMS, text)
@@ -43,9 +43,8 @@ def test_every_variant_trains(composed: Params) -> None:
             cells = composed.cells(variant, size, budget.resolve(size, len(data.train)))
             pack = trainings.make_pack(composed, variant, size, cells[:2], data)
             trained = vectorised.train(pack, data, lambda _: None, "traced")
-            survived = trained.diverged_step == 0
-            assert survived.all() or size != 32, variant  # an untuned rule may not survive `full`
-            assert np.isfinite(trained.finals["final_val_loss"][survived]).all()
+            assert not trained.diverged_step.any(), variant
+            assert np.isfinite(trained.finals["final_val_loss"]).all()
 
 
 def test_rates_of_a_batch_rule() -> None:

@@ -295,7 +295,8 @@ BAD = {  # content, file name, options: what the message says
         r"column 'a', row 2: '0,5' is like a number, and none: data\.table\.decimal is '\.'",
     ),
     "thousands": (
-        csv("a;y", lambda k: f"1.{k % 7}00,5;{k % 2}"), "own.csv", {"decimal": ","}, "like a number",
+        csv("a;y", lambda k: f"1.{k % 7}00,5;{k % 2}"), "own.csv", {"decimal": ","},
+        "is like a number",
     ),
     "per cent": (csv("a,y", lambda k: f"{k % 7}%,{k % 2}"), "own.csv", {}, "is like a number"),
     "target of per cent": (
