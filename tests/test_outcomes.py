@@ -6,7 +6,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pipeline.analysis import claims_solutions, curvature, escape, generalisation, noise, statistics
+from pipeline.analysis import (
+    claims_solutions,
+    curvature,
+    escape,
+    generalisation,
+    lines,
+    noise,
+    statistics,
+)
 from pipeline.analysis.claim import Claim, Evidence
 from pipeline.analysis.generalisation import COMPARISONS
 
@@ -16,6 +24,12 @@ JITTER = dict(zip(SEEDS, [-0.001, 0.0005, 0.0, 0.001, -0.0005], strict=True))
 
 
 class TestStatistics:
+    def test_two_batch_sizes_are_enough_for_paired_slopes(self) -> None:
+        rows = [(seed, size, c * size**0.5) for seed, c in ((0, 1.0), (1, 3.0)) for size in (4, 64)]
+        table = pd.DataFrame([*rows, (2, 4, 1.0)], columns=["seed", "x", "y"])
+        found = lines.mean_slope(table, "seed", "x", "y")
+        assert (found.value, found.n) == (pytest.approx(0.5), 2)
+
     def test_holm_on_paper(self) -> None:
         found = statistics.holm(np.array([0.01, 0.04, 0.03, np.nan]))
         np.testing.assert_allclose(found, [0.03, 0.06, 0.06, np.nan])

@@ -50,7 +50,7 @@ def generalisation_gap(evidence: Evidence) -> Claim:
 
 def sharp_minima(evidence: Evidence) -> Claim:
     """Three measures of sharpness against the batch size."""
-    verdict, effect, finding = "not tested", NOTHING, "Fewer than three batch sizes were measured."
+    verdict, effect, finding = "not tested", NOTHING, "Fewer than two batch sizes were measured."
     if len(evidence.own(evidence.sharpness)):
         found = {
             words: curvature.exponent(evidence.sharpness, evidence.variant, name)
@@ -95,7 +95,7 @@ def path_words(evidence: Evidence) -> str:
 def small_batch_noise(evidence: Evidence) -> Claim:
     """Oscillation late in training against the batch size, and escapes from a poor minimum."""
     own, verdict = evidence.own(evidence.oscillation), "not tested"
-    effect, finding = NOTHING, "Fewer than three batch sizes were watched."
+    effect, finding = NOTHING, "Fewer than two batch sizes were watched."
     if len(own) and len(evidence.escapes):
         effect = noise.oscillation_exponent(own, evidence.variant, "validation")
         batch = noise.oscillation_exponent(own, evidence.variant, "minibatch")

@@ -45,9 +45,10 @@ def log_log_slope(x: Sequence[float], y: Sequence[float]) -> Estimate:
 
 def mean_slope(table: pd.DataFrame, by: str | list[str], x: str, y: str) -> Estimate:
     """The exponent k of y = c x^k in each group, averaged over groups with Student's t interval;
-    groups with fewer than 3 points are left out."""
-    slopes = [log_log_slope(own[x], own[y]).value for _, own in table.groupby(by)]
-    return statistics.mean([slope for slope in slopes if np.isfinite(slope)])
+    groups with a single x are left out."""
+    logs = np.log(table[[x, y]].astype(float)).groupby([table[name] for name in np.atleast_1d(by)])
+    slopes = [float(np.polyfit(own[x], own[y], 1)[0]) for _, own in logs if own[x].nunique() > 1]
+    return statistics.mean(slopes)
 
 
 def coefficients(basis: Floats, y: Floats, free: int) -> list[Estimate]:
