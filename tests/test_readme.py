@@ -14,6 +14,8 @@ ELSEWHERE = {  # what else runs a command, or why it cannot run inside a test
     "make reports": "setting up is what CI's clean clone does; its `dvc repro` runs below",
     "make test": "would run itself",
     "make open": "needs a browser",
+    "dvc add": "tests/test_pipeline.py adds a table",
+    "dvc import-url": "needs a place to import from",
     "python -m benchmarks.grid": "takes minutes; tests/test_benchmarks.py runs it on a small size",
     "python -m pipeline.selfcheck": "tests/test_quadratic.py runs it",
     "source .venv/bin/activate": "the tests put the same interpreter first on the path",

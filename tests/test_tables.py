@@ -375,7 +375,7 @@ def tables(draw: st.DrawFn) -> pd.DataFrame:
     return pd.DataFrame(columns)
 
 
-@hypothesis.settings(max_examples=150, suppress_health_check=list(hypothesis.HealthCheck))
+@hypothesis.settings(max_examples=60, suppress_health_check=list(hypothesis.HealthCheck))
 @given(tables(), st.sampled_from(["auto", "classification", "regression"]), st.booleans())
 def test_any_table_is_a_data_set_or_a_clear_error(
     tmp_path_factory: pytest.TempPathFactory, own: pd.DataFrame, task: str, dates: bool
