@@ -49,12 +49,12 @@ def encode_numbers(loaded: Loaded, train: Array) -> Encoded:
         return Encoded((), values[:, :0], {}, "no training row has a value")
     strategy = "most_frequent" if loaded.column.kind == "flag" else "median"
     imputer = SimpleImputer(strategy=strategy, add_indicator=True).fit(values[train])
-    if not np.isnan(values).any():
-        return Encoded((name,), values, {"fill": float(imputer.statistics_[0])})
+    fill = float(imputer.statistics_[0])
+    missing = int(np.isnan(values).sum())
+    if not missing:
+        return Encoded((name,), values, {"fill": fill})
     filled = imputer.transform(values).astype(values.dtype)
     features = (name, f"{name} is missing")[: filled.shape[1]]
-    missing = int(np.isnan(values).sum())
-    fill = float(imputer.statistics_[0])
     return Encoded(features, filled, {"fill": fill}, f"{missing:,} missing values became {fill:g}")
 
 

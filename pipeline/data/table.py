@@ -29,7 +29,7 @@ def prepare(data: Data, seed: int) -> Prepared:
     own = feature_columns(table, data, surveys)
     used = [column for column in own if column.kind != "dropped"]
     target, *rest = columns.load(table, places(keys, used, surveys))
-    labels, classes, there = labelled(table, target, data)
+    labels, classes, there = labelled(table, target)
     parts = split(data, rest.pop(0) if data.split.by else None, labels, classes, there, seed)
     encoded = [encoding.encode(one, parts["train"], data.table) for one in rest]
     if not any(one.features for one in encoded):
@@ -149,7 +149,7 @@ def split_kind(table: TableFile, data: Data, own: Survey) -> str:
     return "date" if own.dates == own.values else "number"
 
 
-def labelled(table: TableFile, target: Loaded, data: Data) -> tuple[Array, tuple[str, ...], Array]:
+def labelled(table: TableFile, target: Loaded) -> tuple[Array, tuple[str, ...], Array]:
     """Labels or targets of all rows, the classes' names in order, and the rows that have any."""
     if target.column.kind == "number":
         there = np.flatnonzero(~np.isnan(target.numbers))
@@ -160,7 +160,7 @@ def labelled(table: TableFile, target: Loaded, data: Data) -> tuple[Array, tuple
     rank = np.empty(len(order) + 1, dtype=np.int64)
     rank[order] = np.arange(len(order))
     names = tuple(target.levels[place] for place in order)
-    if 2 * len(names) > len(places) and data.task != "regression":
+    if 2 * len(names) > len(places):
         rule = f"has {len(names):,} classes in {len(places):,} rows"
         raise InputError(f"{table.path}: target {target.column.name!r} {rule}")
     return rank[places], names, np.flatnonzero(places >= 0)

@@ -119,9 +119,14 @@ def with_seconds(rates: pd.DataFrame, table: pd.DataFrame) -> pd.DataFrame:
     )
 
 
+def with_scores(rates: pd.DataFrame) -> pd.DataFrame:
+    """Every rate's best score, of a rate that no seed was lost at."""
+    return rates.assign(score=rates["median_best"].where(rates["diverged"] == 0))
+
+
 def heatmap_tables(rates: pd.DataFrame, frame: Frame) -> dict[str, tuple[Heatmap, ...]]:
     """The page's heatmaps by the name of the figure that each stands for."""
-    scores = rates.assign(score=rates["median_best"].where(rates["diverged"] == 0))
+    scores = with_scores(rates)
     return {
         "score_heatmap": heatmaps(scores, "score", text.number, False, frame),
         "steps_heatmap": heatmaps(rates, "median_steps", text.number, True, frame),
@@ -171,7 +176,7 @@ def illustrations(
 ) -> list[Illustration]:
     """All figures in reading order; marks: the critical batch size and the limit of memory in
     bytes, where there are any."""
-    scores = rates.assign(score=rates["median_best"].where(rates["diverged"] == 0))
+    scores = with_scores(rates)
     return [
         Illustration(
             "tradeoff",

@@ -177,18 +177,31 @@ def heatmap(rates: pd.DataFrame, value: str, title: str, frame: Frame, log_colou
     height = 1.4 + 0.42 * rates["lr"].nunique()
     figure = Figure(figsize=(width, height * len(frame.variants)), layout="constrained")
     panels = figure.subplots(len(frame.variants), 1, squeeze=False)[:, 0]
-    finite = rates.loc[np.isfinite(rates[value]), value]
-    limits = (finite.min(), finite.max()) if len(finite) else (0.1, 1.0)
-    # scores crowd at the top, where the choice is made: the power spreads the colours there
-    norm = mpl.colors.LogNorm(*limits) if log_colour else mpl.colors.PowerNorm(4, *limits)
+    norm, colours = colour_scale(rates, value, log_colour)
     for (_, name, own), axis in zip(by_variant(rates, frame), panels, strict=True):
-        panel(axis, own, value, norm, frame)
+        panel(axis, own, value, norm, colours, frame)
         axis.set_title(title if len(panels) == 1 else f"{title}: {name}", loc="left")
     return figure
 
 
+def colour_scale(
+    rates: pd.DataFrame, value: str, log: bool
+) -> tuple[mpl.colors.Normalize, mpl.colors.Colormap]:
+    """One scale for all variants, on which high scores, or low costs (``log``), are light."""
+    finite = rates.loc[np.isfinite(rates[value]), value]
+    limits = (finite.min(), finite.max()) if len(finite) else (0.1, 1.0)
+    # scores crowd at the top, where the choice is made: the power spreads the colours there
+    norm = mpl.colors.LogNorm(*limits) if log else mpl.colors.PowerNorm(4, *limits)
+    return norm, mpl.colormaps["viridis_r" if log else "viridis"]
+
+
 def panel(
-    axis: Axes, rates: pd.DataFrame, value: str, norm: mpl.colors.Normalize, frame: Frame
+    axis: Axes,
+    rates: pd.DataFrame,
+    value: str,
+    norm: mpl.colors.Normalize,
+    colours: mpl.colors.Colormap,
+    frame: Frame,
 ) -> None:
     """One heatmap of ``value``."""
     grid = rates.pivot(index="lr", columns="batch_size", values=value).sort_index(ascending=False)
@@ -203,7 +216,6 @@ def panel(
                 (size, lr), 1, 1, fill=False, hatch="////", edgecolor="0.55", linewidth=0
             )
         )
-    colours = "viridis_r" if isinstance(norm, mpl.colors.LogNorm) else "viridis"
     axis.set_facecolor("#f2f2f2")
     axis.grid(visible=False)
     sns.heatmap(

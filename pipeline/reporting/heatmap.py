@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 
 from pipeline.reporting import text
-from pipeline.reporting.figures import Frame, size_label
+from pipeline.reporting.figures import Frame, colour_scale, size_label
 
 Colour = tuple[float, float, float, float]
 DARK = 0.45
@@ -42,10 +42,7 @@ def heatmaps(
     rates: pd.DataFrame, value: str, show: Callable[[float], str], log: bool, frame: Frame
 ) -> tuple[Heatmap, ...]:
     """The cells of every variant under one scale of colours; good ones are light."""
-    finite = rates.loc[np.isfinite(rates[value]), value]
-    ends = (finite.min(), finite.max()) if len(finite) else (0.1, 1.0)
-    norm = mpl.colors.LogNorm(*ends) if log else mpl.colors.PowerNorm(4, *ends)
-    colours = mpl.colormaps["viridis_r" if log else "viridis"]
+    norm, colours = colour_scale(rates, value, log)
 
     def colour(number: float) -> Colour:
         return colours(float(norm(number)))

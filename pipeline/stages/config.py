@@ -13,10 +13,11 @@ import os
 import shutil
 import sys
 from pathlib import Path
+from typing import Any
 
 from hydra import compose, initialize_config_dir
 from hydra.errors import HydraException, OverrideParseException
-from omegaconf import DictConfig, ListConfig, OmegaConf
+from omegaconf import OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
 from pipeline import params
@@ -24,6 +25,9 @@ from pipeline.errors import InputError, command, require
 from pipeline.hydra_plugins.batchwise import CONF, conf_digest
 from pipeline.params import Params
 from pipeline.stages import files
+
+DERIVED = ("conf_digest", "watched.")
+"""Keys that find themselves."""
 
 
 def composed(overrides: list[str]) -> str:
@@ -90,25 +94,23 @@ def refresh() -> Params:
 def overrides() -> dict[str, list[object]]:
     """By key: the default study's value and the current one, where they differ."""
     defaults, own = (
-        flattened(OmegaConf.create(text)) for text in (composed([]), files.PARAMS.read_text())
+        flattened(OmegaConf.to_container(OmegaConf.create(text)))
+        for text in (composed([]), files.PARAMS.read_text())
     )
-    keys = [key for key in {**defaults, **own} if key not in ("conf_digest", "")]
     return {
         key: [defaults.get(key), own.get(key)]
-        for key in keys
-        if defaults.get(key) != own.get(key) and not key.startswith("watched.")
+        for key in defaults | own
+        if defaults.get(key) != own.get(key) and not key.startswith(DERIVED)
     }
 
 
-def flattened(config: DictConfig | ListConfig, prefix: str = "") -> dict[str, object]:
-    """Values by dotted key; lists whole."""
+def flattened(value: Any, key: str = "") -> dict[str, object]:
+    """Values by dotted key; lists and empty mappings whole."""
+    if not isinstance(value, dict) or not value:
+        return {key: value}
     found: dict[str, object] = {}
-    for key, value in (OmegaConf.to_container(config) or {}).items():  # type: ignore[union-attr]
-        name = prefix + str(key)
-        if isinstance(value, dict) and value:
-            found |= flattened(OmegaConf.create(value), f"{name}.")
-        else:
-            found[name] = value
+    for name, own in value.items():
+        found |= flattened(own, f"{key}.{name}" if key else str(name))
     return found
 
 
@@ -128,8 +130,7 @@ def main() -> None:
             f"{Path.cwd().name}: has no conf/config.yaml; run this in the project's root"
         )
     if sys.argv[1:] == ["--refresh"]:
-        current = refresh()
-        prune_runs(current)
+        prune_runs(refresh())
         files.write_json(files.OVERRIDES, overrides())
     else:
         write(composed(sys.argv[1:]))
