@@ -18,7 +18,7 @@ import pandas as pd
 from omegaconf import OmegaConf
 
 from pipeline.errors import InputError, command
-from pipeline.reporting import figures, page, text
+from pipeline.reporting import drawing, figures, text
 from pipeline.reporting.figures import STYLE, Frame
 from pipeline.stages import files
 
@@ -152,7 +152,7 @@ def curves(experiments: list[Experiment]) -> bytes:
     whole = pd.concat(named, ignore_index=True)
     frame = Frame(0, "score", "each experiment's own", tuple(dict.fromkeys(whole["variant"])))
     with mpl.rc_context(STYLE):
-        return page.drawn(figures.tradeoff(whole, None, frame), "svg")
+        return drawing.saved(figures.tradeoff(whole, None, frame), "svg")
 
 
 def label(one: Experiment, variant: str) -> str:

@@ -23,7 +23,7 @@ from pipeline.analysis import claims_training, critical, selection, targets
 from pipeline.analysis.claim import Evidence
 from pipeline.analysis.critical import Critical
 from pipeline.analysis.quadratic import Floats, Quadratic, isotropic_losses
-from pipeline.reporting import page
+from pipeline.reporting import drawing
 from pipeline.reporting.figures import STYLE, plain_log
 
 KNOWN_STEPS = {
@@ -194,7 +194,7 @@ def main() -> None:
     for check in checks:
         print(f"{'passed' if check.passed else 'FAILED'}  {check.name}: {check.said}")
     with mpl.rc_context(STYLE), open(options.picture, "wb") as file:
-        file.write(page.drawn(picture(runs, found, known, truth), "png"))
+        file.write(drawing.saved(picture(runs, found, known, truth), "png"))
     print(f"Picture: {options.picture}")
     sys.exit(0 if all(check.passed for check in checks) else 1)
 

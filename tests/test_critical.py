@@ -3,6 +3,7 @@
 import numpy as np
 import pandas as pd
 import pytest
+from scipy import stats
 
 from pipeline.analysis import claims, critical, descent, rates
 from pipeline.analysis.claim import Evidence
@@ -160,6 +161,17 @@ class TestRates:
         assert before["settled"].all()
         assert after["settled"].tolist() == [True] * (len(after) - 1) + [False]
         assert rates.exponent(after, "baseline")[0].n == len(after) - 1
+
+    def test_the_interval_is_no_narrower_than_the_grid_of_rates(self) -> None:
+        table, chosen = window_table(0.0)
+        table["median_steps"] = np.where(np.isclose(table["lr"], 0.01), 10.0, np.inf)
+        slope, _ = rates.exponent(rates.windows(table, chosen), "baseline")
+        step = np.log(10) / 4
+        logs = np.log(SIZES) - np.log(SIZES).mean()
+        error = step / np.sqrt(12 * (logs**2).sum())
+        half = stats.t.ppf(0.975, len(SIZES) - 2) * error
+        assert slope.value == pytest.approx(0, abs=1e-9)
+        assert slope.high == pytest.approx(half)
 
     def test_a_rate_beside_a_failure_is_not_refined(self) -> None:
         table = pd.DataFrame({"lr": [0.1, 1.0, 10.0], "median_steps": [50.0, 10.0, np.inf]})

@@ -9,10 +9,10 @@ import pandas as pd
 import pytest
 
 from pipeline.analysis import budgets, curvature, selection
-from pipeline.params import Confirm, Grid, Limits, Params
-from pipeline.reporting import page, text
+from pipeline.params import Confirm, Grid, Limits, Params, Target
+from pipeline.reporting import drawing, figures, page, text
 from pipeline.reporting.content import Content, compile_content
-from pipeline.reporting.figures import STYLE
+from pipeline.reporting.figures import STYLE, Frame
 from pipeline.reporting.measurements import Measurements
 from pipeline.reporting.provenance import Provenance
 
@@ -139,13 +139,18 @@ def content(*shape: object, limits: Limits | None = None, **keys: object) -> Con
         return compile_content(params, found)
 
 
-MADE = Provenance("seed: 0\n", {"budget.epochs": (30, 4), "grid.lr": (None, [0.1, 1.0])}, "abc")
+MADE = Provenance(
+    "seed: 0\n", {"budget.epochs": (30, 4), "grid.lr": (None, [0.1, 1.0])}, "abc",
+    {"preprocess": (1.5,), "train": (2.0, None), "confirm": (None,)},
+)  # fmt: skip
 
 
-def rendered(made: Content) -> tuple[str, str, dict[str, bytes]]:
+def rendered(made: Content) -> tuple[str, str, drawing.Images]:
     with mpl.rc_context(STYLE):
-        images = {item.name: page.drawn(item.figure, "svg") for item in made.illustrations}
-    return page.html(made, images, MADE), page.markdown(made), images
+        images = {
+            item.name: {"svg": drawing.saved(item.figure, "svg")} for item in made.illustrations
+        }
+    return page.html(made, images, MADE), page.markdown(made, MADE), images
 
 
 SHAPES = [
@@ -189,6 +194,51 @@ def test_the_headline_says_what_a_reader_needs() -> None:
     made = content([4, 16, 64], [0.1, 1.0, 10.0], 3)
     for words in ("batch size 4", "learning rate 1", "accuracy of 0.79", "95 % interval", "3 of 3"):
         assert words in made.headline
+
+
+def test_the_price_of_both_neighbours_is_told() -> None:
+    made = content([4, 16, 64], [0.1, 1.0, 10.0], 3, limits=Limits(memory_gb=1e9))
+    table = made.tables["tradeoff"].set_index("batch_size")["seconds_to_target"]
+    assert made.comparison.startswith(
+        f"Its neighbours on the grid: 16, at {table[16] / table[4]:.2f} times the time."
+    )
+
+
+def test_scores_stay_scores_where_the_target_is_a_loss() -> None:
+    params, found = study([4, 16], [0.1, 1.0, 10.0], 3)
+    params = replace(params, target=Target("val_loss", 0.25))
+    found = replace(found, selection=found.selection.assign(metric="val_loss", target=0.25))
+    with mpl.rc_context(STYLE):
+        made = compile_content(params, found)
+    table = made.tables["rates"]
+    assert table.loc[table["diverged"] == 0, "median_score"].between(0.7, 1).all()
+    assert "best score 0.8" in made.heatmaps["score_heatmap"][0].rows[1][1][0].tip
+
+
+def test_many_variants_can_be_told_apart() -> None:
+    names = tuple(f"variant_{place}" for place in range(12))
+    frame = Frame(64, "accuracy", "a goal", names)
+    looks = {tuple(figures.look(name, frame).values()) for name in names}
+    assert len(looks) == len(names)
+    made = content([4, 16], [0.1, 1.0], 3, variants=names)
+    assert "95 % intervals over 3 fresh seeds, of variant_0" in made.opening.caption
+    drawn = drawing.all_drawn(made.illustrations)
+    assert set(drawn) == {item.name for item in made.illustrations}
+
+
+def test_processes_draw_what_one_would() -> None:
+    first, again = (content([4, 16], [0.1, 1.0], 3) for _ in range(2))
+    with mpl.rc_context(STYLE):
+        expected = {item.name: drawing.drawn(item.figure) for item in first.illustrations}
+        assert drawing.all_drawn(again.illustrations) == expected
+
+
+def test_the_time_of_stages_is_told_as_far_as_it_is_known() -> None:
+    said = MADE.facts["time of the stages"]
+    assert said == (
+        "preprocess 1.5 s, train 2 s (1 of 2 packs, the others restored from the cache), "
+        "confirm restored from the cache"
+    )
 
 
 def test_an_edge_is_confessed() -> None:

@@ -284,6 +284,20 @@ class TestGradientNoise:
         assert found.examples == 256
         assert found.cosine > 0.8
 
+    def test_examples_without_a_gradient_have_no_direction(self, make_data: MakeData) -> None:
+        data = make_data()
+        sure = made(NETWORKS["mlp"], data, 1)
+        sure = sure.moved(1000 * sure.flat())
+        part = doubled(data.train)
+        squares, _ = gradient_noise.single_gradients(sure, part)
+        assert (squares == 0).any()
+        assert (squares > 0).any()
+        for found in gradient_noise.agreements(sure, part, 0):
+            assert -1 <= found.cosine_q10 <= found.cosine <= 1
+        fitted = Part(part.x[squares == 0], part.y[squares == 0])
+        for found in gradient_noise.agreements(sure, fitted, 0):
+            assert np.isnan([found.relative_error, found.cosine, found.cosine_q10]).all()
+
 
 @pytest.mark.parametrize("network", NETWORKS)
 def test_one_by_one_equals_all_at_once(make_data: MakeData, network: str) -> None:

@@ -137,7 +137,13 @@ class TestClaims:
             "second": replace(PLAIN, schedule=Schedule(batch_rule="linear")),
         }
         words = claims_variants.rule_words(evidence(settings, 1.5))
-        assert words == " Untuned: second has 1.50 times the steps of first at batch size 64."
+        assert words == (
+            " With rates by a rule seeds reach the target: second up to batch size 64 in 1.50 "
+            "times the steps; with rates tuned anew up to 64."
+        )
+        none = evidence(settings, 1.5)
+        none.variants.loc[none.variants["variant"] == "second", "arrived"] = 0
+        assert "second at no batch size" in claims_variants.rule_words(none)
         assert "large_batch" in claims_variants.rule_words(evidence({"first": PLAIN}, 1.0))
 
     @pytest.mark.parametrize(("factor", "expected"), [(0.5, "supported"), (2.0, "supported")])

@@ -8,23 +8,32 @@ from pipeline.analysis.statistics import Estimate
 
 
 def rule_words(evidence: Evidence) -> str:
-    """What rates scaled by a rule, without tuning, cost at the largest batch size."""
-    table, said = evidence.variants, []
-    for reference, variant in variants.pairs(evidence.settings, "schedule"):
-        rule = evidence.settings[variant].schedule.batch_rule
-        if evidence.settings[reference].schedule.batch_rule != "none" or rule == "none":
-            continue
-        own = table[(table["reference"] == reference) & (table["variant"] == variant)]
-        if own.empty:
-            continue
-        last = own.loc[own["batch_size"].idxmax()]
-        steps = (
-            f"{last['steps_ratio']:.2f} times the steps"
-            if last["arrived"]
-            else "no seed that reaches the target"
-        )
-        said.append(f"{variant} has {steps} of {reference} at batch size {last['batch_size']:.0f}")
-    return f" Untuned: {'; '.join(said)}." if said else " `study=large_batch` tries the rules."
+    """Up to which batch size rates scaled by a rule, without tuning, arrive at the target."""
+    first, table = evidence.variant, evidence.variants
+    ruled = [
+        variant
+        for reference, variant in variants.pairs(evidence.settings, "schedule")
+        if reference == first and evidence.settings[variant].schedule.batch_rule != "none"
+    ]
+    if not ruled or evidence.settings[first].schedule.batch_rule != "none":
+        return " `study=large_batch` tries the rules."
+    against = table[table["reference"] == first]
+    said = [f"{name} {reach_words(against[against['variant'] == name])}" for name in ruled]
+    tuned = against.loc[against["reference_arrived"] > 0, "batch_size"].max()
+    return (
+        f" With rates by a rule seeds reach the target: {'; '.join(said)}; with rates tuned anew "
+        f"up to {tuned:.0f}."
+    )
+
+
+def reach_words(table: pd.DataFrame) -> str:
+    """The largest batch size at which a seed reaches the target, and the steps it takes there."""
+    arrived = table[table["arrived"] > 0]
+    if arrived.empty:
+        return "at no batch size"
+    last = arrived.loc[arrived["batch_size"].idxmax()]
+    steps = f" in {last['steps_ratio']:.2f} times the steps" if last["pairs"] else ""
+    return f"up to batch size {last['batch_size']:.0f}{steps}"
 
 
 def untested(study: str) -> str:

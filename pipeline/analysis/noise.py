@@ -54,11 +54,11 @@ def oscillation(history: pd.DataFrame) -> pd.DataFrame:
         late = table[table["step"] >= (1 - LATE) * table["step"].max()]
         if len(late) >= 3:
             moves = np.abs(np.diff(np.log(late["val_loss"].clip(lower=1e-12))))
-            last = late.iloc[-1]
+            loss, spread = late.iloc[-1][["train_loss", "train_loss_sd"]]
             rows.append(
                 dict(zip(CELL, cell, strict=True))
                 | {"validation": float(moves.mean())}
-                | {"minibatch": float(last["train_loss_sd"] / last["train_loss"])}
+                | {"minibatch": float(spread / loss) if loss > 0 else np.nan}
             )
     return pd.DataFrame(rows, columns=[*CELL, "validation", "minibatch"])
 

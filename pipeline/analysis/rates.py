@@ -2,10 +2,11 @@
 
 import numpy as np
 import pandas as pd
+from scipy import stats
 
 from pipeline.analysis import edges, lines
 from pipeline.analysis.lines import Bend
-from pipeline.analysis.statistics import Estimate
+from pipeline.analysis.statistics import LEVEL, Estimate
 
 
 def refined(table: pd.DataFrame, lr: float) -> float:
@@ -24,11 +25,26 @@ def refined(table: pd.DataFrame, lr: float) -> float:
     return float(lr * np.exp(-slope / (2 * curvature))) if curvature > 0 else lr
 
 
+def resolution(table: pd.DataFrame, lr: float) -> float:
+    """The mean distance, in natural logarithms, of ``lr`` to the rates beside it; 0 if alone."""
+    logs = np.log(np.sort(table["lr"].to_numpy(float)))
+    place = int(np.flatnonzero(np.isclose(logs, np.log(lr)))[0])
+    beside = logs[max(0, place - 1) : place + 2]
+    return float(np.diff(beside).mean()) if len(beside) > 1 else 0.0
+
+
+COLUMNS = [
+    "variant", "batch_size", "lr", "refined_lr", "log_resolution", "at_edge", "settled", "lowest",
+    "highest", "decades", "too_small", "too_large",
+]  # fmt: skip
+
+
 def windows(rates: pd.DataFrame, selection: pd.DataFrame) -> pd.DataFrame:
     """One row per (variant, batch size): the fastest rate, refined too, and the window of rates
     that reach the target with most seeds.
 
     decades: its width in powers of ten; too_small, too_large: rates below and above that fail.
+    log_resolution: how far apart its neighbours in the grid lie, where it could not be refined.
     settled: the fastest is no end of the grid, and no rate that diverges lies so far above it that
     a better one may lie between.
     """
@@ -38,12 +54,14 @@ def windows(rates: pd.DataFrame, selection: pd.DataFrame) -> pd.DataFrame:
         pack = (rates["variant"] == winner.variant) & (rates["batch_size"] == winner.batch_size)
         own = rates[pack]
         good = own.loc[np.isfinite(own["median_steps"]), "lr"]
+        refined_lr = refined(own, winner.lr)
         rows.append(
             {
                 "variant": winner.variant,
                 "batch_size": winner.batch_size,
                 "lr": winner.lr,
-                "refined_lr": refined(own, winner.lr),
+                "refined_lr": refined_lr,
+                "log_resolution": resolution(own, winner.lr) if refined_lr == winner.lr else 0.0,
                 "at_edge": bool(winner.at_edge),
                 "settled": not winner.at_edge and not beside_divergence(own, winner.lr),
                 "lowest": good.min(),
@@ -53,8 +71,7 @@ def windows(rates: pd.DataFrame, selection: pd.DataFrame) -> pd.DataFrame:
                 "too_large": int((own["lr"] > good.max()).sum()),
             }
         )
-    columns = ["variant", "batch_size", "lr", "refined_lr", "at_edge", "settled", "lowest"]
-    return pd.DataFrame(rows, columns=[*columns, "highest", "decades", "too_small", "too_large"])
+    return pd.DataFrame(rows, columns=COLUMNS)
 
 
 def beside_divergence(table: pd.DataFrame, lr: float) -> bool:
@@ -68,7 +85,18 @@ def beside_divergence(table: pd.DataFrame, lr: float) -> bool:
 
 
 def exponent(window: pd.DataFrame, variant: str) -> tuple[Estimate, Bend | None]:
-    """k of best rate = c B^k over the batch sizes whose winner is settled, and its bend."""
+    """k of best rate = c B^k over the batch sizes whose winner is settled, and its bend.
+
+    The interval is no narrower than the grid of rates allows: a rate that could not be refined is
+    known to within half a step of it, an error with the variance step^2 / 12.
+    """
     own = window[(window["variant"] == variant) & window["settled"].astype(bool)]
     sizes, best = own["batch_size"], own["refined_lr"]
-    return lines.log_log_slope(sizes, best), lines.bend(sizes, best)
+    slope = lines.log_log_slope(sizes, best)
+    if slope.n < 3:
+        return slope, None
+    weights = np.log(sizes) - np.log(sizes).mean()
+    error = np.sqrt(((weights * own["log_resolution"]) ** 2).sum() / 12) / (weights**2).sum()
+    half = max(slope.high - slope.value, float(stats.t.ppf((1 + LEVEL) / 2, slope.n - 2)) * error)
+    wide = Estimate(slope.value, slope.value - half, slope.value + half, slope.n)
+    return wide, lines.bend(sizes, best)

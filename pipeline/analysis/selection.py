@@ -14,17 +14,19 @@ SAME_RATE = "same_rate"
 def by_rate(lanes: pd.DataFrame, history: pd.DataFrame, metric: str, target: float) -> pd.DataFrame:
     """One row per (variant, batch size, rate): medians over seeds, and what happened to the seeds.
 
-    median_steps counts a seed that missed the target as infinite, median_best a diverged one as
-    -inf (turned: higher is better).
+    median_steps counts a seed that missed the target as infinite, median_best (of the metric,
+    turned so that higher is better) a diverged one as -inf; median_score is NaN
+    where one diverged.
     """
     cells = best_per_cell(lanes, metric).merge(
-        lanes[[*CELL, "status", "best_val_loss"]], on=CELL, validate="one_to_one"
+        lanes[[*CELL, "status", "best_val_score", "best_val_loss"]], on=CELL, validate="one_to_one"
     )
     steps = steps_to_target(history, metric, target)
     cells = cells.merge(steps, on=CELL, how="left", validate="one_to_one")
     cells["steps"] = cells["steps_to_target"].where(cells["status"] == "finished").fillna(np.inf)
     cells["diverged"] = cells["status"] == "diverged"
     cells["loss"] = cells["best_val_loss"].where(~cells["diverged"], np.inf)
+    cells["score"] = cells["best_val_score"].where(~cells["diverged"])
     return (
         cells.groupby([*PACK, "lr"], sort=True)
         .agg(
@@ -33,6 +35,7 @@ def by_rate(lanes: pd.DataFrame, history: pd.DataFrame, metric: str, target: flo
             reached=("steps", lambda steps: int(np.isfinite(steps).sum())),
             median_steps=("steps", "median"),
             median_best=("best", "median"),
+            median_score=("score", lambda scores: scores.median(skipna=False)),
             median_loss=("loss", "median"),
         )
         .reset_index()

@@ -101,7 +101,8 @@ class Agreement:
     """How the gradients of random batches agree with that of all examples.
 
     relative_error: root mean square of |g - G| / |G|; cosine: mean of cos(g, G), and the value
-    that nine of ten batches exceed.
+    that nine of ten batches exceed, over the batches whose gradient is not zero: examples that are
+    fitted to the last bit have none. NaN where G is zero, or every g.
     """
 
     examples: int
@@ -126,10 +127,14 @@ def agreement(own: Solutions, part: Part, size: int, whole: Tensor, base_seed: i
     squares, cosines = [], []
     for rows in torch.stack(orders).to(whole.device).split(batches_at_once(whole, size)):
         found = batch_gradients(own, part, rows)
-        cosines.append(found @ whole / (norm(found, dim=1) * norm(whole)))
+        lengths = norm(found, dim=1)
+        moving = lengths > 0
+        cosines.append(found[moving] @ (whole / norm(whole)) / lengths[moving])
         squares.append((norm(found - whole, dim=1) / norm(whole)).square())
-    cosine = numbers(torch.cat(cosines))
+    cosine, square = numbers(torch.cat(cosines)), numbers(torch.cat(squares))
+    if norm(whole) == 0 or len(cosine) == 0:
+        return Agreement(size, draws, np.nan, np.nan, np.nan)
     return Agreement(
-        size, draws, float(np.sqrt(numbers(torch.cat(squares)).mean())),
-        float(cosine.mean()), float(np.quantile(cosine, 0.1)),
+        size, draws, float(np.sqrt(square.mean())), float(cosine.mean()),
+        float(np.quantile(cosine, 0.1)),
     )  # fmt: skip

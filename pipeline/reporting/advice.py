@@ -34,6 +34,21 @@ def score_words(params: Params, advice: Recommendation, frame: Frame) -> str:
     )
 
 
+def neighbours_words(table: pd.DataFrame, advice: Recommendation, frame: Frame) -> str:
+    """What the next smaller and the next larger batch size of the grid cost."""
+    best = advice.best
+    if best is None:
+        return ""
+    own = table[table["variant"] == best["variant"]].sort_values("batch_size")
+    smaller = own[own["batch_size"] < best["batch_size"]].tail(1)
+    larger = own[own["batch_size"] > best["batch_size"]].head(1)
+    said = [
+        f"{text.batch_size(row['batch_size'], frame.examples)}{text.price(row, best)}"
+        for _, row in pd.concat([smaller, larger]).iterrows()
+    ]
+    return f"Its neighbours on the grid: {'; '.join(said)}." if said else ""
+
+
 def rivals_words(
     table: pd.DataFrame,
     advice: Recommendation,

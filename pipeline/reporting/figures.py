@@ -1,7 +1,8 @@
 """The figures, each a function of tables, written as SVG and PNG."""
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import matplotlib as mpl
 import numpy as np
@@ -9,8 +10,10 @@ import pandas as pd
 import seaborn as sns
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
 from matplotlib.ticker import FuncFormatter, LogLocator, NullLocator
 
+from pipeline.analysis.critical import Curve
 from pipeline.reporting import text
 
 STYLE = {
@@ -26,8 +29,17 @@ STYLE = {
     "figure.dpi": 150,  # of the PNGs: text laid out at another would be cut
 }
 MARKERS = "osD^vP*X"
+COLOURS = 10
+"""Of the palette; later variants have them again, dashed."""
+LEGEND_COLUMNS = 4
+MANY = 4
+"""More variants than this are drawn smaller, and only the most wanted ones with their intervals."""
+LEAST_SPREAD = 0.002
+"""Scores are never told apart more finely than this by an axis."""
 EDGE = 1.4
 """How far an empty log axis of counts reaches beyond its ends."""
+REACH = 4
+"""How far a log axis follows an interval beyond its points."""
 SHORT_AXIS = 3e3
 """Up to this ratio of its ends a log axis has more than one label in a decade."""
 
@@ -81,35 +93,63 @@ def plain_log(axis: Axes, show: Callable[[float], str] = text.number, base: int 
     axis.yaxis.set_minor_locator(NullLocator())
 
 
-def by_variant(table: pd.DataFrame, frame: Frame) -> Iterator[tuple[int, str, pd.DataFrame]]:
-    """The table's variants in the grid's order."""
-    for index, name in enumerate(frame.variants):
-        yield index, name, table[table["variant"] == name].sort_values("batch_size")
+def look(variant: str, frame: Frame) -> dict[str, Any]:
+    """Colour, marker and line of a variant, the same in every figure."""
+    place = frame.variants.index(variant)
+    return {
+        "color": sns.color_palette("colorblind")[place % COLOURS],
+        "marker": MARKERS[place % len(MARKERS)],
+        "linestyle": "-" if place < COLOURS else "--",
+    }
 
 
-def with_band(axis: Axes, table: pd.DataFrame, column: str, variant: int, **style: object) -> None:
+def by_variant(
+    table: pd.DataFrame, frame: Frame
+) -> Iterator[tuple[dict[str, Any], str, pd.DataFrame]]:
+    """The look, the name and the rows of every variant, in the grid's order."""
+    for name in frame.variants:
+        own = table[table["variant"] == name].sort_values("batch_size", kind="stable")
+        yield look(name, frame), name, own
+
+
+def beside(sizes: pd.Series, variant: str, frame: Frame, width: float) -> pd.Series:
+    """Batch sizes moved apart by variant on a log axis, ``width`` from one to the next."""
+    place = frame.variants.index(variant)
+    return sizes * (1 + width * (place - (len(frame.variants) - 1) / 2))
+
+
+def variant_legend(figure: Figure, frame: Frame) -> None:
+    """The variants' looks above all panels, where there are several."""
+    if len(frame.variants) > 1:
+        handles = [Line2D([], [], label=name, **look(name, frame)) for name in frame.variants]
+        columns = min(len(handles), LEGEND_COLUMNS)
+        figure.legend(
+            handles=handles, loc="outside upper center", ncols=columns, frameon=False, fontsize=9
+        )
+
+
+def rows_height(inches: float, frame: Frame) -> float:
+    """The height of a figure with a row for every variant; many are lower."""
+    return len(frame.variants) * inches * (1 if len(frame.variants) <= MANY else 0.7)
+
+
+def with_band(axis: Axes, table: pd.DataFrame, column: str, **style: Any) -> None:
     """Points joined by a line, with the interval as error bars; hollow where there is none."""
     values = table[column].to_numpy(dtype=float)
     low, high = (table[f"{column}_{end}"].to_numpy(dtype=float) for end in ("low", "high"))
     errors = np.nan_to_num(np.array([values - low, high - values]), nan=0.0)
-    axis.errorbar(
-        table["batch_size"],
-        values,
-        errors,
-        marker=MARKERS[variant % len(MARKERS)],
-        capsize=3,
-        **style,  # type: ignore[arg-type]
-    )
+    axis.errorbar(table["batch_size"], values, errors, capsize=3, **style)
     bare = table[np.isnan(low)]
-    axis.plot(
-        bare["batch_size"],
-        bare[column],
-        linestyle="none",
-        marker=MARKERS[variant % len(MARKERS)],
-        markerfacecolor="white",
-        color=style.get("color"),
-        zorder=5,
-    )
+    hollow = {**style, "linestyle": "none", "markerfacecolor": "white", "label": None, "zorder": 5}
+    axis.plot(bare["batch_size"], bare[column], **hollow)
+
+
+def to_the_points(axis: Axes, values: pd.Series) -> None:
+    """Let a log axis end soon after its points: wide intervals would squeeze them."""
+    known = values.astype(float)[lambda own: np.isfinite(own) & (own > 0)]
+    if len(known):
+        low, high = axis.get_ylim()
+        axis.set_ylim(max(low, known.min() / REACH), min(high, known.max() * REACH))
 
 
 def tradeoff(
@@ -125,14 +165,18 @@ def tradeoff(
     """
     figure = Figure(figsize=(7.5, 6), layout="constrained")
     above, below = figure.subplots(2, 1, sharex=True)
-    colours = sns.color_palette("colorblind", len(frame.variants))
-    for index, name, own in by_variant(table, frame):
-        with_band(above, own, "seconds_to_target", index, color=colours[index], label=name)
-        with_band(below, own, "test_score", index, color=colours[index], label=name)
+    wanted = with_intervals(best, frame)
+    for style, name, own in by_variant(table, frame):
+        for axis, column in ((above, "seconds_to_target"), (below, "test_score")):
+            if name in wanted:
+                with_band(axis, own, column, **style)
+            else:
+                axis.plot(own["batch_size"], own[column], alpha=0.6, markersize=4, **style)
     plain_log(above, text.seconds)
     above.set_ylabel("training time to target")
     above.set_title(f"Target: {frame.target}", loc="left")
     below.set_ylabel(f"test {frame.score_name}, best rate")
+    leave_out_far_below(below, table["test_score"])
     panels = (above, below)
     if best is not None:
         marked(panels, best["batch_size"], f"recommended: {best['batch_size']:.0f}", ":", 0.97)
@@ -144,10 +188,33 @@ def tradeoff(
         for axis in panels:
             axis.axvspan(too_large.min() / EDGE, sizes.max() * EDGE, color="0.5", alpha=0.15)
         marked(panels, too_large.min() / EDGE, "beyond the memory", "-", 0.97)
-    if len(frame.variants) > 1:
-        above.legend(frameon=False)
+    variant_legend(figure, frame)
     batch_axis(below, sorted(set(table["batch_size"])), frame.examples)
     return figure
+
+
+def with_intervals(best: pd.Series | None, frame: Frame) -> tuple[str, ...]:
+    """The variants whose intervals are drawn: all, or of many the first and the recommended."""
+    if len(frame.variants) <= MANY:
+        return frame.variants
+    wanted = (frame.variants[0], *([] if best is None else [best["variant"]]))
+    return tuple(name for name in frame.variants if name in wanted)
+
+
+def leave_out_far_below(axis: Axes, scores: pd.Series) -> None:
+    """End the axis below the bulk of the scores (Tukey's outer fence), and count what it leaves
+    out."""
+    first, third = scores.quantile([0.25, 0.75])
+    fence = first - 3 * max(third - first, LEAST_SPREAD)
+    lost = int((scores < fence).sum())
+    if lost:
+        shown = scores[scores >= fence]
+        room = 0.2 * max(shown.max() - shown.min(), LEAST_SPREAD)
+        axis.set_ylim(shown.min() - 2 * room, shown.max() + 2 * room)
+        axis.annotate(
+            f"▾ {lost} below", (0.99, 0.02), xycoords="axes fraction", ha="right", va="bottom",
+            color="0.25",
+        )  # fmt: skip
 
 
 def marked(panels: Iterable[Axes], size: float, words: str, style: str, height: float) -> None:
@@ -174,9 +241,9 @@ def heatmap(rates: pd.DataFrame, value: str, title: str, frame: Frame, log_colou
     other batch sizes alone is left blank.
     """
     width = 1.8 + 0.75 * rates["batch_size"].nunique()
-    height = 1.4 + 0.42 * rates["lr"].nunique()
-    figure = Figure(figsize=(width, height * len(frame.variants)), layout="constrained")
-    panels = figure.subplots(len(frame.variants), 1, squeeze=False)[:, 0]
+    heights = [1.4 + 0.42 * own["lr"].nunique() for _, _, own in by_variant(rates, frame)]
+    figure = Figure(figsize=(width, sum(heights)), layout="constrained")
+    panels = figure.subplots(len(heights), 1, squeeze=False, height_ratios=heights)[:, 0]
     norm, colours = colour_scale(rates, value, log_colour)
     for (_, name, own), axis in zip(by_variant(rates, frame), panels, strict=True):
         panel(axis, own, value, norm, colours, frame)
@@ -220,12 +287,13 @@ def panel(
     axis.grid(visible=False)
     sns.heatmap(
         shown, ax=axis, norm=norm, vmin=norm.vmin, vmax=norm.vmax, cmap=colours,
-        annot=words, fmt="", cbar=False,
+        annot=words, fmt="", cbar=False, xticklabels=False, yticklabels=False,
         annot_kws={"fontsize": 8}, linewidths=0.5,
     )  # fmt: skip
     label_missing(axis, shown, words)
-    axis.set_xticklabels([size_label(size, frame.examples) for size in grid.columns], rotation=0)
-    axis.set_yticklabels([text.rate(lr) for lr in grid.index], rotation=0)
+    sizes = [size_label(size, frame.examples) for size in grid.columns]
+    axis.set_xticks(np.arange(len(sizes)) + 0.5, sizes)
+    axis.set_yticks(np.arange(len(grid)) + 0.5, [text.rate(lr) for lr in grid.index])
     axis.set_xlabel("batch size")
     axis.set_ylabel("learning rate")
 
@@ -243,12 +311,12 @@ def label_missing(axis: Axes, shown: pd.DataFrame, words: pd.DataFrame) -> None:
 def curves(history: pd.DataFrame, frame: Frame) -> Figure:
     """Median validation score of each batch size's fastest rate, against steps and epochs."""
     rows = len(frame.variants)
-    figure = Figure(figsize=(9.5, 3.8 * rows), layout="constrained")
+    figure = Figure(figsize=(9.5, rows_height(3.8, frame)), layout="constrained")
     panels = figure.subplots(rows, 2, squeeze=False, sharey=True)
     sizes = sorted(set(history["batch_size"]))
     colours = dict(zip(sizes, sns.color_palette("viridis", len(sizes)), strict=True))
-    for index, name, own in by_variant(history, frame):
-        for axis, time in zip(panels[index], ("step", "epoch"), strict=True):
+    for (_, name, own), pair in zip(by_variant(history, frame), panels, strict=True):
+        for axis, time in zip(pair, ("step", "epoch"), strict=True):
             for size, curve in own.groupby("batch_size"):
                 median = curve.groupby(time)["val_score"].median()
                 label = size_label(size, frame.examples)
@@ -256,29 +324,50 @@ def curves(history: pd.DataFrame, frame: Frame) -> Figure:
             axis.set_xscale("log")
             axis.set_xlabel(f"{time}s")
             axis.set_title(name if rows > 1 else "", loc="left")
-        panels[index][0].set_ylabel(f"validation {frame.score_name}")
+        pair[0].set_ylabel(f"validation {frame.score_name}")
         lowest = own["val_score"].quantile(0.02)
-        panels[index][0].set_ylim(bottom=max(lowest, -0.2), top=own["val_score"].max() + 0.02)
+        pair[0].set_ylim(bottom=max(lowest, -0.2), top=own["val_score"].max() + 0.02)
     panels[0][1].legend(title="batch size", frameon=False, fontsize=8, loc="lower right")
     return figure
 
 
-def steps(table: pd.DataFrame, frame: Frame) -> Figure:
-    """Steps and examples to target against the batch size, with the perfect-scaling line."""
+def steps(table: pd.DataFrame, fits: Mapping[str, Curve], frame: Frame) -> Figure:
+    """Steps and examples to target against the batch size, with the fitted curves, or lines
+    between the points where there is none, and the line of perfect scaling."""
     figure = Figure(figsize=(9.5, 3.8), layout="constrained")
     left, right = figure.subplots(1, 2)
-    colours = sns.color_palette("colorblind", len(frame.variants))
-    for index, name, own in by_variant(table, frame):
-        style = {"color": colours[index], "label": name}
-        with_band(left, own, "steps_to_target", index, **style)
-        right.plot(own["batch_size"], own["examples_to_target"], marker=MARKERS[index % 8], **style)
-        done = own.dropna(subset=["steps_to_target"])
-        if index == 0 and not done.empty:
-            first = done.iloc[0]
-            ideal = first["examples_to_target"] / done["batch_size"]
-            left.plot(done["batch_size"], ideal, "--", color="0.5", label="batch × steps constant")
-    for axis, label in ((left, "steps to target"), (right, "examples to target")):
+    table = with_examples_interval(table)
+    for style, name, own in by_variant(table, frame):
+        points = {**style, "linestyle": "none"} if name in fits else style
+        with_band(left, own, "steps_to_target", **points)
+        with_band(right, own, "examples_to_target", **points)
+        if name in fits:
+            sizes = np.geomspace(own["batch_size"].min(), own["batch_size"].max(), 100)
+            line = {**style, "marker": "", "linewidth": 1.2}
+            left.plot(sizes, fits[name].steps(sizes), **line)
+            right.plot(sizes, sizes * fits[name].steps(sizes), **line)
+    perfect_scaling(left, table[table["variant"] == frame.variants[0]])
+    for axis, name in ((left, "steps_to_target"), (right, "examples_to_target")):
+        to_the_points(axis, table[name])
         plain_log(axis)
-        half_width(axis, label, table, frame)
-    left.legend(frameon=False)
+        half_width(axis, name.replace("_", " "), table, frame)
+    variant_legend(figure, frame)
     return figure
+
+
+def with_examples_interval(table: pd.DataFrame) -> pd.DataFrame:
+    """Bounds of the examples to target, as far from it as those of the steps."""
+    ratio = table["examples_to_target"] / table["steps_to_target"]
+    ends = {f"examples_to_target_{end}": table[f"steps_to_target_{end}"] * ratio
+            for end in ("low", "high")}  # fmt: skip
+    return table.assign(**ends)
+
+
+def perfect_scaling(axis: Axes, table: pd.DataFrame) -> None:
+    """Half the steps for twice the batch, from the smallest batch size that reached the target."""
+    done = table.dropna(subset=["steps_to_target"])
+    if len(done):
+        ideal = done.iloc[0]["examples_to_target"] / done["batch_size"]
+        label = "batch × steps constant"
+        axis.plot(done["batch_size"], ideal, "--", color="0.5", label=label, zorder=1)
+        axis.legend(frameon=False)

@@ -1,9 +1,12 @@
 """What the machine does: throughput, memory, alignment, micro-batches, more devices."""
 
+from typing import Any
+
 import pandas as pd
 import seaborn as sns
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
 
 from pipeline.analysis.lines import Bend
 from pipeline.reporting import text
@@ -16,6 +19,7 @@ from pipeline.reporting.figures import (
     half_width,
     plain_log,
     size_label,
+    variant_legend,
 )
 
 
@@ -26,19 +30,15 @@ def throughput(timed: pd.DataFrame, table: pd.DataFrame, bend: Bend | None, fram
     """
     figure = Figure(figsize=(9.5, 7.2), layout="constrained")
     axes = figure.subplot_mosaic([["rate", "rate"], ["seconds", "memory"]])
-    colours = sns.color_palette("colorblind", max(len(frame.variants), 4))
     panels = (("rate", "examples_per_second"), ("seconds", "seconds_per_step"))
-    for index, name, own in by_variant(timed, frame):
+    for style, _, own in by_variant(timed, frame):
         whole, grid = own[own["micro_batches"] == 1], own[own["in_grid"]]
         for panel_name, column in panels:
             axes[panel_name].plot(
-                whole["batch_size"], whole[column], ".", color=colours[index], alpha=0.45
+                whole["batch_size"], whole[column], ".", color=style["color"], alpha=0.45
             )
         for panel_name, column in (*panels, ("memory", "peak_bytes")):
-            axes[panel_name].plot(
-                grid["batch_size"], grid[column], marker=MARKERS[index % 8],
-                color=colours[index], label=name,
-            )  # fmt: skip
+            axes[panel_name].plot(grid["batch_size"], grid[column], **style)
     labels = (
         ("rate", "examples per second", text.number, 10),
         ("seconds", "time per step", text.seconds, 10),
@@ -50,8 +50,7 @@ def throughput(timed: pd.DataFrame, table: pd.DataFrame, bend: Bend | None, fram
     step_parts(axes["seconds"], timed[timed["variant"] == frame.variants[0]])
     mark_bend(axes["rate"], bend)
     mark_limit(axes["memory"], timed)
-    if len(frame.variants) > 1:
-        axes["memory"].legend(frameon=False)
+    variant_legend(figure, frame)
     return figure
 
 
@@ -116,44 +115,40 @@ def accumulate(table: pd.DataFrame, frame: Frame) -> Figure:
     """Time per step and memory of the largest batch against the number of micro-batches."""
     figure = Figure(figsize=(7.5, 3.4), layout="constrained")
     axis = figure.subplots()
-    colours = sns.color_palette("colorblind", max(len(frame.variants), 1))
-    for index, name in enumerate(frame.variants):
-        own = table[table["variant"] == name]
-        suffix = f", {name}" if len(frame.variants) > 1 else ""
-        style = {"marker": MARKERS[index % 8], "color": colours[index]}
-        axis.plot(own["micro_batches"], own["relative_seconds"], label=f"time{suffix}", **style)
-        axis.plot(
-            own["micro_batches"], own["relative_bytes"], linestyle="--", label=f"memory{suffix}",
-            **style,
-        )  # fmt: skip
+    parts: dict[str, tuple[str, Any]]
+    parts = {"time": ("relative_seconds", "-"), "memory": ("relative_bytes", ":")}
+    for style, _, own in by_variant(table, frame):
+        for column, line in parts.values():
+            axis.plot(own["micro_batches"], own[column], **{**style, "linestyle": line})
     axis.axhline(1, color="0.5", linewidth=1)
     plain_log(axis, base=2)
     counts_axis(axis, table["micro_batches"], "micro-batches")
     axis.set_ylabel("relative to the whole batch")
-    axis.legend(frameon=False)
+    handles = [Line2D([], [], color="0.3", linestyle=line, label=name)
+               for name, (_, line) in parts.items()]  # fmt: skip
+    axis.legend(handles=handles, frameon=False, loc="upper left")
+    variant_legend(figure, frame)
     return figure
 
 
 def data_parallel(best: pd.DataFrame, frame: Frame) -> Figure:
-    """Predicted seconds to target against the number of devices, each at its best batch size."""
+    """Predicted seconds to target against the number of devices, each at its best batch size; the
+    fastest variant's are named."""
     figure = Figure(figsize=(7.5, 3.6), layout="constrained")
     axis = figure.subplots()
-    colours = sns.color_palette("colorblind", len(frame.variants))
-    for index, name in enumerate(frame.variants):
-        own = best[best["variant"] == name]
-        axis.plot(
-            own["devices"], own["seconds_to_target"], "--", marker=MARKERS[index % 8],
-            markerfacecolor="white", color=colours[index], label=name,
+    for style, _, own in by_variant(best, frame):
+        hollow = {**style, "linestyle": "--", "markerfacecolor": "white"}
+        line = own.sort_values("devices")
+        axis.plot(line["devices"], line["seconds_to_target"], **hollow)
+    fastest = best.loc[best.groupby("devices")["seconds_to_target"].idxmin()]
+    for row in fastest.itertuples():
+        axis.annotate(
+            size_label(row.batch_size, frame.examples), (row.devices, row.seconds_to_target),
+            xytext=(0, -14), textcoords="offset points", ha="center", fontsize=8, color="0.25",
         )  # fmt: skip
-        for row in own.itertuples():
-            axis.annotate(
-                size_label(row.batch_size, frame.examples), (row.devices, row.seconds_to_target),
-                xytext=(0, 8), textcoords="offset points", ha="center", fontsize=8, color="0.25",
-            )  # fmt: skip
     counts_axis(axis, best["devices"], "devices")
     plain_log(axis, text.seconds)
     axis.margins(y=0.2)
     axis.set_ylabel("predicted time to target")
-    if len(frame.variants) > 1:
-        axis.legend(frameon=False)
+    variant_legend(figure, frame)
     return figure

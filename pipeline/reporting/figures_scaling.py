@@ -13,8 +13,11 @@ from pipeline.reporting.figures import (
     MARKERS,
     Frame,
     batch_axis,
+    beside,
     by_variant,
     plain_log,
+    rows_height,
+    variant_legend,
     with_band,
 )
 
@@ -56,13 +59,14 @@ def critical(runs: Runs, found: Critical, frame: Frame) -> Figure:
 def budgets(table: pd.DataFrame, frame: Frame) -> Figure:
     """The best validation score against the batch size under each budget, a panel per variant."""
     names = list(dict.fromkeys(table["budget"]))
-    figure = Figure(figsize=(7.5, 3.6 * len(frame.variants)), layout="constrained")
+    figure = Figure(figsize=(7.5, rows_height(3.6, frame)), layout="constrained")
     panels = figure.subplots(len(frame.variants), 1, squeeze=False)[:, 0]
     colours = sns.color_palette("colorblind", len(names))
     for (_, variant, own), axis in zip(by_variant(table, frame), panels, strict=True):
         for index, name in enumerate(names):
             part = own[own["budget"] == name]
-            with_band(axis, part, "val_score", index, color=colours[index], label=name)
+            style = {"color": colours[index], "marker": MARKERS[index]}
+            with_band(axis, part, "val_score", label=name, **style)
         batch_axis(axis, sorted(set(table["batch_size"])), frame.examples)
         axis.set_ylabel(f"validation {frame.score_name}")
         axis.set_title(variant if len(panels) > 1 else "", loc="left")
@@ -74,14 +78,12 @@ def rates(window: pd.DataFrame, slope: Estimate, frame: Frame) -> Figure:
     """The best rate and the window of rates that reach the target, against the batch size."""
     figure = Figure(figsize=(7.5, 3.8), layout="constrained")
     axis = figure.subplots()
-    colours = sns.color_palette("colorblind", len(frame.variants))
-    for index, name, own in by_variant(window, frame):
-        spread = 1 + 0.04 * (index - (len(frame.variants) - 1) / 2)
-        sizes = own["batch_size"] * spread
+    for style, name, own in by_variant(window, frame):
+        sizes = beside(own["batch_size"], name, frame, 0.04)
         axis.vlines(
-            sizes, own["lowest"], own["highest"], color=colours[index], alpha=0.35, linewidth=6
+            sizes, own["lowest"], own["highest"], color=style["color"], alpha=0.35, linewidth=6
         )
-        axis.plot(sizes, own["refined_lr"], MARKERS[index % 8], color=colours[index], label=name)
+        axis.plot(sizes, own["refined_lr"], **{**style, "linestyle": "none"})
     first = window[(window["variant"] == frame.variants[0]) & window["settled"]]
     if slope.n >= 3:
         logs = np.log(first["batch_size"])
@@ -91,8 +93,7 @@ def rates(window: pd.DataFrame, slope: Estimate, frame: Frame) -> Figure:
     plain_log(axis, text.rate)
     batch_axis(axis, sorted(set(window["batch_size"])), frame.examples)
     axis.set_ylabel("learning rate")
-    if len(frame.variants) > 1:
-        axis.legend(frameon=False)
+    variant_legend(figure, frame)
     return figure
 
 

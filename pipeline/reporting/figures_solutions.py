@@ -13,11 +13,15 @@ from pipeline.reporting import text
 from pipeline.reporting.figures import (
     MARKERS,
     Frame,
+    beside,
     by_variant,
     counts_axis,
     half_width,
     plain_log,
+    rows_height,
     size_label,
+    to_the_points,
+    variant_legend,
     with_band,
 )
 
@@ -29,17 +33,13 @@ def generalisation(table: pd.DataFrame, margin: float, frame: Frame) -> Figure:
     names = list(dict.fromkeys(table["comparison"]))
     figure = Figure(figsize=(9.5, 2.9 * ((len(names) + 1) // 2)), layout="constrained")
     panels = figure.subplots((len(names) + 1) // 2, 2, squeeze=False, sharey=True).ravel()
-    colours = sns.color_palette("colorblind", len(frame.variants))
     for name, axis in zip(names, panels, strict=False):
         axis.axhspan(-margin, margin, color="0.93", zorder=0, linewidth=0)
         axis.axhline(0, color="0.4", linewidth=1)
         part = table[table["comparison"] == name]
-        for index, variant, own in by_variant(part, frame):
-            beside = 1 + 0.08 * (index - (len(frame.variants) - 1) / 2)
-            with_band(
-                axis, own.assign(batch_size=own["batch_size"] * beside), "difference", index,
-                color=colours[index], label=variant, linestyle="none",
-            )  # fmt: skip
+        for style, variant, own in by_variant(part, frame):
+            apart = own.assign(batch_size=beside(own["batch_size"], variant, frame, 0.08))
+            with_band(axis, apart, "difference", **{**style, "linestyle": "none"})
         half_width(axis, "", part, frame)
         axis.set_yscale("symlog", linthresh=margin, linscale=0.7)
         axis.yaxis.set_major_formatter(lambda value, _: f"{value:+g}" if value else "0")
@@ -48,9 +48,7 @@ def generalisation(table: pd.DataFrame, margin: float, frame: Frame) -> Figure:
         axis.set_visible(False)
     for axis in panels[::2][: (len(names) + 1) // 2]:
         axis.set_ylabel(f"test {frame.score_name}, difference")
-    if len(frame.variants) > 1:
-        handles, labels = panels[0].get_legend_handles_labels()
-        figure.legend(handles, labels, loc="outside upper center", ncols=len(labels), frameon=False)
+    variant_legend(figure, frame)
     return figure
 
 
@@ -60,14 +58,13 @@ def sharpness(
     """Three measures of sharpness, and rate times curvature, against the batch size."""
     figure = Figure(figsize=(9.5, 6.2), layout="constrained")
     panels = figure.subplots(2, 2).ravel()
-    colours = sns.color_palette("colorblind", max(4, len(frame.variants)))
     for axis, (name, words) in zip(panels, MEASURES.items(), strict=False):
-        for index, variant, own in by_variant(table, frame):
-            with_band(axis, own, name, index, color=colours[index], label=variant)
+        for style, _, own in by_variant(table, frame):
+            with_band(axis, own, name, **style)
+        to_the_points(axis, table[name])
         plain_log(axis)
         half_width(axis, words, table, frame)
-    if len(frame.variants) > 1:
-        panels[0].legend(frameon=False)
+    variant_legend(figure, frame)
     stability(panels[3], products, limit, frame)
     return figure
 
@@ -165,8 +162,8 @@ def noise_scales(
     known = scales.dropna(subset=["noise_scale"])
     for place, (moment, own) in enumerate(known.groupby("moment", sort=False)):
         with_band(
-            axis, own, "noise_scale", place, color=colours[str(moment)], linestyle="none",
-            markersize=4,
+            axis, own, "noise_scale", color=colours[str(moment)], linestyle="none", markersize=4,
+            marker=MARKERS[place],
         )  # fmt: skip
     if critical is not None:
         axis.axhline(critical, color="0.3", linestyle=":")
@@ -182,19 +179,15 @@ def oscillation(table: pd.DataFrame, escapes: pd.DataFrame, frame: Frame) -> Fig
     """Late oscillation of the loss by batch size, and escapes from a poor minimum."""
     figure = Figure(figsize=(9.5, 3.4), layout="constrained")
     left, right = figure.subplots(1, 2)
-    colours = sns.color_palette("colorblind", len(frame.variants))
-    for index, variant, own in by_variant(table, frame):
-        left.plot(
-            own["batch_size"], own["validation"], MARKERS[index % len(MARKERS)], alpha=0.5,
-            color=colours[index], label=variant,
-        )  # fmt: skip
+    for style, _, own in by_variant(table, frame):
+        points = {**style, "linestyle": "none", "alpha": 0.5}
+        left.plot(own["batch_size"], own["validation"], **points)
         medians = own.groupby("batch_size")["validation"].median()
-        left.plot(medians.index, medians, color=colours[index])
+        left.plot(medians.index, medians, **{**style, "marker": ""})
     plain_log(left)
     half_width(left, "change of validation loss", table, frame)
-    if len(frame.variants) > 1:
-        left.legend(frameon=False)
-    right.plot(escapes["batch_size"], escapes["share"], "o-", color=colours[0])
+    variant_legend(figure, frame)
+    right.plot(escapes["batch_size"], escapes["share"], "o-", color="0.35")
     counts_axis(right, escapes["batch_size"], "batch size")
     right.set_ylabel("left the poor well")
     right.yaxis.set_major_formatter(lambda value, _: f"{value:.0%}")
@@ -203,7 +196,7 @@ def oscillation(table: pd.DataFrame, escapes: pd.DataFrame, frame: Frame) -> Fig
 
 def weights(curves: pd.DataFrame, frame: Frame) -> Figure:
     """Length of the weights, largest weight and relative update along training."""
-    figure = Figure(figsize=(9.5, 3.3 * len(frame.variants)), layout="constrained")
+    figure = Figure(figsize=(9.5, rows_height(3.3, frame)), layout="constrained")
     panels = figure.subplots(len(frame.variants), 3, squeeze=False)
     sizes = sorted(set(curves["batch_size"]))
     colours = dict(zip(sizes, sns.color_palette("viridis", len(sizes)), strict=True))
@@ -212,8 +205,8 @@ def weights(curves: pd.DataFrame, frame: Frame) -> Figure:
         "largest_weight": "largest weight",
         "update_to_weight": "update / weights",
     }
-    for index, variant, own in by_variant(curves, frame):
-        for axis, (name, label) in zip(panels[index], labels.items(), strict=True):
+    for (_, variant, own), row in zip(by_variant(curves, frame), panels, strict=True):
+        for axis, (name, label) in zip(row, labels.items(), strict=True):
             for size, table in own.groupby("batch_size"):
                 median = table.groupby("step")[name].median()
                 axis.plot(
@@ -223,7 +216,7 @@ def weights(curves: pd.DataFrame, frame: Frame) -> Figure:
             axis.set_xscale("log")
             axis.set_xlabel("steps")
             axis.set_ylabel(label)
-        plain_log(panels[index][2], text.number)
-        panels[index][0].set_title(variant if len(frame.variants) > 1 else "", loc="left")
+        plain_log(row[2], text.number)
+        row[0].set_title(variant if len(frame.variants) > 1 else "", loc="left")
     panels[0][0].legend(title="batch size", frameon=False, fontsize=7, title_fontsize=8)
     return figure

@@ -1,49 +1,101 @@
-"""Variants beside each other."""
+"""Variants beside each other: a line of points for each, a point for each batch size."""
 
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
 import pandas as pd
 import seaborn as sns
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
+from matplotlib.ticker import FuncFormatter, LogLocator, NullLocator
 
 from pipeline.reporting import text
-from pipeline.reporting.figures import MARKERS, Frame, by_variant, half_width, plain_log, with_band
+from pipeline.reporting.figures import MARKERS, REACH, Frame, size_label
 
-MOST_COLUMNS = 4
-"""Of the legend."""
+POINT_INCHES = 0.1
+LEAST_INCHES = 0.3
+FINE_SCORES = 0.01
+"""Differences of scores are drawn in proportion up to here, and by their logarithms beyond."""
 
 
 def variants(table: pd.DataFrame, screened: pd.DataFrame, frame: Frame) -> Figure:
     """Steps and score against the first variant, the largest stable rate, the usable rates."""
-    figure = Figure(figsize=(9.5, 6.6), layout="constrained")
-    (steps, score), (largest, usable) = figure.subplots(2, 2)
     against = table[table["reference"] == frame.variants[0]]
-    colours = sns.color_palette("colorblind", len(frame.variants))
-    for index, name, own in by_variant(against, frame):
-        style = {"color": colours[index], "label": name}
-        if len(own):
-            with_band(steps, own, "steps_ratio", index, **style)
-            with_band(score, own, "score_difference", index, **style)
-    lines(largest, screened, "largest_rate", frame)
-    lines(usable, screened, "usable_rates", frame)
-    steps.axhline(1, color="0.4", linewidth=1)
-    score.axhline(0, color="0.4", linewidth=1)
-    plain_log(steps)
-    plain_log(largest, text.rate)
-    half_width(steps, f"steps to target / {frame.variants[0]}", against, frame)
-    half_width(score, f"test {frame.score_name}, difference", against, frame)
-    half_width(largest, "largest stable rate", screened, frame)
-    half_width(usable, "usable rates", screened, frame)
-    usable.set_ylim(bottom=0)
-    figure.legend(
-        *largest.get_legend_handles_labels(), loc="outside upper center", frameon=False, fontsize=9,
-        ncols=min(len(frame.variants), MOST_COLUMNS),
-    )  # fmt: skip
+    sizes = sorted(set(screened["batch_size"]))
+    rows = (len(frame.variants) - 1, len(frame.variants))
+    height = max(LEAST_INCHES, POINT_INCHES * len(sizes))
+    figure = Figure(figsize=(9.5, 1.8 + height * sum(rows)), layout="constrained")
+    above, below = figure.subplots(2, 2, sharey="row", height_ratios=rows)
+    points(above[0], against, "steps_ratio", frame.variants[1:])
+    points(above[1], against, "score_difference", frame.variants[1:])
+    points(below[0], screened, "largest_rate", frame.variants)
+    points(below[1], screened, "usable_rates", frame.variants)
+    above[0].axvline(1, color="0.4", linewidth=1)
+    above[1].axvline(0, color="0.4", linewidth=1)
+    log_axis(above[0], against["steps_ratio"], text.number)
+    log_axis(below[0], screened["largest_rate"], text.rate)
+    above[1].set_xscale("symlog", linthresh=FINE_SCORES, linscale=0.7)
+    above[1].xaxis.set_major_formatter(lambda value, _: f"{value:+g}" if value else "0")
+    below[1].set_xlim(left=-0.3)
+    above[0].set_xlabel(f"steps to target / those of {frame.variants[0]}")
+    above[1].set_xlabel(f"test {frame.score_name} less that of {frame.variants[0]}")
+    below[0].set_xlabel("largest stable rate")
+    below[1].set_xlabel("usable rates")
+    size_legend(figure, sizes, frame)
     return figure
 
 
-def lines(axis: Axes, table: pd.DataFrame, column: str, frame: Frame) -> None:
-    """One line for each variant."""
-    colours = sns.color_palette("colorblind", len(frame.variants))
-    for index, name, own in by_variant(table, frame):
-        marker = MARKERS[index % len(MARKERS)]
-        axis.plot(own["batch_size"], own[column], marker=marker, color=colours[index], label=name)
+def size_looks(sizes: list[int]) -> dict[int, dict[str, Any]]:
+    """Colour and marker of a batch size."""
+    colours = sns.color_palette("viridis", len(sizes))
+    return {
+        size: {"color": colours[place], "marker": MARKERS[place % len(MARKERS)]}
+        for place, size in enumerate(sizes)
+    }
+
+
+def points(axis: Axes, table: pd.DataFrame, column: str, names: tuple[str, ...]) -> None:
+    """A row for each variant, the batch sizes from top to bottom; intervals where there are any."""
+    sizes = sorted(set(table["batch_size"]))
+    apart = 0.7 / max(len(sizes), 1)
+    for place, (size, style) in enumerate(size_looks(sizes).items()):
+        own = table[table["batch_size"] == size].set_index("variant").reindex(names)
+        rows = np.arange(len(names)) + apart * (place - (len(sizes) - 1) / 2)
+        values = own[column].to_numpy(float)
+        errors = None
+        if f"{column}_low" in own:
+            low, high = own[f"{column}_low"].to_numpy(float), own[f"{column}_high"].to_numpy(float)
+            errors = np.nan_to_num(np.array([values - low, high - values]))
+        axis.errorbar(
+            values, rows, xerr=errors, linestyle="none", markersize=4, elinewidth=1, **style
+        )
+    axis.set_yticks(range(len(names)), names)
+    axis.set_ylim(len(names) - 0.5, -0.5)
+    axis.grid(visible=False, axis="y")
+    for row in range(1, len(names)):
+        axis.axhline(row - 0.5, color="0.92", linewidth=1, zorder=0)
+
+
+def log_axis(axis: Axes, values: pd.Series, show: Callable[[float], str]) -> None:
+    """A log x axis in plain numbers that ends soon after its points, however wide intervals are."""
+    axis.set_xscale("log")
+    known = values.astype(float)[lambda own: np.isfinite(own) & (own > 0)]
+    if len(known):
+        axis.set_xlim(known.min() / REACH, known.max() * REACH)
+    axis.xaxis.set_major_locator(LogLocator(10, numticks=8))
+    axis.xaxis.set_minor_locator(NullLocator())
+    axis.xaxis.set_major_formatter(FuncFormatter(lambda value, _: show(value)))
+
+
+def size_legend(figure: Figure, sizes: list[int], frame: Frame) -> None:
+    """The batch sizes' looks above all panels."""
+    handles = [
+        Line2D([], [], linestyle="none", label=size_label(size, frame.examples), **style)
+        for size, style in size_looks(sizes).items()
+    ]
+    figure.legend(
+        handles=handles, title="batch size", loc="outside upper center", ncols=len(handles),
+        frameon=False, fontsize=9,
+    )  # fmt: skip

@@ -102,8 +102,8 @@ def told(row: pd.Series) -> str:
         said.append(f"{text.number(row['median_steps'])} steps")
     if np.isfinite(row["median_seconds"]):
         said.append(text.seconds(row["median_seconds"]))
-    if np.isfinite(row["median_best"]):
-        said.append(f"best score {text.number(row['median_best'])}")
+    if np.isfinite(row["median_score"]):
+        said.append(f"best score {text.number(row['median_score'])}")
     if row["diverged"]:
         said.append(f"{row['diverged']:.0f} diverged")
     return ", ".join(said)

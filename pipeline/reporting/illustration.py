@@ -1,4 +1,4 @@
-"""A figure and what is said about it."""
+"""A figure and what is said about it; figures of one subject."""
 
 from dataclasses import dataclass
 
@@ -14,3 +14,13 @@ class Illustration:
     caption: str
     figure: Figure
     table: str
+
+
+@dataclass(frozen=True)
+class Section:
+    """Illustrations of one subject, and what could not be measured of it."""
+
+    name: str
+    title: str
+    illustrations: tuple[Illustration, ...]
+    missing: tuple[str, ...] = ()

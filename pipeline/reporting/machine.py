@@ -147,8 +147,8 @@ def devices_caption(best: pd.DataFrame, params: Params, frame: Frame) -> str:
         f"{text.number(gain)} times as fast as one"
     )
     return (
-        f"Not measured: {told}. Each point is labelled with its best batch size. The model: the "
-        "measured time of a step at the local batch size, plus a ring all-reduce of the gradients "
-        f"at {text.number(link.bandwidth_gb_per_second)} GB/s and "
+        f"Not measured: {told}. Each point is at its best batch size, which is written below "
+        "the fastest. The model: the measured time of a step at the local batch size, plus a ring "
+        f"all-reduce of the gradients at {text.number(link.bandwidth_gb_per_second)} GB/s and "
         f"{text.seconds(link.latency_seconds)} a message, nothing overlapping."
     )

@@ -1,17 +1,13 @@
 """The page and its Markdown twin."""
 
 import base64
-import io
-from collections.abc import Mapping
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
-from matplotlib.figure import Figure
 
 from pipeline.reporting import text
 from pipeline.reporting.content import Content
+from pipeline.reporting.drawing import Images
 from pipeline.reporting.provenance import Provenance
-
-METADATA = {"svg": {"Date": None, "Creator": None}, "png": {"Software": None}}
 
 
 def environment(html: bool) -> Environment:
@@ -26,27 +22,18 @@ def environment(html: bool) -> Environment:
     )
 
 
-def drawn(figure: Figure, kind: str) -> bytes:
-    """The figure as SVG or PNG, the same bytes every time; laid out once."""
-    if figure.get_layout_engine() is not None:
-        figure.draw_without_rendering()
-        figure.set_layout_engine("none")
-    buffer = io.BytesIO()
-    figure.savefig(buffer, format=kind, metadata=METADATA[kind], dpi=150)
-    return buffer.getvalue()
-
-
-def html(content: Content, images: Mapping[str, bytes], made: Provenance) -> str:
+def html(content: Content, images: Images, made: Provenance) -> str:
     """One self-contained file: the SVG images are embedded."""
     sources = {
-        name: f"data:image/svg+xml;base64,{base64.b64encode(image).decode()}"
-        for name, image in images.items()
+        name: f"data:image/svg+xml;base64,{base64.b64encode(kinds['svg']).decode()}"
+        for name, kinds in images.items()
     }
     shown = {"content": content, "sources": sources, "made": made}
     template = environment(html=True).get_template("report.html.j2")
     return template.render(**shown, number=text.number, interval=text.interval)
 
 
-def markdown(content: Content) -> str:
+def markdown(content: Content, made: Provenance) -> str:
     """The same story for a code host: figures by their relative path."""
-    return environment(html=False).get_template("report.md.j2").render(content=content)
+    template = environment(html=False).get_template("report.md.j2")
+    return template.render(content=content, made=made)

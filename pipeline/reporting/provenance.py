@@ -8,17 +8,21 @@ from dataclasses import dataclass
 from importlib.metadata import version
 from typing import Any
 
+from pipeline.reporting import text
+
 PACKAGES = ("torch", "numpy", "pandas", "scikit-learn", "scipy", "hydra-core", "dvc")
 
 
 @dataclass(frozen=True)
 class Provenance:
     """parameters: the text of params.yaml; overrides: by key the default study's value and this
-    one's; commit: the one that was checked out, or nothing outside git."""
+    one's; commit: the one that was checked out, or nothing outside git; seconds: of each stage, one
+    for each of its packs, None for what did not run here."""
 
     parameters: str
     overrides: Mapping[str, tuple[Any, Any]]
     commit: str
+    seconds: Mapping[str, tuple[float | None, ...]]
 
     @property
     def command(self) -> str:
@@ -29,10 +33,46 @@ class Provenance:
         return f"python -m pipeline.stages.config {' '.join(changes)}".rstrip() + " && dvc repro"
 
     @property
-    def versions(self) -> str:
-        """Python's and those of the packages that results depend on."""
-        packages = ", ".join(f"{name} {version(name)}" for name in PACKAGES)
-        return f"Python {platform.python_version()}, {packages}"
+    def facts(self) -> dict[str, str]:
+        """All but the parameters and the command, a line each."""
+        commit = f"{self.commit}, and what was not committed when it ran"
+        return {
+            "versions": versions(),
+            **({"commit": commit} if self.commit else {}),
+            "time of the stages": stage_times(self.seconds),
+            "differs from the default study": differences(self.overrides),
+        }
+
+
+def versions() -> str:
+    """Python's and those of the packages that results depend on."""
+    packages = ", ".join(f"{name} {version(name)}" for name in PACKAGES)
+    return f"Python {platform.python_version()}, {packages}"
+
+
+def stage_times(seconds: Mapping[str, tuple[float | None, ...]]) -> str:
+    """Seconds by stage, summed over packs."""
+    return ", ".join(f"{stage} {took(own)}" for stage, own in seconds.items())
+
+
+def differences(overrides: Mapping[str, tuple[Any, Any]]) -> str:
+    """Each key with its value, and the default study's."""
+    said = [
+        f"{key}: {now}" + ("" if before is None else f" (default {before})")
+        for key, (before, now) in overrides.items()
+    ]
+    return "; ".join(said) or "in nothing"
+
+
+def took(seconds: tuple[float | None, ...]) -> str:
+    """The sum of what is known, and of how much of it."""
+    known = [one for one in seconds if one is not None]
+    if not known:
+        return "restored from the cache"
+    parts = f" ({len(known)} packs)" if len(seconds) > 1 else ""
+    if len(known) < len(seconds):
+        parts = f" ({len(known)} of {len(seconds)} packs, the others restored from the cache)"
+    return text.seconds(sum(known)) + parts
 
 
 def written(value: Any) -> str:

@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 
 from pipeline.analysis import critical, descent, rates
-from pipeline.analysis.critical import Critical
+from pipeline.analysis.critical import Critical, Curve, Runs
 from pipeline.reporting import figures_scaling, text
 from pipeline.reporting.figures import Frame
 from pipeline.reporting.illustration import Illustration
@@ -14,10 +14,13 @@ from pipeline.reporting.illustration import Illustration
 
 @dataclass(frozen=True)
 class Scaling:
-    """Figures, the tables behind them, and the first variant's fit."""
+    """Figures of steps and of rates, the tables behind them, the first variant's fit, and every
+    variant's curve but that of one whose batch grows."""
 
-    illustrations: tuple[Illustration, ...]
+    of_steps: tuple[Illustration, ...]
+    of_rates: tuple[Illustration, ...]
     tables: dict[str, pd.DataFrame]
+    curves: dict[str, Curve]
     critical: Critical | None
     windows: pd.DataFrame
 
@@ -29,43 +32,71 @@ def scaling(
     runs = {name: critical.runs_of(confirmed, selection, name) for name in frame.variants}
     fits = {name: critical.fit(own, seed) for name, own in runs.items()}
     window = rates.windows(by_rate, selection)
-    first, shown = frame.variants[0], []
-    found = fits[first]
-    if found is not None:
-        shown.append(
-            Illustration(
-                "critical",
-                "Where larger batches stop saving steps",
-                critical_caption(found, runs[first].batch_size, frame),
-                figures_scaling.critical(runs[first], found, frame),
-                "critical",
-            )
-        )
-    if len(window):
-        slope, _ = rates.exponent(window, first)
-        shown.append(
-            Illustration(
-                "rates",
-                "The best learning rate by batch size",
-                rates_caption(
-                    window[window["variant"] == first], slope.value, slope.low, slope.high
-                ),
-                figures_scaling.rates(window, slope, frame),
-                "windows",
-            )
-        )
-    shown.append(
-        Illustration(
-            "descent",
-            "What a learning rate does, on two variables",
-            f"{descent.STEPS} steps from the square, none of it from these data; paths that leave "
-            "the panel go on.",
-            figures_scaling.descent(descent.EXAMPLES),
-            "descent",
-        )
+    first = frame.variants[0]
+    return Scaling(
+        critical_illustration(runs[first], fits[first], frame),
+        (*rates_illustration(window, frame), descent_illustration()),
+        {"critical": table(fits), "windows": window, "descent": paths()},
+        {
+            name: found.curve
+            for name, found in fits.items()
+            if found is not None and not grows(confirmed, name)
+        },
+        fits[first],
+        window,
     )
-    tables = {"critical": table(fits), "windows": window, "descent": paths()}
-    return Scaling(tuple(shown), tables, found, window)
+
+
+def grows(confirmed: pd.DataFrame, variant: str) -> bool:
+    """Whether any training saw more examples than its first batch size makes of its steps."""
+    own = confirmed[confirmed["variant"] == variant]
+    return bool(
+        (own["examples_to_target"] > 1.001 * own["batch_size"] * own["steps_to_target"]).any()
+    )
+
+
+def critical_illustration(
+    runs: Runs, found: Critical | None, frame: Frame
+) -> tuple[Illustration, ...]:
+    """The first variant's fit and what it misses, where it could be fitted."""
+    if found is None:
+        return ()
+    shown = Illustration(
+        "critical",
+        "Where larger batches stop saving steps",
+        critical_caption(found, runs.batch_size, frame),
+        figures_scaling.critical(runs, found, frame),
+        "critical",
+    )
+    return (shown,)
+
+
+def rates_illustration(window: pd.DataFrame, frame: Frame) -> tuple[Illustration, ...]:
+    """The best rates and the good windows, where any rate reached the target."""
+    if window.empty:
+        return ()
+    slope, _ = rates.exponent(window, frame.variants[0])
+    own = window[window["variant"] == frame.variants[0]]
+    shown = Illustration(
+        "rates",
+        "The best learning rate by batch size",
+        rates_caption(own, slope.value, slope.low, slope.high),
+        figures_scaling.rates(window, slope, frame),
+        "windows",
+    )
+    return (shown,)
+
+
+def descent_illustration() -> Illustration:
+    """Descents on two variables."""
+    return Illustration(
+        "descent",
+        "What a learning rate does, on two variables",
+        f"{descent.STEPS} steps from the square, none of it from these data; paths that leave the "
+        "panel go on.",
+        figures_scaling.descent(descent.EXAMPLES),
+        "descent",
+    )
 
 
 def table(fits: dict[str, Critical | None]) -> pd.DataFrame:

@@ -21,7 +21,7 @@ from pipeline.engine.pack import Pack
 from pipeline.errors import InputError, command
 from pipeline.measure import machine
 from pipeline.params import BatchSize, Cell, Params
-from pipeline.stages import files, moments, trainings
+from pipeline.stages import files, moments, timing, trainings
 
 
 def select(config: Params, lanes: pd.DataFrame, history: pd.DataFrame) -> pd.DataFrame:
@@ -110,6 +110,7 @@ def main() -> None:
     files.write_parquet(files.RESULTS / "confirm_lanes.parquet", pd.concat(confirmed["lanes"]))
     files.write_parquet(files.RESULTS / "confirm.parquet", pd.concat(confirmed["history"]))
     store.clear()
+    timing.record(files.RESULTS / "selection.csv")
 
 
 if __name__ == "__main__":

@@ -14,7 +14,7 @@ from pipeline import params
 from pipeline.engine import workers
 from pipeline.engine.run import OnSteps
 from pipeline.errors import InputError, command
-from pipeline.stages import archive, examine, files
+from pipeline.stages import archive, examine, files, timing
 from pipeline.stages.archive import Archive
 from pipeline.stages.examine import Examination
 from pipeline.stages.progress import progress
@@ -113,6 +113,7 @@ def main() -> None:
                 f"results/{name}.csv: nothing to measure: every confirmed seed diverged"
             )
         files.write_csv(files.RESULTS / f"{name}.csv", pd.concat(pieces))
+    timing.record(files.RESULTS / "evaluation.csv")
 
 
 if __name__ == "__main__":

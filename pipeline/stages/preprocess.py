@@ -17,7 +17,7 @@ from pipeline.data.prepared import Prepared
 from pipeline.data.sources import Array
 from pipeline.errors import command
 from pipeline.params import Data
-from pipeline.stages import files
+from pipeline.stages import files, timing
 
 
 def summary(prepared: Prepared, data: Data) -> dict[str, object]:
@@ -101,6 +101,7 @@ def main() -> None:
         files.write_csv(folder / f"{name}.csv", table)
     for name, text in texts.items():
         files.write_json(folder / f"{name}.json", text)
+    timing.record(folder / "summary.json")
     say(prepared)
 
 

@@ -16,12 +16,12 @@ from pipeline import params
 from pipeline.analysis.recommendation import Recommendation
 from pipeline.errors import command
 from pipeline.params import Params
-from pipeline.reporting import page
+from pipeline.reporting import drawing, page
 from pipeline.reporting.content import Content, compile_content
 from pipeline.reporting.figures import STYLE
 from pipeline.reporting.measurements import Measurements
 from pipeline.reporting.provenance import Provenance
-from pipeline.stages import files
+from pipeline.stages import files, timing
 
 CHOICE = (
     "variant",
@@ -99,30 +99,30 @@ def metrics(content: Content) -> dict[str, Any]:
     }
 
 
-def provenance() -> Provenance:
+def provenance(config: Params) -> Provenance:
     """What the page says of how it was made."""
     asked = ["git", "rev-parse", "HEAD"]
     commit = subprocess.run(asked, capture_output=True, text=True, check=False).stdout.strip()
     overrides = json.loads(files.OVERRIDES.read_text())
-    return Provenance(files.PARAMS.read_text(), overrides, commit)
+    seconds = timing.stage_seconds(config)
+    return Provenance(files.PARAMS.read_text(), overrides, commit, seconds)
 
 
-def write(content: Content) -> None:
+def write(content: Content, made: Provenance) -> None:
     """Write everything below reports/; the pages come last."""
     reports = files.REPORTS
     for name, table in content.tables.items():
         files.write_csv(reports / "tables" / f"{name}.csv", table)
-    images = {item.name: page.drawn(item.figure, "svg") for item in content.illustrations}
-    for item in content.illustrations:
-        files.write_bytes(reports / "figures" / f"{item.name}.svg", images[item.name])
-        png = page.drawn(item.figure, "png")
-        files.write_bytes(reports / "figures" / f"{item.name}.png", png)
+    images = drawing.all_drawn(content.illustrations)
+    for name, kinds in images.items():
+        for kind, image in kinds.items():
+            files.write_bytes(reports / "figures" / f"{name}.{kind}", image)
     files.write_csv(reports / "claims.csv", content.claims)
     files.write_json(reports / "metrics.json", metrics(content))
     advice = advice_json(content.advice, content.headline)
     files.write_json(reports / "recommendation.json", advice)
-    files.write_text(reports / "report.md", page.markdown(content))
-    files.write_text(reports / "report.html", page.html(content, images, provenance()))
+    files.write_text(reports / "report.md", page.markdown(content, made))
+    files.write_text(reports / "report.html", page.html(content, images, made))
 
 
 @command
@@ -131,7 +131,7 @@ def main() -> None:
     config = params.load(files.PARAMS)
     with mpl.rc_context(STYLE):
         content = compile_content(config, measurements(config))
-        write(content)
+        write(content, provenance(config))
     print(content.headline)
     print(f"Report: {files.REPORTS / 'report.html'}")
 

@@ -21,7 +21,7 @@ from pipeline.measure.cases import Case, Trial
 from pipeline.measure.ladder import Capacity
 from pipeline.measure.throughput import NOISY_SPREAD, Timing
 from pipeline.params import Params, Settings
-from pipeline.stages import files
+from pipeline.stages import files, timing
 from pipeline.stages.progress import progress
 
 Key = tuple[str, Case, str]
@@ -186,7 +186,9 @@ def main() -> None:
     say_noise(timings)
     own_tables = {name: table(name, own, timings) for name, own in found.items()}
     whole = pd.concat([own_tables[whose[v]].assign(variant=v) for v in whose], ignore_index=True)
-    files.write_csv(files.RESULTS / "throughput.csv", whole.assign(**machine.describe(where)))
+    written = files.RESULTS / "throughput.csv"
+    files.write_csv(written, whole.assign(**machine.describe(where)))
+    timing.record(written)
 
 
 if __name__ == "__main__":

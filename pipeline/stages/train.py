@@ -21,7 +21,7 @@ from pipeline.engine.run import Store
 from pipeline.errors import InputError, command
 from pipeline.measure import machine
 from pipeline.params import FULL, BatchSize, Cell, Params
-from pipeline.stages import files, trainings
+from pipeline.stages import files, timing, trainings
 
 
 def asked_for(argv: list[str], config: Params) -> tuple[str, BatchSize]:
@@ -79,6 +79,7 @@ def main() -> None:
     files.write_parquet(folder / "history.parquet", trainings.history(pack, trained))
     files.write_parquet(folder / "lanes.parquet", trainings.lanes(pack, trained))
     store.clear()
+    timing.record(folder / "lanes.parquet")
 
 
 if __name__ == "__main__":

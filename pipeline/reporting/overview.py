@@ -1,0 +1,117 @@
+"""The headline table in words, the study's facts, and what to know before believing them."""
+
+from collections.abc import Callable
+
+import pandas as pd
+
+from pipeline.params import Params
+from pipeline.reporting import data, text
+from pipeline.reporting.figures import Frame
+from pipeline.reporting.measurements import Measurements
+
+MANY_NOISY = 0.25
+
+
+def summary(
+    table: pd.DataFrame, best: pd.Series | None, frame: Frame, is_imbalanced: bool
+) -> pd.DataFrame:
+    """The headline table in words, by variant: every number with its interval and n."""
+
+    def pair(row: pd.Series, name: str, show: Callable[[float], str]) -> str:
+        low, high = row[f"{name}_low"], row[f"{name}_high"]
+        return (
+            f"{show(row[name])} ({text.interval(low, high, show)})"
+            if row[name] == row[name]
+            else "–"
+        )
+
+    rows = []
+    order = {variant: place for place, variant in enumerate(frame.variants)}
+    table = table.sort_values("variant", key=lambda names: names.map(order), kind="stable")
+    for _, row in table.iterrows():
+        rows.append(
+            {
+                "variant": row["variant"],
+                "batch size": text.batch_size(row["batch_size"], frame.examples),
+                "learning rate": text.rate(row["lr"])
+                + (" (edge)" if row["at_edge"] is True else ""),
+                "reached": "–"
+                if pd.isna(row["seeds"])
+                else f"{row['reached']:.0f} of {row['seeds']:.0f}",
+                "steps to target": pair(row, "steps_to_target", text.number),
+                "time per step": text.seconds(row["seconds_per_step"])
+                + text.in_parts(row["micro_batches"]),
+                "time to target": pair(row, "seconds_to_target", text.seconds),
+                "price": "–" if best is None else text.times(row, best),
+                "peak memory": text.size(row["peak_bytes"]),
+                f"test {frame.score_name}": pair(row, "test_score", text.number),
+                "train − test": pair(row, "generalisation_gap", text.number),
+            }
+            | in_own_terms(row, is_imbalanced)
+        )
+    words = pd.DataFrame(rows)
+    return words if len(frame.variants) > 1 else words.drop(columns="variant")
+
+
+def in_own_terms(row: pd.Series, is_imbalanced: bool) -> dict[str, str]:
+    """The test error in the target's unit, or, of classes that differ in size, the accuracy that
+    counts them alike."""
+    if "test_rmse" in row:
+        return {"test RMSE": text.number(row["test_rmse"])}
+    if "test_balanced_accuracy" in row and is_imbalanced:
+        return {"balanced accuracy": text.number(row["test_balanced_accuracy"])}
+    return {}
+
+
+def facts(params: Params, found: Measurements) -> dict[str, str]:
+    """Data, model, protocol and machine, a line each."""
+    machine = found.throughput.iloc[0]
+    seeds = f"{params.grid.seeds} screening, {params.confirm.seeds} fresh"
+    return {
+        "data": data.words(found.data),
+        "model": f"{params.model.name} {list(params.model.hidden) or ''}".strip(),
+        "optimizer": f"{params.optimizer.name}, momentum {params.optimizer.momentum:g}, "
+        f"weight decay {params.optimizer.weight_decay:g}, {params.schedule.name} schedule",
+        "scaling": params.scaling,
+        "budget": f"{params.budget.epochs} epochs, at least {params.budget.min_steps} steps",
+        "cells": f"{len(found.lanes)} screened, {len(found.confirmed_lanes)} confirmed",
+        "seeds": seeds,
+        "machine": f"{machine['processor']}, {machine['cores']} cores, {machine['memory_gb']} GB, "
+        f"{machine['device']}, {machine['threads']} threads, torch {machine['torch']}",
+    }
+
+
+def pack_words(table: pd.DataFrame, frame: Frame) -> str:
+    """The batch sizes of a table's rows, by variant where there are several."""
+    said = []
+    for variant in frame.variants:
+        own = table.loc[table["variant"] == variant, "batch_size"]
+        if len(own):
+            sizes = ", ".join(text.batch_size(size, frame.examples) for size in own)
+            of_variant = f" ({variant})" if len(frame.variants) > 1 else ""
+            said.append(f"batch size {sizes}{of_variant}")
+    return "; ".join(said)
+
+
+def warnings(
+    table: pd.DataFrame, rates: pd.DataFrame, throughput: pd.DataFrame, frame: Frame
+) -> list[str]:
+    """What a careful reader must know before believing the headline."""
+    said = []
+    noisy = int(throughput["noisy"].sum())
+    if noisy > MANY_NOISY * len(throughput):
+        said.append(
+            f"The machine was noisy while steps were timed: {noisy} of {len(throughput)} times "
+            "spread widely over their blocks; `dvc repro -f throughput` measures again."
+        )
+    edge = table[table["at_edge"].eq(True)]
+    if len(edge):
+        said.append(f"The fastest rate lies at the edge of the grid for {pack_words(edge, frame)}.")
+    missed = table[table["seconds_to_target"].isna()]
+    if len(missed):
+        said.append(f"Most seeds missed the target at {pack_words(missed, frame)}.")
+    if rates["seeds"].max() < 3:
+        said.append(
+            f"Rates were chosen on {rates['seeds'].max()} seeds: expect luck in the choice."
+        )
+    return said
