@@ -29,6 +29,8 @@ FLAGS = (
 LISTEN = """<script>
 const errors = [];
 addEventListener("error", (event) => errors.push(event.message));
+addEventListener("unhandledrejection", (event) => errors.push(String(event.reason)));
+for (const kind of ["error", "warn"]) console[kind] = (...words) => errors.push(words.join(" "));
 </script>"""
 PHONE = 380
 
@@ -149,12 +151,34 @@ def test_a_phone_needs_no_sideways_scrolling(tmp_path: Path, made: Content) -> N
 
 
 @needs_browser
+def test_nothing_is_fetched(tmp_path: Path, made: Content) -> None:
+    script = 'return performance.getEntriesByType("resource").map((entry) => entry.name);'
+    page = rendered(made)[0]
+    assert asked(tmp_path, page, script) == []
+    foreign = page.replace("<h1>", '<img src="https://example.invalid/a.png"><h1>')
+    assert asked(tmp_path, foreign, script) == ["https://example.invalid/a.png"]
+
+
+@needs_browser
 def test_it_prints(tmp_path: Path, made: Content) -> None:
     path, printed = tmp_path / "page.html", tmp_path / "page.pdf"
     path.write_text(rendered(made)[0])
     run(tmp_path, f"--print-to-pdf={printed}", path.as_uri())
     assert printed.read_bytes().startswith(b"%PDF")
     assert len(re.findall(rb"/Type\s*/Page\b", printed.read_bytes())) > 3
+    assert len(printed.read_bytes()) < 2e6
+
+
+@needs_browser
+def test_claims_are_open_on_paper_alone(tmp_path: Path, made: Content) -> None:
+    script = """
+      const open = () => document.querySelectorAll(".claim[open]").length;
+      const before = open();
+      dispatchEvent(new Event("beforeprint"));
+      const printed = open();
+      dispatchEvent(new Event("afterprint"));
+      return [before, printed, open()];"""
+    assert asked(tmp_path, rendered(made)[0], script) == [0, len(made.claims), 0]
 
 
 def contrast(one: str, other: str) -> float:

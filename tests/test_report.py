@@ -188,6 +188,7 @@ def test_a_target_that_nobody_reached_is_no_recommendation() -> None:
     made = content([4, 16], [0.01, 0.1], 3)
     assert made.headline == "No recommendation: every batch size fails: misses the target."
     assert "No batch size reached the target with every seed" in rendered(made)[1]
+    assert "`target.value`" in made.warnings[0]
 
 
 def test_the_headline_says_what_a_reader_needs() -> None:
@@ -239,6 +240,11 @@ def test_the_time_of_stages_is_told_as_far_as_it_is_known() -> None:
         "preprocess 1.5 s, train 2 s (1 of 2 packs, the others restored from the cache), "
         "confirm restored from the cache"
     )
+
+
+def test_one_rate_cannot_tell_what_other_rates_do() -> None:
+    ledger = content([4, 16], [1.0], 3).claims.set_index("id")
+    assert ledger.loc["lr-window", "verdict"] == "not tested"
 
 
 def test_an_edge_is_confessed() -> None:

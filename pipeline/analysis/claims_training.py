@@ -48,7 +48,8 @@ def lr_window(evidence: Evidence) -> Claim:
     width = statistics.mean(own["decades"].tolist())
     verdict, finding = "not tested", "No batch size reached the target."
     if len(own):
-        verdict = share_verdict(bounded)
+        # a side on which nothing failed was not tried far enough: that refutes nothing
+        verdict = share_verdict(bounded) if bounded.any() else "not tested"
         narrow, wide = own["decades"].min(), own["decades"].max()
         finding = (
             f"At {bounded.sum()} of {len(own)} batch sizes rates fail on both sides; the window "

@@ -131,8 +131,9 @@ def table(
     evaluation: pd.DataFrame,
     throughput: pd.DataFrame,
 ) -> pd.DataFrame:
-    """One row per (variant, batch size), sorted; seconds = steps to target x seconds per step.
+    """One row per (variant, batch size), the variants in throughput's order.
 
+    Seconds = steps to target x seconds per step.
     A step of a batch that has grown is charged by its examples, at the pace of the first size.
     A pack whose rates all failed is there too, with what could be measured of it.
     """
@@ -153,4 +154,14 @@ def table(
     for bound in ("", "_low", "_high"):
         seconds = merged[f"steps_to_target{bound}"] * merged["seconds_per_step"] * growth
         merged[f"seconds_to_target{bound}"] = seconds
-    return merged.sort_values(PACK, ignore_index=True)
+    return in_order(merged, throughput["variant"])
+
+
+def in_order(table: pd.DataFrame, variants: pd.Series) -> pd.DataFrame:
+    """Sorted by variant, as they first appear in ``variants``, and by batch size."""
+    place = {name: index for index, name in enumerate(dict.fromkeys(variants))}
+    return table.sort_values(
+        PACK,
+        key=lambda own: own.map(place) if own.name == "variant" else own,
+        ignore_index=True,
+    )

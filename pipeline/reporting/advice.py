@@ -13,6 +13,9 @@ from pipeline.reporting import text
 from pipeline.reporting.figures import Frame
 from pipeline.reporting.measurements import Measurements
 
+ROUNDING = 1e-9
+"""Equal scores differ by no more."""
+
 
 def score_words(params: Params, advice: Recommendation, frame: Frame) -> str:
     """How the recommended batch size's score compares with the best one's."""
@@ -20,7 +23,7 @@ def score_words(params: Params, advice: Recommendation, frame: Frame) -> str:
         return ""
     low, high = advice.best["score_difference_low"], advice.best["score_difference_high"]
     margin = text.number(params.limits.score_margin)
-    if advice.best["score_difference"] == 0:
+    if abs(advice.best["score_difference"]) < ROUNDING:
         return f"No batch size has a higher mean test {frame.score_name}."
     shown = (
         f"no worse than the margin of {margin}"

@@ -122,5 +122,17 @@ function describeCells() {
   });
 }
 
+function printClaims() {
+  let closed = [];
+  addEventListener("beforeprint", () => {
+    closed = [...document.querySelectorAll(".claim:not([open])")];
+    for (const claim of closed) claim.open = true;
+  });
+  addEventListener("afterprint", () => {
+    for (const claim of closed) claim.open = false;
+  });
+}
+
 explore(JSON.parse(document.getElementById("explore-data").textContent));
 describeCells();
+printClaims();

@@ -34,6 +34,10 @@ COLOURS = 10
 LEGEND_COLUMNS = 4
 MANY = 4
 """More variants than this are drawn smaller, and only the most wanted ones with their intervals."""
+RING = {
+    "markersize": 15, "markerfacecolor": "none", "markeredgecolor": "0.2", "markeredgewidth": 1.4,
+}  # fmt: skip
+"""Around the recommended points."""
 LEAST_SPREAD = 0.002
 """Scores are never told apart more finely than this by an axis."""
 EDGE = 1.4
@@ -163,7 +167,7 @@ def tradeoff(
 
     critical: the critical batch size; memory_bytes: the limit, beyond which batch sizes are shaded.
     """
-    figure = Figure(figsize=(7.5, 6), layout="constrained")
+    figure = Figure(figsize=(8, 5.4), layout="constrained")
     above, below = figure.subplots(2, 1, sharex=True)
     wanted = with_intervals(best, frame)
     for style, name, own in by_variant(table, frame):
@@ -180,6 +184,8 @@ def tradeoff(
     panels = (above, below)
     if best is not None:
         marked(panels, best["batch_size"], f"recommended: {best['batch_size']:.0f}", ":", 0.97)
+        for axis, column in ((above, "seconds_to_target"), (below, "test_score")):
+            axis.plot(best["batch_size"], best[column], "o", **RING)
     sizes = table["batch_size"]
     if critical is not None and sizes.min() <= critical <= sizes.max():
         marked(panels, critical, f"critical: {text.number(critical)}", "-.", 0.88)

@@ -26,8 +26,6 @@ def summary(
         )
 
     rows = []
-    order = {variant: place for place, variant in enumerate(frame.variants)}
-    table = table.sort_values("variant", key=lambda names: names.map(order), kind="stable")
     for _, row in table.iterrows():
         rows.append(
             {
@@ -108,10 +106,15 @@ def warnings(
     if len(edge):
         said.append(f"The fastest rate lies at the edge of the grid for {pack_words(edge, frame)}.")
     missed = table[table["seconds_to_target"].isna()]
-    if len(missed):
+    if len(missed) == len(table):
+        said.append(
+            "No batch size reached the target with most of its seeds: a longer budget "
+            "(`budget.epochs`, `budget.min_steps`), other rates (`grid.lr`) or an easier target "
+            "(`target.value`) would tell more."
+        )
+    elif len(missed):
         said.append(f"Most seeds missed the target at {pack_words(missed, frame)}.")
     if rates["seeds"].max() < 3:
-        said.append(
-            f"Rates were chosen on {rates['seeds'].max()} seeds: expect luck in the choice."
-        )
+        count = f"{rates['seeds'].max()} seed{'s' if rates['seeds'].max() > 1 else ''}"
+        said.append(f"Rates were chosen on {count}: expect luck in the choice.")
     return said

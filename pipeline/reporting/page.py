@@ -1,8 +1,10 @@
 """The page and its Markdown twin."""
 
 import base64
+import re
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
+from markupsafe import Markup, escape
 
 from pipeline.reporting import text
 from pipeline.reporting.content import Content
@@ -10,9 +12,20 @@ from pipeline.reporting.drawing import Images
 from pipeline.reporting.provenance import Provenance
 
 
+def with_code(words: str) -> Markup:
+    """Escaped, with what stands between backticks as code."""
+    return Markup(re.sub("`([^`]+)`", r"<code>\1</code>", str(escape(words))))
+
+
+def stacked(cell: str) -> Markup:
+    """Escaped, with an interval below its value."""
+    below = r'<br><span class="interval">\1</span>'
+    return Markup(re.sub(r" \((.* to .*|no interval)\)$", below, str(escape(cell))))
+
+
 def environment(html: bool) -> Environment:
     """Templates beside this module; HTML is escaped, Markdown is not."""
-    return Environment(
+    made = Environment(
         loader=PackageLoader("pipeline.reporting", "."),
         autoescape=html,
         undefined=StrictUndefined,
@@ -20,6 +33,8 @@ def environment(html: bool) -> Environment:
         lstrip_blocks=True,
         keep_trailing_newline=True,
     )
+    made.filters |= {"with_code": with_code, "stacked": stacked}
+    return made
 
 
 def html(content: Content, images: Images, made: Provenance) -> str:
