@@ -18,8 +18,8 @@ import pandas as pd
 from omegaconf import OmegaConf
 
 from pipeline.errors import InputError, command
-from pipeline.reporting import drawing, figures, text
-from pipeline.reporting.figures import STYLE, Frame
+from pipeline.reporting import drawing, figures_training, text
+from pipeline.reporting.axes import STYLE, Frame
 from pipeline.stages import files
 
 WORKSPACE = "workspace"
@@ -152,7 +152,7 @@ def curves(experiments: list[Experiment]) -> bytes:
     whole = pd.concat(named, ignore_index=True)
     frame = Frame(0, "score", "each experiment's own", tuple(dict.fromkeys(whole["variant"])))
     with mpl.rc_context(STYLE):
-        return drawing.saved(figures.tradeoff(whole, None, frame), "svg")
+        return drawing.saved(figures_training.tradeoff(whole, None, frame), "svg")
 
 
 def label(one: Experiment, variant: str) -> str:

@@ -24,7 +24,7 @@ from pipeline.analysis.claim import Evidence
 from pipeline.analysis.critical import Critical
 from pipeline.analysis.quadratic import Floats, Quadratic, isotropic_losses
 from pipeline.reporting import drawing
-from pipeline.reporting.figures import STYLE, plain_log
+from pipeline.reporting.axes import STYLE, plain_log
 
 KNOWN_STEPS = {
     1: 6_025_442, 4: 1_507_549, 16: 378_200, 64: 96_000, 256: 25_826, 1024: 10_407,

@@ -7,12 +7,13 @@ import matplotlib as mpl
 import numpy as np
 import pandas as pd
 import pytest
+from matplotlib.figure import Figure
 
 from pipeline.analysis import budgets, curvature, selection
 from pipeline.params import Confirm, Grid, Limits, Params, Target
-from pipeline.reporting import drawing, figures, page, text
+from pipeline.reporting import axes, drawing, figures_training, page, text
+from pipeline.reporting.axes import STYLE, Frame
 from pipeline.reporting.content import Content, compile_content
-from pipeline.reporting.figures import STYLE, Frame
 from pipeline.reporting.measurements import Measurements
 from pipeline.reporting.provenance import Provenance
 
@@ -219,12 +220,36 @@ def test_scores_stay_scores_where_the_target_is_a_loss() -> None:
 def test_many_variants_can_be_told_apart() -> None:
     names = tuple(f"variant_{place}" for place in range(12))
     frame = Frame(64, "accuracy", "a goal", names)
-    looks = {tuple(figures.look(name, frame).values()) for name in names}
+    looks = {tuple(axes.look(name, frame).values()) for name in names}
     assert len(looks) == len(names)
     made = content([4, 16], [0.1, 1.0], 3, variants=names)
     assert "95 % intervals over 3 fresh seeds, of variant_0" in made.opening.caption
     drawn = drawing.all_drawn(made.illustrations)
     assert set(drawn) == {item.name for item in made.illustrations}
+
+
+def test_hopeless_scores_do_not_squeeze_the_others() -> None:
+    axis = Figure().subplots()
+    figures_training.leave_out_far_below(axis, pd.Series([0.95, 0.96, 0.97, 0.98, 0.1]))
+    assert axis.get_ylim()[0] > 0.9
+    assert [words.get_text() for words in axis.texts] == ["▾ 1 below"]
+    figures_training.leave_out_far_below(
+        untouched := Figure().subplots(), pd.Series([0.95, 0.96, 0.9])
+    )
+    assert not untouched.texts
+
+
+def test_wide_intervals_do_not_squeeze_the_points() -> None:
+    axis = Figure().subplots()
+    axis.set(yscale="log", ylim=(1e-9, 1e9))
+    axes.to_the_points(axis, pd.Series([1.0, 10.0, np.nan]))
+    assert axis.get_ylim() == pytest.approx((1 / axes.REACH, 10 * axes.REACH))
+
+
+def test_words_of_the_page_are_escaped_and_set() -> None:
+    assert page.with_code("<a> `b` c") == "&lt;a&gt; <code>b</code> c"
+    assert "<br>" in page.stacked("3 (2 to 4)")
+    assert page.stacked("1077 (full)") == "1077 (full)"
 
 
 def test_processes_draw_what_one_would() -> None:

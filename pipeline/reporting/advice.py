@@ -10,7 +10,7 @@ from pipeline.analysis.lines import Bend
 from pipeline.analysis.recommendation import Recommendation
 from pipeline.params import Params
 from pipeline.reporting import text
-from pipeline.reporting.figures import Frame
+from pipeline.reporting.axes import Frame
 from pipeline.reporting.measurements import Measurements
 
 ROUNDING = 1e-9

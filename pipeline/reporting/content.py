@@ -12,7 +12,7 @@ from pipeline.analysis.claim import Evidence
 from pipeline.analysis.recommendation import Recommendation
 from pipeline.params import Params
 from pipeline.reporting import advice, data, explore, overview, text, training
-from pipeline.reporting.figures import Frame
+from pipeline.reporting.axes import Frame
 from pipeline.reporting.heatmap import Heatmap, heatmaps
 from pipeline.reporting.illustration import Illustration, Section
 from pipeline.reporting.machine import machine_speed

@@ -9,7 +9,7 @@ import pandas as pd
 from pipeline.analysis.targets import PACK
 from pipeline.params import Limits
 from pipeline.reporting import text
-from pipeline.reporting.figures import Frame
+from pipeline.reporting.axes import Frame
 
 NUMBERS = (
     "batch_size",

@@ -10,7 +10,7 @@ from matplotlib.lines import Line2D
 
 from pipeline.analysis.lines import Bend
 from pipeline.reporting import text
-from pipeline.reporting.figures import (
+from pipeline.reporting.axes import (
     MARKERS,
     Frame,
     batch_axis,

@@ -9,16 +9,13 @@ from pipeline.analysis.critical import Critical, Runs
 from pipeline.analysis.descent import Example
 from pipeline.analysis.statistics import Estimate
 from pipeline.reporting import text
-from pipeline.reporting.figures import (
-    MARKERS,
+from pipeline.reporting.axes import (
     Frame,
     batch_axis,
     beside,
     by_variant,
     plain_log,
-    rows_height,
     variant_legend,
-    with_band,
 )
 
 
@@ -53,24 +50,6 @@ def critical(runs: Runs, found: Critical, frame: Frame) -> Figure:
     plain_log(below)
     below.set_ylabel("steps / curve")
     batch_axis(below, [int(size) for size in sizes], frame.examples)
-    return figure
-
-
-def budgets(table: pd.DataFrame, frame: Frame) -> Figure:
-    """The best validation score against the batch size under each budget, a panel per variant."""
-    names = list(dict.fromkeys(table["budget"]))
-    figure = Figure(figsize=(7.5, rows_height(3.6, frame)), layout="constrained")
-    panels = figure.subplots(len(frame.variants), 1, squeeze=False)[:, 0]
-    colours = sns.color_palette("colorblind", len(names))
-    for (_, variant, own), axis in zip(by_variant(table, frame), panels, strict=True):
-        for index, name in enumerate(names):
-            part = own[own["budget"] == name]
-            style = {"color": colours[index], "marker": MARKERS[index]}
-            with_band(axis, part, "val_score", label=name, **style)
-        batch_axis(axis, sorted(set(table["batch_size"])), frame.examples)
-        axis.set_ylabel(f"validation {frame.score_name}")
-        axis.set_title(variant if len(panels) > 1 else "", loc="left")
-    panels[0].legend(frameon=False)
     return figure
 
 

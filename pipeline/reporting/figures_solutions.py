@@ -10,7 +10,7 @@ from matplotlib.figure import Figure
 
 from pipeline.analysis.curvature import MEASURES
 from pipeline.reporting import text
-from pipeline.reporting.figures import (
+from pipeline.reporting.axes import (
     MARKERS,
     Frame,
     beside,

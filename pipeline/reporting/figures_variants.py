@@ -12,7 +12,7 @@ from matplotlib.lines import Line2D
 from matplotlib.ticker import FuncFormatter, LogLocator, NullLocator
 
 from pipeline.reporting import text
-from pipeline.reporting.figures import MARKERS, REACH, Frame, size_label
+from pipeline.reporting.axes import MARKERS, REACH, Frame, size_label
 
 POINT_INCHES = 0.1
 LEAST_INCHES = 0.3

@@ -8,7 +8,8 @@ import numpy as np
 import pandas as pd
 
 from pipeline.reporting import text
-from pipeline.reporting.figures import Frame, colour_scale, size_label
+from pipeline.reporting.axes import Frame, size_label
+from pipeline.reporting.figures_training import colour_scale
 
 Colour = tuple[float, float, float, float]
 DARK = 0.45

@@ -10,7 +10,7 @@ from pipeline.analysis.claims_machine import ALIGNED_MARGIN
 from pipeline.analysis.lines import Bend
 from pipeline.params import Params
 from pipeline.reporting import figures_machine, text
-from pipeline.reporting.figures import Frame
+from pipeline.reporting.axes import Frame
 from pipeline.reporting.illustration import Illustration
 
 

@@ -6,7 +6,7 @@ import pandas as pd
 
 from pipeline.params import Params
 from pipeline.reporting import data, text
-from pipeline.reporting.figures import Frame
+from pipeline.reporting.axes import Frame
 from pipeline.reporting.measurements import Measurements
 
 MANY_NOISY = 0.25

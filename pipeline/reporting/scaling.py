@@ -8,7 +8,7 @@ import pandas as pd
 from pipeline.analysis import critical, descent, rates
 from pipeline.analysis.critical import Critical, Curve, Runs
 from pipeline.reporting import figures_scaling, text
-from pipeline.reporting.figures import Frame
+from pipeline.reporting.axes import Frame
 from pipeline.reporting.illustration import Illustration
 
 

@@ -10,7 +10,7 @@ from pipeline.analysis.critical import Critical
 from pipeline.analysis.recommendation import Recommendation
 from pipeline.params import Params
 from pipeline.reporting import figures_solutions, text
-from pipeline.reporting.figures import Frame
+from pipeline.reporting.axes import Frame
 from pipeline.reporting.illustration import Illustration
 from pipeline.reporting.measurements import Measurements
 

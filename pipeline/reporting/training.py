@@ -6,8 +6,8 @@ import numpy as np
 import pandas as pd
 
 from pipeline.analysis.critical import Curve
-from pipeline.reporting import figures, figures_scaling, text
-from pipeline.reporting.figures import Frame
+from pipeline.reporting import figures_training, text
+from pipeline.reporting.axes import Frame
 from pipeline.reporting.illustration import Illustration
 
 HOLLOW = "hollow points have none, because some of their seeds missed the target"
@@ -31,7 +31,7 @@ def tradeoff(
         "tradeoff",
         "The tradeoff",
         tradeoff_caption(table, best, frame),
-        figures.tradeoff(table, best, frame, critical, memory_bytes),
+        figures_training.tradeoff(table, best, frame, critical, memory_bytes),
         "tradeoff",
     )
 
@@ -44,7 +44,7 @@ def tradeoff_caption(table: pd.DataFrame, best: pd.Series | None, frame: Frame) 
     first, last = done.iloc[0], done.iloc[-1]
     scores = table["test_score"].dropna()
     seeds = int(table["seeds"].max())
-    wanted = figures.with_intervals(best, frame)
+    wanted = figures_training.with_intervals(best, frame)
     whose = "" if len(wanted) == len(frame.variants) else f", of {' and '.join(wanted)}"
     return (
         "Of the batch sizes that reach the target with every seed the fastest is "
@@ -69,7 +69,7 @@ def heatmaps(rates: pd.DataFrame, frame: Frame) -> tuple[Illustration, ...]:
             f"{name}_heatmap",
             f"{title} by batch size and learning rate",
             caption,
-            figures.heatmap(rates, column, title, frame, name != "score"),
+            figures_training.heatmap(rates, column, title, frame, name != "score"),
             "rates",
         )
         for name, title, column, caption in shown
@@ -137,7 +137,7 @@ def steps(table: pd.DataFrame, fits: Mapping[str, Curve], frame: Frame) -> Illus
         "steps",
         "Steps and examples to target",
         steps_caption(table, frame),
-        figures.steps(table, fits, frame),
+        figures_training.steps(table, fits, frame),
         "tradeoff",
     )
 
@@ -166,7 +166,7 @@ def budgets(shares: pd.DataFrame, frame: Frame) -> Illustration:
         "budgets",
         "Three budgets, three answers",
         budgets_caption(shares, frame),
-        figures_scaling.budgets(shares, frame),
+        figures_training.budgets(shares, frame),
         "budgets",
     )
 
@@ -196,7 +196,7 @@ def curves(curve: pd.DataFrame, table: pd.DataFrame, frame: Frame) -> Illustrati
         "curves",
         "Learning curves of the fastest rates",
         curves_caption(curve, table, frame),
-        figures.curves(curve, frame),
+        figures_training.curves(curve, frame),
         "curves",
     )
 

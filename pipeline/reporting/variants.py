@@ -6,7 +6,7 @@ import pandas as pd
 
 from pipeline.analysis import variants as analysis
 from pipeline.reporting import figures_variants, text
-from pipeline.reporting.figures import Frame
+from pipeline.reporting.axes import Frame
 from pipeline.reporting.illustration import Illustration
 from pipeline.reporting.measurements import Measurements
 

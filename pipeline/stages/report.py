@@ -17,8 +17,8 @@ from pipeline.analysis.recommendation import Recommendation
 from pipeline.errors import command
 from pipeline.params import Params
 from pipeline.reporting import drawing, page
+from pipeline.reporting.axes import STYLE
 from pipeline.reporting.content import Content, compile_content
-from pipeline.reporting.figures import STYLE
 from pipeline.reporting.measurements import Measurements
 from pipeline.reporting.provenance import Provenance
 from pipeline.stages import files, timing
