@@ -198,6 +198,22 @@ def test_the_headline_says_what_a_reader_needs() -> None:
         assert words in made.headline
 
 
+def test_winners_are_framed_and_edges_told_apart() -> None:
+    cells = {
+        (size, rate): cell
+        for rates in ([0.1, 1.0, 10.0], [0.1, 1.0])
+        for heat in content([4, 16], rates, 3).heatmaps["steps_heatmap"]
+        for rate, row in heat.rows
+        for size, cell in zip(
+            (f"{len(rates)} rates, 4", f"{len(rates)} rates, 16"), row, strict=True
+        )
+    }
+    assert cells["3 rates, 4", "1"].kind == "done inside"
+    assert cells["2 rates, 4", "1"].kind == "done edge"
+    assert cells["2 rates, 4", "1"].tip.endswith("at the edge of the grid")
+    assert cells["3 rates, 4", "10"].kind == "lost"
+
+
 def test_the_price_of_both_neighbours_is_told() -> None:
     made = content([4, 16, 64], [0.1, 1.0, 10.0], 3, limits=Limits(memory_gb=1e9))
     table = made.tables["tradeoff"].set_index("batch_size")["seconds_to_target"]

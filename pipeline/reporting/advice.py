@@ -1,5 +1,6 @@
 """What stands beside the recommendation: its score, rival rules, other targets and limits."""
 
+from collections.abc import Mapping
 from typing import Any
 
 import pandas as pd
@@ -55,15 +56,19 @@ def neighbours_words(table: pd.DataFrame, advice: Recommendation, frame: Frame) 
 def rivals_words(
     table: pd.DataFrame,
     advice: Recommendation,
-    critical: Critical | None,
+    fits: Mapping[str, Critical],
     bend: Bend | None,
     frame: Frame,
 ) -> str:
-    """What the two rules of the literature would have chosen here, and at what price."""
+    """What the two rules of the literature would have chosen here, and at what price.
+
+    fits: by variant; bend: of the first variant's throughput, which speaks of no other.
+    """
     if advice.best is None:
         return ""
-    said = []
-    for rival in recommendation.rivals(table, advice.best, critical, bend):
+    variant, said = advice.best["variant"], []
+    own_bend = bend if variant == frame.variants[0] else None
+    for rival in recommendation.rivals(table, advice.best, fits.get(variant), own_bend):
         if rival.choice is not None:
             size = text.batch_size(rival.choice["batch_size"], frame.examples)
             said.append(f"the {rival.rule} would be {size}{text.price(rival.choice, advice.best)}")

@@ -5,21 +5,23 @@ from dataclasses import dataclass
 from itertools import chain
 from typing import Any
 
+import numpy as np
 import pandas as pd
 
 from pipeline.analysis import budgets, claims, recommendation, selection, tradeoff
 from pipeline.analysis.claim import Evidence
 from pipeline.analysis.recommendation import Recommendation
+from pipeline.analysis.targets import PACK
 from pipeline.params import Params
 from pipeline.reporting import advice, data, explore, overview, text, training
 from pipeline.reporting.axes import Frame
 from pipeline.reporting.heatmap import Heatmap, heatmaps
 from pipeline.reporting.illustration import Illustration, Section
-from pipeline.reporting.machine import machine_speed
+from pipeline.reporting.machine import MachineSpeed, machine_speed
 from pipeline.reporting.measurements import Measurements
-from pipeline.reporting.scaling import scaling
-from pipeline.reporting.solutions import solutions
-from pipeline.reporting.variants import variants
+from pipeline.reporting.scaling import Scaling, scaling
+from pipeline.reporting.solutions import Solutions, solutions
+from pipeline.reporting.variants import Variants, variants
 
 
 @dataclass(frozen=True)
@@ -47,11 +49,33 @@ class Content:
         return (self.opening, *chain(*(section.illustrations for section in self.sections)))
 
 
-def compile_content(params: Params, found: Measurements) -> Content:
-    """Analyse the tables and draw the figures."""
+@dataclass(frozen=True)
+class Analysis:
+    """What the tables say, as far as several parts of the report need it.
+
+    sensitivity: the recommendation under other targets; curve: the fastest rates' trainings;
+    shares: the best scores under each budget.
+    """
+
+    frame: Frame
+    rates: pd.DataFrame
+    table: pd.DataFrame
+    best: Recommendation
+    sensitivity: pd.DataFrame
+    curve: pd.DataFrame
+    shares: pd.DataFrame
+    speed: MachineSpeed
+    shape: Scaling
+    solved: Solutions
+    beside: Variants
+
+
+def analyse(params: Params, found: Measurements) -> Analysis:
+    """Everything that is reckoned from the tables, and the figures that come with it."""
     metric, target = params.target.metric, float(found.selection["target"].iloc[0])
     frame = frame_of(params, found, target)
-    rates = selection.by_rate(found.lanes, found.history, metric, target)
+    screened = selection.by_rate(found.lanes, found.history, metric, target)
+    confirmed = tradeoff.confirmed_steps(found.confirmed, found.confirmed_lanes, metric, target)
     table = tradeoff.table(
         found.selection,
         found.confirmed,
@@ -60,76 +84,125 @@ def compile_content(params: Params, found: Measurements) -> Content:
         found.throughput,
     )
     best = recommendation.recommend(table, params.limits)
-    confirmed = tradeoff.confirmed_steps(found.confirmed, found.confirmed_lanes, metric, target)
-    curve, shares = fastest_curves(found), budgets.compare(found.history)
-    speed = machine_speed(table, found.throughput, params, frame)
-    shape = scaling(rates, found.selection, confirmed, params.seed, frame)
-    others = advice.sensitivity(found, params, (target, best, shape.critical), frame)
-    solved = solutions(found, params, curve, shape.critical, best, frame)
-    beside = variants(rates, found, confirmed, frame)
-    timed = with_seconds(rates, table)
-    evidence = Evidence(
-        frame.variants[0], found.throughput, table, shape.critical, shape.windows, curve,
-        frame.examples, solved.tables["generalisation"], found.sharpness, found.landscape,
-        found.gradient_noise, solved.tables["oscillation"], solved.tables["escapes"], solved.limit,
-        {name: params.settings(name) for name in frame.variants}, beside.table,
-        shape.tables["critical"],
-    )  # fmt: skip
-    own_tables = {"tradeoff": table, "rates": timed, "curves": curve, "budgets": shares}
-    memory = params.limits.memory_gb
-    opening = training.tradeoff(
-        table,
-        best.best,
-        None if shape.critical is None else shape.critical.curve.critical,
-        None if memory is None else memory * 2**30,
+    shape = scaling(screened, found.selection, confirmed, params.seed, frame)
+    curve = fastest_curves(found)
+    return Analysis(
         frame,
+        with_winners(with_seconds(screened, table), found.selection),
+        table,
+        best,
+        advice.sensitivity(found, params, (target, best, shape.critical), frame),
+        curve,
+        budgets.compare(found.history),
+        machine_speed(table, found.throughput, params, frame),
+        shape,
+        solutions(found, params, curve, shape.critical, best, frame),
+        variants(screened, found, confirmed, frame),
     )
-    sections = (
-        Section(
-            "target",
-            "Steps to the target",
-            (
-                training.steps(table, shape.curves, frame),
-                *shape.of_steps,
-                training.curves(curve, table, frame),
-                training.budgets(shares, frame),
-            ),
-        ),
-        Section(
-            "learning-rates",
-            "The learning rate",
-            (*training.heatmaps(timed, frame), *shape.of_rates),
-        ),
-        Section("comparison", "Variants", beside.illustrations),
-        Section("machine", "This machine", speed.illustrations),
+
+
+def evidence(params: Params, found: Measurements, own: Analysis) -> Evidence:
+    """What the claims are tested on."""
+    return Evidence(
+        variant=own.frame.variants[0],
+        throughput=found.throughput,
+        tradeoff=own.table,
+        critical=own.shape.critical,
+        windows=own.shape.windows,
+        curves=own.curve,
+        examples=own.frame.examples,
+        comparisons=own.solved.tables["generalisation"],
+        sharpness=found.sharpness,
+        landscape=found.landscape,
+        noise=found.gradient_noise,
+        oscillation=own.solved.tables["oscillation"],
+        escapes=own.solved.tables["escapes"],
+        stability_limit=own.solved.limit,
+        settings={name: params.settings(name) for name in own.frame.variants},
+        variants=own.beside.table,
+        criticals=own.shape.tables["critical"],
+    )
+
+
+def opening(params: Params, own: Analysis) -> Illustration:
+    """The figure of the first screen, with the recommended variant's critical batch size."""
+    best, memory = own.best.best, params.limits.memory_gb
+    fit = own.shape.critical if best is None else own.shape.fits.get(best["variant"])
+    critical = None if fit is None else fit.curve.critical
+    memory_bytes = None if memory is None else memory * 2**30
+    return training.tradeoff(own.table, best, critical, memory_bytes, own.frame)
+
+
+def sections(found: Measurements, own: Analysis) -> tuple[Section, ...]:
+    """All other figures, by subject; a subject without figures is left out."""
+    of_steps = (
+        training.steps(own.table, own.shape.curves, own.frame),
+        *own.shape.of_steps,
+        training.curves(own.curve, own.table, own.frame),
+        training.budgets(own.shares, own.frame),
+    )
+    of_rates = (*training.heatmaps(own.rates, own.frame), *own.shape.of_rates)
+    solved = own.solved
+    all_sections = (
+        Section("target", "Steps to the target", of_steps),
+        Section("learning-rates", "The learning rate", of_rates),
+        Section("comparison", "Variants", own.beside.illustrations),
+        Section("machine", "This machine", own.speed.illustrations),
         Section("solutions", "What the solutions are like", solved.illustrations, solved.missing),
         Section("examples", "The data", data.data(found)),
     )
+    return tuple(section for section in all_sections if section.illustrations)
+
+
+def tables(found: Measurements, own: Analysis) -> dict[str, pd.DataFrame]:
+    """What lies below reports/tables."""
+    return {
+        "tradeoff": own.table,
+        "rates": own.rates,
+        "curves": own.curve,
+        "budgets": own.shares,
+        "sensitivity": own.sensitivity,
+        **own.shape.tables,
+        **own.speed.tables,
+        **own.solved.tables,
+        **({"variants": own.beside.table} if len(own.beside.table) else {}),
+        **data.tables(found),
+    }
+
+
+def comparison(params: Params, own: Analysis) -> str:
+    """The recommendation beside its neighbours, the best score and the rules of thumb."""
+    return joined(
+        advice.neighbours_words(own.table, own.best, own.frame),
+        advice.score_words(params, own.best, own.frame),
+        advice.rivals_words(own.table, own.best, own.shape.fits, own.speed.bend, own.frame),
+    )
+
+
+def compile_content(params: Params, found: Measurements) -> Content:
+    """Analyse the tables, draw the figures, find the words."""
+    own = analyse(params, found)
+    best, frame = own.best, own.frame
+    target = float(found.selection["target"].iloc[0])
+    devices = own.speed.tables["data_parallel"]
     return Content(
-        text.headline(best, metric, target, found.data["task"]),
-        joined(
-            advice.neighbours_words(table, best, frame),
-            advice.score_words(params, best, frame),
-            advice.rivals_words(table, best, shape.critical, speed.bend, frame),
+        headline=text.headline(best, params.target.metric, target, found.data["task"]),
+        comparison=comparison(params, own),
+        sensitivity=joined(
+            advice.sensitivity_words(own.sensitivity),
+            advice.limits_words(own.table, params, best, frame),
         ),
-        joined(advice.sensitivity_words(others), advice.limits_words(table, params, best, frame)),
-        best,
-        target,
-        claims.ledger(evidence),
-        opening,
-        tuple(section for section in sections if section.illustrations),
-        own_tables
-        | {"sensitivity": others}
-        | shape.tables
-        | speed.tables
-        | solved.tables
-        | ({"variants": beside.table} if len(beside.table) else {})
-        | data.tables(found),
-        overview.summary(table, best.best, frame, data.is_imbalanced(found.classes)),
-        overview.facts(params, found),
-        tuple(overview.warnings(table, rates, found.throughput, frame)),
-        explore.embedded(table, speed.tables["data_parallel"], params.limits, frame),
-        heatmap_tables(timed, frame),
+        advice=best,
+        target=target,
+        claims=claims.ledger(evidence(params, found, own)),
+        opening=opening(params, own),
+        sections=sections(found, own),
+        tables=tables(found, own),
+        summary=overview.summary(own.table, best.best, frame, data.is_imbalanced(found.classes)),
+        facts=overview.facts(params, found),
+        warnings=tuple(overview.warnings(own.table, own.rates, found.throughput, frame)),
+        explore=explore.embedded(own.table, devices, params.limits, frame),
+        heatmaps=heatmap_tables(own.rates, frame),
     )
 
 
@@ -142,12 +215,23 @@ def with_seconds(rates: pd.DataFrame, table: pd.DataFrame) -> pd.DataFrame:
     )
 
 
+def with_winners(rates: pd.DataFrame, chosen: pd.DataFrame) -> pd.DataFrame:
+    """A column for each criterion, empty but for each batch size's winner: ``inside`` the grid of
+    rates, or at its ``edge``."""
+    key = [*PACK, "lr"]
+    for criterion in selection.CRITERIA:
+        own = chosen[chosen["criterion"] == criterion]
+        marks = {criterion: np.where(own["at_edge"].astype(bool), "edge", "inside")}
+        rates = rates.merge(own[key].assign(**marks), on=key, how="left", validate="one_to_one")
+    return rates.fillna(dict.fromkeys(selection.CRITERIA, ""))
+
+
 def heatmap_tables(rates: pd.DataFrame, frame: Frame) -> dict[str, tuple[Heatmap, ...]]:
     """The page's heatmaps by the name of the figure that each stands for."""
     return {
-        "score_heatmap": heatmaps(rates, "median_score", text.number, False, frame),
-        "steps_heatmap": heatmaps(rates, "median_steps", text.number, True, frame),
-        "seconds_heatmap": heatmaps(rates, "median_seconds", text.seconds, True, frame),
+        "score_heatmap": heatmaps(rates, "median_score", "best_score", text.number, frame),
+        "steps_heatmap": heatmaps(rates, "median_steps", "fastest", text.number, frame),
+        "seconds_heatmap": heatmaps(rates, "median_seconds", "fastest", text.seconds, frame),
     }
 
 

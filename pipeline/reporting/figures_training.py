@@ -119,8 +119,9 @@ def marked(panels: Iterable[Axes], size: float, words: str, style: str, height: 
     )
 
 
-def heatmap(rates: pd.DataFrame, value: str, title: str, frame: Frame, log_colour: bool) -> Figure:
-    """Learning rate x batch size, one panel per variant; diverged cells are hatched and counted.
+def heatmap(rates: pd.DataFrame, value: str, winner: str, title: str, frame: Frame) -> Figure:
+    """Learning rate x batch size, one panel per variant; diverged cells are hatched and counted,
+    winners framed, with dashes at the edge of the grid.
 
     A dash stands where at most half of the seeds reached the target; a rate that was added for
     other batch sizes alone is left blank.
@@ -129,22 +130,24 @@ def heatmap(rates: pd.DataFrame, value: str, title: str, frame: Frame, log_colou
     heights = [1.4 + 0.42 * own["lr"].nunique() for _, _, own in by_variant(rates, frame)]
     figure = Figure(figsize=(width, sum(heights)), layout="constrained")
     panels = figure.subplots(len(heights), 1, squeeze=False, height_ratios=heights)[:, 0]
-    norm, colours = colour_scale(rates, value, log_colour)
+    norm, colours = colour_scale(rates, value)
     for (_, name, own), axis in zip(by_variant(rates, frame), panels, strict=True):
         panel(axis, own, value, norm, colours, frame)
+        frame_winners(axis, own, winner)
         axis.set_title(title if len(panels) == 1 else f"{title}: {name}", loc="left")
     return figure
 
 
 def colour_scale(
-    rates: pd.DataFrame, value: str, log: bool
+    rates: pd.DataFrame, value: str
 ) -> tuple[mpl.colors.Normalize, mpl.colors.Colormap]:
-    """One scale for all variants, on which high scores, or low costs (``log``), are light."""
+    """One scale for all variants, on which high scores, or low costs, are light."""
     finite = rates.loc[np.isfinite(rates[value]), value]
     limits = (finite.min(), finite.max()) if len(finite) else (0.1, 1.0)
     # scores crowd at the top, where the choice is made: the power spreads the colours there
-    norm = mpl.colors.LogNorm(*limits) if log else mpl.colors.PowerNorm(4, *limits)
-    return norm, mpl.colormaps["viridis_r" if log else "viridis"]
+    if value == "median_score":
+        return mpl.colors.PowerNorm(4, *limits), mpl.colormaps["viridis"]
+    return mpl.colors.LogNorm(*limits), mpl.colormaps["viridis_r"]
 
 
 def panel(
@@ -181,6 +184,20 @@ def panel(
     axis.set_yticks(np.arange(len(grid)) + 0.5, [text.rate(lr) for lr in grid.index])
     axis.set_xlabel("batch size")
     axis.set_ylabel("learning rate")
+
+
+def frame_winners(axis: Axes, rates: pd.DataFrame, winner: str) -> None:
+    """A frame around each batch size's winner."""
+    sizes = sorted(set(rates["batch_size"]))
+    descending = sorted(set(rates["lr"]), reverse=True)
+    for row in rates[rates[winner] != ""].to_dict("records"):
+        corner = (sizes.index(row["batch_size"]) + 0.04, descending.index(row["lr"]) + 0.06)
+        style = "--" if row[winner] == "edge" else "-"
+        axis.add_patch(
+            mpl.patches.Rectangle(
+                corner, 0.92, 0.88, fill=False, edgecolor="0.1", linewidth=1.6, linestyle=style
+            )
+        )
 
 
 def label_missing(axis: Axes, shown: pd.DataFrame, words: pd.DataFrame) -> None:

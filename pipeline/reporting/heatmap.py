@@ -7,6 +7,7 @@ import matplotlib as mpl
 import numpy as np
 import pandas as pd
 
+from pipeline.analysis.selection import CRITERIA
 from pipeline.reporting import text
 from pipeline.reporting.axes import Frame, size_label
 from pipeline.reporting.figures_training import colour_scale
@@ -20,14 +21,15 @@ DARK = 0.45
 class Cell:
     """What stands in a cell, its colours, and what it says when pointed at.
 
-    state: ``done``, ``lost`` (a seed diverged), ``missed`` (no value), ``untried``.
+    kind: ``done``, ``lost`` (a seed diverged), ``missed`` (no value) or ``untried``, and for the
+    winner of its batch size ``inside`` or ``edge``.
     """
 
     words: str
     paper: str
     ink: str
     tip: str
-    state: str
+    kind: str
 
 
 @dataclass(frozen=True)
@@ -40,57 +42,56 @@ class Heatmap:
 
 
 def heatmaps(
-    rates: pd.DataFrame, value: str, show: Callable[[float], str], log: bool, frame: Frame
+    rates: pd.DataFrame, value: str, winner: str, show: Callable[[float], str], frame: Frame
 ) -> tuple[Heatmap, ...]:
-    """The cells of every variant under one scale of colours; good ones are light."""
-    norm, colours = colour_scale(rates, value, log)
+    """The cells of every variant under one scale of colours; good ones are light.
 
-    def colour(number: float) -> Colour:
-        return colours(float(norm(number)))
+    winner: the column that marks the winners.
+    """
+    norm, colours = colour_scale(rates, value)
+
+    def made(row: pd.Series) -> Cell:
+        return cell(row, value, winner, show, lambda number: colours(float(norm(number))))
 
     return tuple(
-        one_variant(name, rates[rates["variant"] == name], value, show, colour, frame)
-        for name in frame.variants
+        one_variant(name, rates[rates["variant"] == name], made, frame) for name in frame.variants
     )
 
 
+UNTRIED = Cell("", "", "", "", "untried")
+
+
 def one_variant(
-    name: str,
-    rates: pd.DataFrame,
-    value: str,
-    show: Callable[[float], str],
-    colour: Callable[[float], Colour],
-    frame: Frame,
+    name: str, rates: pd.DataFrame, made: Callable[[pd.Series], Cell], frame: Frame
 ) -> Heatmap:
-    """The rows of one variant, the largest rate first."""
+    """The rows of one variant, the largest rate first; nothing where a rate was not tried."""
     sizes = sorted(set(rates["batch_size"]))
-    known = {(row["lr"], row["batch_size"]): row for _, row in rates.iterrows()}
+    known = {(row["lr"], row["batch_size"]): made(row) for _, row in rates.iterrows()}
     rows = [
-        (text.rate(lr), tuple(cell(known.get((lr, size)), value, show, colour) for size in sizes))
+        (text.rate(lr), tuple(known.get((lr, size), UNTRIED) for size in sizes))
         for lr in sorted(set(rates["lr"]), reverse=True)
     ]
     return Heatmap(name, tuple(size_label(size, frame.examples) for size in sizes), tuple(rows))
 
 
 def cell(
-    row: pd.Series | None,
+    row: pd.Series,
     value: str,
+    winner: str,
     show: Callable[[float], str],
     colour: Callable[[float], Colour],
 ) -> Cell:
-    """One cell; none was trained where there is no row."""
-    if row is None:
-        return Cell("", "", "", "", "untried")
+    """One cell."""
     lost, number = int(row["diverged"]), float(row[value])
-    tip = told(row)
+    tip, mark = told(row), row[winner]
     if lost:
-        return Cell(f"✕{lost}", "", "", tip, "lost")
+        return Cell(f"✕{lost}", "", "", tip, f"lost {mark}".rstrip())
     if not np.isfinite(number):
         return Cell("–", "", "", tip, "missed")
     paint = colour(number)
     bright = 0.2126 * paint[0] + 0.7152 * paint[1] + 0.0722 * paint[2]
     ink = "#ffffff" if bright < DARK else "#101010"
-    return Cell(show(number), mpl.colors.to_hex(paint), ink, tip, "done")
+    return Cell(show(number), mpl.colors.to_hex(paint), ink, tip, f"done {mark}".rstrip())
 
 
 def told(row: pd.Series) -> str:
@@ -107,4 +108,8 @@ def told(row: pd.Series) -> str:
         said.append(f"best score {text.number(row['median_score'])}")
     if row["diverged"]:
         said.append(f"{row['diverged']:.0f} diverged")
+    for criterion in CRITERIA:
+        if row[criterion]:
+            where = ", at the edge of the grid" if row[criterion] == "edge" else ""
+            said.append(f"{criterion.replace('_', ' ')} of its batch size{where}")
     return ", ".join(said)

@@ -14,12 +14,13 @@ from pipeline.reporting.illustration import Illustration
 
 @dataclass(frozen=True)
 class Scaling:
-    """Figures of steps and of rates, the tables behind them, the first variant's fit, and every
-    variant's curve but that of one whose batch grows."""
+    """Figures of steps and of rates, the tables behind them, every variant's fit, the first one's,
+    and the curves of those whose batch does not grow."""
 
     of_steps: tuple[Illustration, ...]
     of_rates: tuple[Illustration, ...]
     tables: dict[str, pd.DataFrame]
+    fits: dict[str, Critical]
     curves: dict[str, Curve]
     critical: Critical | None
     windows: pd.DataFrame
@@ -30,19 +31,17 @@ def scaling(
 ) -> Scaling:
     """Fit every variant; a figure without data is left out."""
     runs = {name: critical.runs_of(confirmed, selection, name) for name in frame.variants}
-    fits = {name: critical.fit(own, seed) for name, own in runs.items()}
+    found = {name: critical.fit(own, seed) for name, own in runs.items()}
+    fits = {name: own for name, own in found.items() if own is not None}
     window = rates.windows(by_rate, selection)
     first = frame.variants[0]
     return Scaling(
-        critical_illustration(runs[first], fits[first], frame),
+        critical_illustration(runs[first], fits.get(first), frame),
         (*rates_illustration(window, frame), descent_illustration()),
         {"critical": table(fits), "windows": window, "descent": paths()},
-        {
-            name: found.curve
-            for name, found in fits.items()
-            if found is not None and not grows(confirmed, name)
-        },
-        fits[first],
+        fits,
+        {name: own.curve for name, own in fits.items() if not grows(confirmed, name)},
+        fits.get(first),
         window,
     )
 
@@ -99,7 +98,7 @@ def descent_illustration() -> Illustration:
     )
 
 
-def table(fits: dict[str, Critical | None]) -> pd.DataFrame:
+def table(fits: dict[str, Critical]) -> pd.DataFrame:
     """One row per variant that could be fitted."""
     rows = [
         {
@@ -119,7 +118,6 @@ def table(fits: dict[str, Critical | None]) -> pd.DataFrame:
             "missed": found.missed,
         }
         for name, found in fits.items()
-        if found is not None
     ]
     return pd.DataFrame(rows)
 

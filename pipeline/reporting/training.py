@@ -60,19 +60,19 @@ def heatmaps(rates: pd.DataFrame, frame: Frame) -> tuple[Illustration, ...]:
     """Score, steps and seconds of every batch size and learning rate, as screened."""
     score = f"validation {frame.score_name}"
     shown = (
-        ("score", f"Best {score}", "median_score", score_words(rates, frame)),
-        ("steps", "Steps to target", "median_steps", steps_words(rates, frame)),
-        ("seconds", "Seconds to target", "median_seconds", seconds_words(rates, frame)),
+        ("score", f"Best {score}", "best_score", score_words(rates, frame)),
+        ("steps", "Steps to target", "fastest", steps_words(rates, frame)),
+        ("seconds", "Seconds to target", "fastest", seconds_words(rates, frame)),
     )
     return tuple(
         Illustration(
             f"{name}_heatmap",
             f"{title} by batch size and learning rate",
             caption,
-            figures_training.heatmap(rates, column, title, frame, name != "score"),
+            figures_training.heatmap(rates, f"median_{name}", winner, title, frame),
             "rates",
         )
-        for name, title, column, caption in shown
+        for name, title, winner, caption in shown
     )
 
 
@@ -92,7 +92,8 @@ def score_words(rates: pd.DataFrame, frame: Frame) -> str:
     return (
         f"{told}Each is the median over {rates['seeds'].max()} seeds of the best validation "
         f"{frame.score_name} within the budget. {lost} of {cells} cells diverged; ✕ counts them, "
-        "and hatching marks where."
+        "and hatching marks where. A frame marks the winner of a batch size, a dashed one a winner "
+        "at the edge of its grid."
     )
 
 
