@@ -11,7 +11,9 @@ from hypothesis import strategies as st
 from pipeline.analysis import selection, statistics, targets, tradeoff
 from pipeline.analysis.critical import Critical, Curve
 from pipeline.analysis.lines import Bend
-from pipeline.analysis.recommendation import is_not_worse, recommend, rivals, sensitivity
+from pipeline.analysis.recommendation import is_not_worse, lead, recommend, rivals, sensitivity
+from pipeline.analysis.selection import main_rates
+from pipeline.analysis.targets import PACK
 from pipeline.errors import InputError
 from pipeline.params import Limits
 
@@ -250,9 +252,49 @@ class TestTradeoff:
             ]
         )
         found = tradeoff.score_differences(selection, evaluation)
-        assert found["score_difference"].tolist() == pytest.approx([0, -0.01])
-        half = 12.7062047 * 0.04  # t(0.975, 1) and the standard error of -0.05 and 0.03
-        assert found["score_difference_low"].tolist() == pytest.approx([0, -0.01 - half])
+        assert found["score_difference"].tolist() == pytest.approx([-0.11, -0.01])
+        # t(0.975, 1) and the standard errors of -0.1 and -0.12, and of -0.05 and 0.03
+        halves = 12.7062047 * np.array([0.01, 0.04])
+        low = np.array([-0.11, -0.01]) - halves
+        assert found["score_difference_low"].tolist() == pytest.approx(low.tolist())
+
+    def test_the_score_is_that_of_the_rate_that_is_recommended(self) -> None:
+        selection = pd.DataFrame(
+            [
+                ("baseline", 4, "best_score", 0.2),
+                ("baseline", 4, "fastest", 0.1),
+                ("baseline", 8, "best_score", 0.3),
+            ],
+            columns=["variant", "batch_size", "criterion", "lr"],
+        )
+        assert main_rates(selection)["lr"].tolist() == [0.1, 0.3]
+        evaluation = pd.DataFrame(
+            [("baseline", 4, 0.1, 0.7), ("baseline", 4, 0.2, 0.9), ("baseline", 8, 0.3, 0.8)],
+            columns=["variant", "batch_size", "lr", "test_score"],
+        ).assign(seed=0, generalisation_gap=0.1)
+        found = tradeoff.solutions(selection, evaluation).set_index("batch_size")
+        assert found["lr_scored"].to_dict() == {4: 0.1, 8: 0.3}
+        assert found["test_score"].to_dict() == {4: 0.7, 8: 0.8}
+
+    def test_the_lead_is_paired_by_seed(self) -> None:
+        rows = [
+            ("baseline", size, 0.1, seed, steps)
+            for size, of_seeds in {4: (100.0, 400.0, 50.0), 8: (50.0, 200.0, np.nan)}.items()
+            for seed, steps in enumerate(of_seeds)
+        ]
+        confirmed = pd.DataFrame(rows, columns=[*PACK, "lr", "seed", "steps_to_target"])
+        best, other = (
+            pd.Series({"variant": "baseline", "batch_size": size, "lr": 0.1,
+                       "steps_to_target": steps, "seconds_to_target": seconds})
+            for size, steps, seconds in ((8, 100.0, 1.0), (4, 150.0, 3.0))
+        )  # fmt: skip
+        found = lead(confirmed, best, other)
+        assert found.value == pytest.approx(2 * 2)  # twice the steps, of twice the seconds each
+        assert found.low == pytest.approx(found.high)
+        assert found.n == 2
+        alone = lead(confirmed[confirmed["seed"] == 0], best, other)
+        assert alone.value == pytest.approx(3)
+        assert np.isnan(alone.low)
 
     def test_non_inferiority(self) -> None:
         near, far = (pd.Series({"score_difference_low": low}) for low in (-0.009, -0.011))

@@ -5,7 +5,7 @@ import pandas as pd
 import pytest
 from scipy import stats
 
-from pipeline.analysis import claims, critical, descent, rates
+from pipeline.analysis import claims, claims_training, critical, descent, rates
 from pipeline.analysis.claim import Evidence
 from pipeline.analysis.critical import Runs
 
@@ -130,6 +130,33 @@ def window_table(exponent: float, edge: bool = False) -> tuple[pd.DataFrame, pd.
     return table, chosen
 
 
+def evidence_of(window: pd.DataFrame) -> Evidence:
+    nothing = pd.DataFrame()
+    return Evidence("baseline", nothing, nothing, None, window, nothing, 100)
+
+
+class TestLackOfFit:
+    def runs(self, bend: float, spread: float) -> tuple[Runs, critical.Curve]:
+        curve = critical.Curve(50.0, 32.0, spread, 1.0, 0.0)
+        sizes = np.repeat(SIZES, 5).astype(float)
+        noise = np.exp(np.random.default_rng(3).normal(0, spread, len(sizes)))
+        wave = np.exp(bend * np.cos(np.pi * np.arange(len(SIZES))))
+        steps = curve.steps(sizes) * noise * np.repeat(wave, 5)
+        return Runs(
+            sizes, steps, np.zeros(len(sizes), bool), np.tile(np.arange(5), len(SIZES))
+        ), curve
+
+    def test_seeds_alone_are_no_lack_of_fit(self) -> None:
+        assert critical.lack_of_fit(*self.runs(0.0, 0.2)) > 0.05
+
+    def test_batch_sizes_off_the_curve_are(self) -> None:
+        assert critical.lack_of_fit(*self.runs(0.3, 0.2)) < 1e-3
+
+    def test_one_seed_each_cannot_tell(self) -> None:
+        runs, curve = self.runs(0.0, 0.2)
+        assert np.isnan(critical.lack_of_fit(runs.take(np.arange(0, len(runs.steps), 5)), curve))
+
+
 class TestRates:
     @pytest.mark.parametrize("k", [0.0, 0.5, 1.0])
     def test_a_known_exponent_is_found(self, k: float) -> None:
@@ -161,6 +188,18 @@ class TestRates:
         assert before["settled"].all()
         assert after["settled"].tolist() == [True] * (len(after) - 1) + [False]
         assert rates.exponent(after, "baseline")[0].n == len(after) - 1
+
+    def test_a_rule_is_supported_only_where_the_interval_tells_it_from_the_other(self) -> None:
+        window = rates.windows(*window_table(0.5))
+        rng = np.random.default_rng(0)
+        verdicts = []
+        for noise in (0.0, 1.5, 3.0):
+            factor = np.exp(noise * rng.standard_normal(len(window)))
+            noisy = window.assign(refined_lr=window["refined_lr"] * factor)
+            claim = claims_training.scaling_rule(evidence_of(noisy))
+            verdicts.append(claim.verdict)
+        assert verdicts[0] == "supported"
+        assert "supported" not in verdicts[1:]
 
     def test_the_interval_is_no_narrower_than_the_grid_of_rates(self) -> None:
         table, chosen = window_table(0.0)

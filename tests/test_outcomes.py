@@ -17,6 +17,7 @@ from pipeline.analysis import (
 )
 from pipeline.analysis.claim import Claim, Evidence
 from pipeline.analysis.generalisation import COMPARISONS
+from pipeline.analysis.targets import PACK
 
 SIZES = [4, 16, 64, 256]
 SEEDS = range(1000, 1005)
@@ -119,6 +120,15 @@ class TestCurvature:
         found = curvature.exponent(sharpness(exponent), "v", "eigenvalue_1")
         assert found.value == pytest.approx(exponent)
         assert found.n == 5
+
+    def test_seeds_that_agree_on_no_line_leave_a_wide_interval(self) -> None:
+        table = sharpness(0.5)
+        wave = {size: 3.0 ** (-1) ** place for place, size in enumerate(SIZES)}
+        table["eigenvalue_1"] *= table["batch_size"].map(wave)
+        found = curvature.exponent(table, "v", "eigenvalue_1")
+        straight = curvature.exponent(sharpness(0.5), "v", "eigenvalue_1")
+        assert straight.high - straight.low < 0.1
+        assert found.high - found.low > 0.3
 
     def test_the_control_shows_what_moved(self) -> None:
         found = curvature.control(sharpness(0.5)).set_index("measure")["ratio"]
@@ -260,6 +270,16 @@ class TestClaims:
     def test_sharp_minima(self, exponent: float, expected: str) -> None:
         table = sharpness(exponent)
         assert verdict(claims_solutions.sharp_minima(evidence(sharpness=table))) == expected
+
+    @pytest.mark.parametrize(("depth", "expected"), [(1.5, "supported"), (50.0, "mixed")])
+    def test_sharpness_is_compared_at_like_losses_alone(self, depth: float, expected: str) -> None:
+        table = sharpness(0.5)
+        solutions = table.loc[table["point"] == "solution", [*PACK, "lr", "seed"]]
+        is_last = solutions["batch_size"] == SIZES[-1]
+        losses = solutions.assign(train_loss=np.where(is_last, 0.01 * depth, 0.01))
+        claim = claims_solutions.sharp_minima(evidence(sharpness=table, scores=losses))
+        assert verdict(claim) == expected
+        assert f"between 0.01 and {0.01 * depth:.2g}" in claim.finding
 
     def test_measures_that_disagree_are_mixed(self) -> None:
         table = sharpness(0.5).assign(adaptive=1.0)

@@ -10,8 +10,10 @@ import pytest
 from matplotlib.figure import Figure
 
 from pipeline.analysis import budgets, curvature, selection
+from pipeline.analysis.recommendation import Recommendation
+from pipeline.analysis.statistics import Estimate
 from pipeline.params import Confirm, Grid, Limits, Params, Target
-from pipeline.reporting import axes, drawing, figures_training, page, text
+from pipeline.reporting import axes, drawing, figures_training, overview, page, text
 from pipeline.reporting.axes import STYLE, Frame
 from pipeline.reporting.content import Content, compile_content
 from pipeline.reporting.measurements import Measurements
@@ -67,7 +69,7 @@ def described() -> tuple[pd.DataFrame, pd.DataFrame, pd.DataFrame]:
 def measured(fresh: pd.DataFrame) -> tuple[pd.DataFrame, pd.DataFrame, pd.DataFrame, pd.DataFrame]:
     """Evaluations, sharpness, landscape and gradient noise."""
     scores = 0.9 + fresh["seed"] % 3 / 100
-    evaluation = fresh.assign(test_score=scores, generalisation_gap=0.05)
+    evaluation = fresh.assign(test_score=scores, generalisation_gap=0.05, train_loss=0.1)
     evaluation = evaluation.merge(pd.DataFrame({"budget": budgets.BUDGETS}), how="cross")
     points = pd.DataFrame({"point": ["solution", "rescaled", "early"]})
     sharp = fresh.merge(points, how="cross").assign(**dict.fromkeys(curvature.MEASURES, 0.5))
@@ -141,7 +143,7 @@ def content(*shape: object, limits: Limits | None = None, **keys: object) -> Con
 
 
 MADE = Provenance(
-    "seed: 0\n", {"budget.epochs": (30, 4), "grid.lr": (None, [0.1, 1.0])}, "abc",
+    "seed: 0\n", {"budget.epochs": (30, 4), "grid.lr": (None, [0.1, 1.0])}, "abc", False,
     {"preprocess": (1.5,), "train": (2.0, None), "confirm": (None,)},
 )  # fmt: skip
 
@@ -217,9 +219,40 @@ def test_winners_are_framed_and_edges_told_apart() -> None:
 def test_the_price_of_both_neighbours_is_told() -> None:
     made = content([4, 16, 64], [0.1, 1.0, 10.0], 3, limits=Limits(memory_gb=1e9))
     table = made.tables["tradeoff"].set_index("batch_size")["seconds_to_target"]
-    assert made.comparison.startswith(
-        f"Its neighbours on the grid: 16, at {table[16] / table[4]:.2f} times the time."
-    )
+    words = f"Its neighbours on the grid: 16, {table[16] / table[4]:.2f} times as long."
+    assert words in made.comparison
+    assert made.comparison.startswith("There no other rate of the grid reaches the target")
+
+
+def test_the_runner_up_comes_with_its_interval() -> None:
+    best = pd.Series(
+        {"variant": "baseline", "batch_size": 8, "lr": 0.1, "seconds_to_target": 1.0, "reached": 3,
+         "seeds": 3, "seconds_to_target_low": 0.9, "seconds_to_target_high": 1.1}
+    )  # fmt: skip
+    other = best.copy()
+    other["batch_size"] = 16
+    advice = Recommendation(best, other, "")
+    for low, tie in ((0.9, ", no clear difference"), (1.05, "")):
+        lead = Estimate(1.2, low, 1.5, 3)
+        said = text.headline(advice, lead, "val_score", 0.9, "classification")
+        assert said.endswith(
+            f"next is batch size 16, which takes 1.20 times as long ({low:.2f} to 1.50{tie})."
+        )
+
+
+def test_the_page_says_where_the_target_comes_from() -> None:
+    auto, _ = study([4, 16], [0.1, 1.0], 3)
+    frame = Frame(64, "accuracy", "a goal", ("baseline",))
+    assert "less one standard error" in overview.origin(auto, frame)
+    fixed = replace(auto, target=Target("val_score", 0.9))
+    assert overview.origin(fixed, frame) == "The target, a goal, was set (`target.value`)."
+
+
+def test_variants_are_told_by_what_they_change() -> None:
+    params, _ = study([4], [0.1], 2, ("baseline", "adam"))
+    settings = {"baseline": {}, "adam": {"optimizer": {"name": "adam"}, "scaling": "none"}}
+    said = overview.variant_facts(replace(params, variants=settings))["variants"]
+    assert said == "baseline: as below; adam: optimizer.name=adam, scaling=none"
 
 
 def test_scores_stay_scores_where_the_target_is_a_loss() -> None:
@@ -278,7 +311,7 @@ def test_processes_draw_what_one_would() -> None:
 def test_the_time_of_stages_is_told_as_far_as_it_is_known() -> None:
     said = MADE.facts["time of the stages"]
     assert said == (
-        "preprocess 1.5 s, train 2 s (1 of 2 packs, the others restored from the cache), "
+        "preprocess 1.50 s, train 2 s (1 of 2 packs, the others restored from the cache), "
         "confirm restored from the cache"
     )
 
@@ -348,14 +381,31 @@ def test_the_page_needs_no_network_and_speaks_for_its_images() -> None:
 
 @pytest.mark.parametrize(
     ("value", "words"),
-    [(0.00002, "20 µs"), (0.0345, "34.5 ms"), (5.0, "5 s"), (300.0, "5 min"), (np.nan, "–")],
+    [
+        (0.00002, "20 µs"),
+        (0.0345, "34.5 ms"),
+        (0.9996, "1.00 s"),
+        (5.0, "5 s"),
+        (300.0, "5 min"),
+        (np.nan, "–"),
+    ],
 )
 def test_durations_have_a_unit_that_fits(value: float, words: str) -> None:
     assert text.seconds(value) == words
 
 
 @pytest.mark.parametrize(
-    ("value", "words"), [(12345.6, "12,300"), (0.123456, "0.123"), (7.0, "7"), (np.nan, "–")]
+    ("value", "words"),
+    [
+        (12345.6, "12,300"),
+        (0.123456, "0.123"),
+        (0.97, "0.970"),
+        (7.0, "7"),
+        (7.01, "7.01"),
+        (999.6, "1,000"),
+        (130.4, "130"),
+        (np.nan, "–"),
+    ],
 )
 def test_numbers_have_three_digits(value: float, words: str) -> None:
     assert text.number(value) == words

@@ -21,7 +21,8 @@ class Evidence:
     curves: the confirmed trainings at the fastest rates; comparisons: ``generalisation.compare``;
     oscillation: ``noise.oscillation``; escapes: ``escape.escapes``; stability_limit:
     ``curvature.stability_limit`` of the variant's optimizer. settings, variants
-    (``variants.compare``) and criticals (one fit a row) know all variants of the study. An empty
+    (``variants.compare``), criticals (one fit a row) and scores (evaluations at the end of the
+    budget) know all variants of the study. An empty
     table was not measured.
     """
 
@@ -42,6 +43,7 @@ class Evidence:
     settings: Mapping[str, Settings] = field(default_factory=dict)
     variants: pd.DataFrame = field(default_factory=pd.DataFrame)
     criticals: pd.DataFrame = field(default_factory=pd.DataFrame)
+    scores: pd.DataFrame = field(default_factory=pd.DataFrame)
 
     def own(self, table: pd.DataFrame) -> pd.DataFrame:
         """A table's rows of the variant; none of an empty table."""

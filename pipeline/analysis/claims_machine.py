@@ -68,10 +68,10 @@ def memory_linear(evidence: Evidence) -> Claim:
 
 
 def proportion_verdict(*slopes: Estimate) -> str:
-    """Supported where all are near 1, refuted where one is flat, otherwise mixed."""
-    if all(abs(slope.value - 1) <= SLOPE_MARGIN for slope in slopes):
-        return "supported"
-    return "refuted" if any(slope.high <= FLAT for slope in slopes) else "mixed"
+    """Supported where all are near 1, refuted where no interval comes near it, otherwise mixed."""
+    near = [abs(slope.value - 1) <= SLOPE_MARGIN for slope in slopes]
+    far = [slope.low > 1 + SLOPE_MARGIN or slope.high < 1 - SLOPE_MARGIN for slope in slopes]
+    return "supported" if all(near) else "refuted" if all(far) else "mixed"
 
 
 def power_of_two(evidence: Evidence) -> Claim:

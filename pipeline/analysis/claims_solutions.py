@@ -1,17 +1,21 @@
 """Claims about what the batch size does to the solution, and about the gradient's noise."""
 
+import numpy as np
 import pandas as pd
 
 from pipeline.analysis import curvature, noise, statistics, weights
 from pipeline.analysis.budgets import WHOLE
 from pipeline.analysis.claim import NOTHING, Claim, Evidence, interval_verdict, share_verdict
-from pipeline.analysis.curvature import MEASURES
+from pipeline.analysis.curvature import MEASURES, TINY
 from pipeline.analysis.statistics import Estimate
+from pipeline.analysis.targets import PACK
 
 ROOT_MARGIN = 0.05
 """An exponent this near to -1/2 counts as the square root."""
 SAME_DIRECTION = 0.9
 """A cosine above this is nearly the same direction."""
+SAME_DEPTH = 2.0
+"""Training losses within this factor are deep enough alike to compare sharpness."""
 BINDS = 0.5
 """Curvature limits the rate where rate times curvature passes this share of the limit."""
 
@@ -58,24 +62,39 @@ def sharp_minima(evidence: Evidence) -> Claim:
         }
         effect = found[MEASURES["eigenvalue_1"]]
         if effect.n > 1:
-            growing = [one.low > 0 for one in found.values()]
-            verdict = share_verdict(growing)
+            growing = share_verdict([one.low > 0 for one in found.values()])
+            loss, depth = training_losses(evidence)
+            verdict = "mixed" if growing == "supported" and depth > SAME_DEPTH else growing
             said = [
                 f"{words} as B^{one.value:.2f} ({one.low:.2f} to {one.high:.2f})"
                 for words, one in found.items()
             ]
-            rates = evidence.own(evidence.sharpness).query("point == 'solution'")["lr"]
-            rated = "" if rates.nunique() == 1 else " Rates differ, and sharpness follows them."
             finding = (
                 f"Over the batch sizes, {effect.n} seeds, they grow: {', '.join(said)}."
-                f"{path_words(evidence)}{rated}"
+                f"{path_words(evidence)}{loss}"
             )
     return Claim(
         "sharp-minima", "Larger batches end in sharper minima",
         "Exponents of three measures of sharpness against batch size, at each batch size's best "
-        "rate; all above 0", "exponent of the largest eigenvalue", effect, verdict, finding,
+        f"rate; all above 0, at training losses within a factor {SAME_DEPTH:g}",
+        "exponent of the largest eigenvalue", effect, verdict, finding,
         "sharpness", "sharpness",
     )  # fmt: skip
+
+
+def training_losses(evidence: Evidence) -> tuple[str, float]:
+    """The training losses of the solutions that are compared, in words, and their ratio."""
+    key = [*PACK, "lr", "seed"]
+    solutions = evidence.own(evidence.sharpness).query("point == 'solution'")[key]
+    if evidence.scores.empty:
+        return "", 1.0
+    losses = solutions.merge(evidence.scores, on=key)["train_loss"].clip(lower=TINY)
+    by_size = np.exp(np.log(losses).groupby(solutions["batch_size"].to_numpy()).mean())
+    least, most = by_size.min(), by_size.max()
+    words = f" The solutions' training losses lie between {least:.2g} and {most:.2g}"
+    rates = solutions["lr"].nunique()
+    rated = "" if rates == 1 else f", and they were reached at {rates} rates"
+    return f"{words}{rated}: sharpness follows both.", float(most / least)
 
 
 def path_words(evidence: Evidence) -> str:
@@ -188,7 +207,7 @@ def few_are_enough(evidence: Evidence) -> Claim:
     if len(own):
         few = noise.few(own, evidence.variant)
         verdict = share_verdict(few["cosine"] >= SAME_DIRECTION)
-        effect = statistics.mean(few["cosine"].tolist())
+        effect = Estimate(float(few["cosine"].mean()), np.nan, np.nan, len(few))
         row = few.iloc[0]
         cost = row["population"] / row["examples"]
         said = [f"{one.moment} {one.cosine:.2f}" for one in few.itertuples()]

@@ -9,6 +9,8 @@ from pipeline.analysis.critical import PERFECT
 from pipeline.analysis.statistics import Estimate
 
 RULES = {"the linear rule": 1.0, "the square-root rule": 0.5}
+RULE_MARGIN = 0.25
+"""Half of what lies between the two rules."""
 SLOPE_MARGIN = 0.1
 """A log-log slope this near to 0 counts as constant."""
 KNOWN_END = np.array([-6.11e-10, 8.14e-10])
@@ -72,10 +74,12 @@ def scaling_rule(evidence: Evidence) -> Claim:
     )
     if slope.n >= 3:
         rules = [name for name, k in RULES.items() if slope.low <= k <= slope.high]
-        verdict = "supported" if len(rules) == 1 and slope.low > 0 else "mixed"
-        verdict = verdict if rules else "refuted"
+        near = any(
+            k - RULE_MARGIN <= slope.low and slope.high <= k + RULE_MARGIN for k in RULES.values()
+        )
+        verdict = "supported" if near else "mixed" if rules else "refuted"
         fits = " and ".join(rules) if rules else "neither the linear nor the square-root rule"
-        flat = ", and no growth at all" if slope.low <= 0 <= slope.high else ""
+        flat = ", but also no growth at all" if slope.low <= 0 <= slope.high else ""
         bent = f"; it bends at batch size {bend.at.value:.0f}" if bend else ""
         finding = (
             f"The best rate grows as B^{slope.value:.2f} ({slope.low:.2f} to {slope.high:.2f}, "
@@ -83,8 +87,9 @@ def scaling_rule(evidence: Evidence) -> Claim:
         )
     return Claim(
         "scaling-rule", "Scale the learning rate linearly, or by the square root, with the batch",
-        "Log-log slope of the fastest rate, refined by a parabola, against batch size; the "
-        "interval holds 1 or 0.5", "exponent of the best rate", slope, verdict, finding,
+        "Log-log slope of the fastest rate, refined by a parabola, against batch size: supported "
+        f"if its interval lies within {RULE_MARGIN} of 1 or 0.5, refuted if it holds neither",
+        "exponent of the best rate", slope, verdict, finding,
         "rates", "windows",
     )  # fmt: skip
 

@@ -206,6 +206,23 @@ def regimes(found: Curve, sizes: list[int]) -> dict[str, list[int]]:
     }
 
 
+def lack_of_fit(runs: Runs, curve: Curve) -> float:
+    """The probability that batch sizes would miss the curve this much if single seeds alone did.
+
+    F test for lack of fit on the seeds that arrived (Draper & Smith, Applied Regression Analysis,
+    2.1); NaN for fewer than three batch sizes, or one seed at each.
+    """
+    hit = ~runs.missed
+    misses = pd.Series(np.log(runs.steps[hit] / curve.steps(runs.batch_size[hit])))
+    groups = misses.groupby(runs.batch_size[hit])
+    sizes, seeds = groups.ngroups, len(misses)
+    if sizes < 3 or seeds == sizes:
+        return float("nan")
+    within = float((misses - groups.transform("mean")).pow(2).sum()) / (seeds - sizes)
+    between = float((groups.size() * groups.mean() ** 2).sum()) / (sizes - 2)
+    return float(stats.f.sf(between / within, sizes - 2, seeds - sizes)) if within > 0 else 1.0
+
+
 def runs_of(confirmed: pd.DataFrame, selection: pd.DataFrame, variant: str) -> Runs:
     """The confirmed trainings of a variant's fastest rates; winners at a grid edge are left out.
 

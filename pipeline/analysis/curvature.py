@@ -32,10 +32,10 @@ def by_batch_size(sharpness: pd.DataFrame) -> pd.DataFrame:
 
 
 def exponent(sharpness: pd.DataFrame, variant: str, measure: str) -> Estimate:
-    """k of measure = c B^k: each seed's log-log slope, averaged over seeds."""
+    """k of measure = c B^k: ``lines.slope_by_seed``."""
     own = sharpness[(sharpness["point"] == "solution") & (sharpness["variant"] == variant)]
     positive = own.assign(**{measure: own[measure].clip(lower=TINY)})
-    return lines.mean_slope(positive, "seed", "batch_size", measure)
+    return lines.slope_by_seed(positive, "batch_size", measure)
 
 
 def control(sharpness: pd.DataFrame) -> pd.DataFrame:

@@ -37,11 +37,9 @@ def predict(
 ) -> pd.DataFrame:
     """One row per (variant, batch size, number of devices up to the batch size).
 
-    seconds_to_target is empty where a seed of the batch size misses the target.
+    every_seed: whether all of the batch size's seeds reach the target.
     """
     rows = []
-    steps = tradeoff["steps_to_target"].where(tradeoff["reached"] == tradeoff["seeds"])
-    tradeoff = tradeoff.assign(steps_to_target=steps)
     for row in tradeoff.itertuples():
         timed = whole_batches(throughput, row.variant)
         for devices in DEVICES:
@@ -60,14 +58,16 @@ def predict(
                     "seconds_per_step": seconds,
                     "seconds_per_epoch": seconds * (examples // row.batch_size),
                     "seconds_to_target": seconds * row.steps_to_target,
+                    "every_seed": row.reached == row.seeds,
                 }
             )
     return pd.DataFrame(rows)
 
 
 def best_by_devices(prediction: pd.DataFrame) -> pd.DataFrame:
-    """For each variant and number of devices the batch size that reaches the target soonest."""
-    done = prediction.dropna(subset=["seconds_to_target"])
+    """For each variant and number of devices the batch size that reaches the target soonest, of
+    those that do with every seed."""
+    done = prediction[prediction["every_seed"]].dropna(subset=["seconds_to_target"])
     order = done.sort_values(["seconds_to_target", "batch_size"])
     best = order.drop_duplicates(["variant", "devices"])
     return best.sort_values(["variant", "devices"], ignore_index=True)

@@ -51,6 +51,18 @@ def mean_slope(table: pd.DataFrame, by: str | list[str], x: str, y: str) -> Esti
     return statistics.mean(slopes)
 
 
+def slope_by_seed(table: pd.DataFrame, x: str, y: str) -> Estimate:
+    """``mean_slope`` over seeds, with an interval no narrower than that of the one line through
+    the geometric means at every x: seeds may agree on points that lie on no line."""
+    found = mean_slope(table, "seed", x, y)
+    means = np.exp(np.log(table[[x, y]].astype(float)).groupby(table[x])[y].mean())
+    line = log_log_slope(means.index.to_numpy(float), means.to_numpy())
+    half = np.nanmax([found.high - found.value, line.high - line.value, -np.inf])
+    if not np.isfinite(half):
+        return found
+    return Estimate(found.value, found.value - half, found.value + half, found.n)
+
+
 def coefficients(basis: Floats, y: Floats, free: int) -> list[Estimate]:
     """Least-squares coefficients with t intervals on ``free`` degrees of freedom."""
     found = np.linalg.lstsq(basis, y, rcond=None)[0]

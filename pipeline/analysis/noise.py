@@ -64,6 +64,6 @@ def oscillation(history: pd.DataFrame) -> pd.DataFrame:
 
 
 def oscillation_exponent(table: pd.DataFrame, variant: str, name: str) -> Estimate:
-    """k of oscillation = c B^k: each seed's log-log slope, averaged over seeds."""
+    """k of oscillation = c B^k: ``lines.slope_by_seed``."""
     own = table[(table["variant"] == variant) & (table[name] > 0)]
-    return lines.mean_slope(own, "seed", "batch_size", name)
+    return lines.slope_by_seed(own, "batch_size", name)

@@ -5,8 +5,11 @@ from dataclasses import dataclass, replace
 import numpy as np
 import pandas as pd
 
+from pipeline.analysis import statistics
 from pipeline.analysis.critical import FLAT, Critical
 from pipeline.analysis.lines import Bend
+from pipeline.analysis.statistics import Estimate
+from pipeline.analysis.targets import PACK
 from pipeline.params import Limits
 
 
@@ -17,6 +20,22 @@ class Recommendation:
     best: pd.Series | None
     runner_up: pd.Series | None
     reason: str
+
+
+def lead(confirmed: pd.DataFrame, best: pd.Series, other: pd.Series) -> Estimate:
+    """The seconds to target of another row over the best one's, paired by seed.
+
+    confirmed: ``tradeoff.confirmed_steps``. The ratio of the rows where fewer than two seeds of
+    both arrived. The seconds of a step count as known.
+    """
+    plain = float(other["seconds_to_target"] / best["seconds_to_target"])
+    steps = confirmed.set_index([*PACK, "lr", "seed"])["steps_to_target"].sort_index()
+    seeds = [steps.loc[row["variant"], row["batch_size"], row["lr"]] for row in (other, best)]
+    ratios = (seeds[0] / seeds[1]).dropna()
+    if len(ratios) < 2:
+        return Estimate(plain, np.nan, np.nan, len(ratios))
+    cost = plain * float(best["steps_to_target"] / other["steps_to_target"])
+    return statistics.geometric_mean((ratios * cost).tolist())
 
 
 MISSED_BY_SOME = "misses the target with some seeds"
@@ -105,7 +124,7 @@ def rivals(
     return [
         Rival("largest batch that still saves steps", None if useful.empty else useful.iloc[-1]),
         Rival(
-            "smallest batch that saturates throughput",
+            "smallest batch beyond the bend of throughput",
             None if saturating.empty else saturating.iloc[0],
         ),
     ]

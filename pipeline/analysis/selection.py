@@ -77,6 +77,13 @@ def as_selection(rows: list[dict[str, object]], rates: pd.DataFrame) -> pd.DataF
     return pd.DataFrame(rows, columns=[*columns, *rest])
 
 
+def main_rates(selection: pd.DataFrame) -> pd.DataFrame:
+    """Each pack's fastest rate, or, where none reaches the target, its best-scoring one."""
+    own = selection[selection["criterion"].isin(CRITERIA)]
+    order = own.sort_values("criterion", key=lambda names: names.map(CRITERIA.index), kind="stable")
+    return order.drop_duplicates(PACK)[[*PACK, "lr"]]
+
+
 def under_budgets(rates: pd.DataFrame, shares: pd.DataFrame) -> pd.DataFrame:
     """Rows like those of ``winners``: the best rate of every pack under equal epochs and equal
     steps, and the smallest batch size's best rate under equal epochs at every batch size.

@@ -4,6 +4,7 @@ import numpy as np
 import pandas as pd
 
 from pipeline.analysis import statistics
+from pipeline.analysis.selection import CRITERIA, main_rates
 from pipeline.analysis.statistics import Estimate
 from pipeline.analysis.targets import PACK, steps_to_target
 
@@ -20,7 +21,7 @@ SPEED = (
 )
 SOLUTIONS = (
     *PACK,
-    "lr_best_score",
+    "lr_scored",
     "solutions",
     "test_score",
     "test_score_low",
@@ -80,12 +81,12 @@ def speed(selection: pd.DataFrame, confirmed: pd.DataFrame) -> pd.DataFrame:
 
 
 def solutions(selection: pd.DataFrame, evaluation: pd.DataFrame) -> pd.DataFrame:
-    """Per pack, the best-scoring rate's test score and gap over the confirm seeds."""
-    best = selection.loc[selection["criterion"] == "best_score", [*PACK, "lr"]]
+    """Per pack, its main rate's test score and gap over the confirm seeds."""
+    rates = main_rates(selection)
     rows = []
-    for key, own in evaluation.merge(best, on=[*PACK, "lr"]).groupby([*PACK, "lr"], sort=True):
+    for key, own in evaluation.merge(rates, on=[*PACK, "lr"]).groupby([*PACK, "lr"], sort=True):
         rows.append(
-            dict(zip([*PACK, "lr_best_score"], key, strict=True))
+            dict(zip([*PACK, "lr_scored"], key, strict=True))
             | {"solutions": len(own)}
             | columns("test_score", statistics.mean(own["test_score"].tolist()))
             | columns("generalisation_gap", statistics.mean(own["generalisation_gap"].tolist()))
@@ -95,18 +96,20 @@ def solutions(selection: pd.DataFrame, evaluation: pd.DataFrame) -> pd.DataFrame
 
 
 def score_differences(selection: pd.DataFrame, evaluation: pd.DataFrame) -> pd.DataFrame:
-    """Per pack, the test score at its best-scoring rate minus that of the best pack, paired by
-    seed; the best pack has the highest mean."""
-    best_rates = selection.loc[selection["criterion"] == "best_score", [*PACK, "lr"]]
-    own = evaluation.merge(best_rates, on=[*PACK, "lr"])
+    """Per pack, the test score at its main rate minus the best one's, paired by seed; the best has
+    the highest mean of all packs' winners, be they fastest or best-scoring."""
+    key = [*PACK, "lr"]
+    winners = selection.loc[selection["criterion"].isin(CRITERIA), key].drop_duplicates()
+    own = evaluation.merge(winners, on=key)
     if own.empty:
         return pd.DataFrame(columns=DIFFERENCES)
-    scores = own.pivot(index="seed", columns=PACK, values="test_score")
+    scores = own.pivot(index="seed", columns=key, values="test_score")
     differences = scores.sub(scores[scores.mean().idxmax()], axis=0)
     rows = [
-        dict(zip(PACK, pack, strict=True))
-        | columns("score_difference", statistics.mean(paired.dropna().tolist()))
-        for pack, paired in differences.items()
+        dict(zip(PACK, rate[:2], strict=True))
+        | columns("score_difference", statistics.mean(differences[rate].dropna().tolist()))
+        for rate in main_rates(selection).itertuples(index=False, name=None)
+        if rate in differences
     ]
     return pd.DataFrame(rows, columns=DIFFERENCES)
 

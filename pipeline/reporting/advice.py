@@ -25,14 +25,14 @@ def score_words(params: Params, advice: Recommendation, frame: Frame) -> str:
     low, high = advice.best["score_difference_low"], advice.best["score_difference_high"]
     margin = text.number(params.limits.score_margin)
     if abs(advice.best["score_difference"]) < ROUNDING:
-        return f"No batch size has a higher mean test {frame.score_name}."
+        return f"No setting has a higher mean test {frame.score_name} at the end of the budget."
     shown = (
         f"no worse than the margin of {margin}"
         if recommendation.is_not_worse(advice.best, params.limits)
         else f"not shown to be within the margin of {margin}"
     )
     return (
-        f"At its best rate its test {frame.score_name} differs from the best batch size's by "
+        f"Trained to the end of the budget its test {frame.score_name} differs from the highest by "
         f"{text.number(advice.best['score_difference'])} (95 % interval "
         f"{text.interval(low, high)}, paired by seed): {shown}."
     )
@@ -51,6 +51,22 @@ def neighbours_words(table: pd.DataFrame, advice: Recommendation, frame: Frame) 
         for _, row in pd.concat([smaller, larger]).iterrows()
     ]
     return f"Its neighbours on the grid: {'; '.join(said)}." if said else ""
+
+
+def window_words(windows: pd.DataFrame, advice: Recommendation) -> str:
+    """Which other rates would do at the recommended batch size."""
+    best = advice.best
+    if best is None:
+        return ""
+    own = windows[
+        (windows["variant"] == best["variant"]) & (windows["batch_size"] == best["batch_size"])
+    ].iloc[0]
+    if own["lowest"] == own["highest"]:
+        return "There no other rate of the grid reaches the target with most seeds."
+    return (
+        f"There rates from {text.rate(own['lowest'])} to {text.rate(own['highest'])} reach the "
+        "target with most seeds."
+    )
 
 
 def rivals_words(
@@ -108,11 +124,14 @@ def target_row(
     return {
         "target": name,
         "value": aim,
+        "recommended_variant": None if best is None else best["variant"],
         "recommended_batch_size": None if best is None else best["batch_size"],
+        "recommended_lr": None if best is None else best["lr"],
         "seconds_to_target": None if best is None else best["seconds_to_target"],
         "critical_batch_size": None if fit is None else fit.curve.critical,
         "critical_batch_size_low": None if fit is None else fit.low,
         "critical_batch_size_high": None if fit is None else fit.high,
+        "identified": None if fit is None else fit.identified,
     }
 
 
@@ -123,13 +142,30 @@ def sensitivity_words(table: pd.DataFrame) -> str:
         chosen = (
             "no batch size could be recommended"
             if pd.isna(row.recommended_batch_size)
-            else f"batch size {row.recommended_batch_size:.0f} would be recommended"
+            else f"batch size {row.recommended_batch_size:.0f} with learning rate "
+            f"{text.rate(row.recommended_lr)}{text.of_variant(row.recommended_variant)} would be "
+            "recommended"
         )
-        size = text.number(row.critical_batch_size)
-        fitted = "" if pd.isna(row.critical_batch_size) else f", with critical batch size {size}"
+        within = text.interval(row.critical_batch_size_low, row.critical_batch_size_high)
+        size = f"{text.number(row.critical_batch_size)} ({within})"
+        known = not pd.isna(row.critical_batch_size) and row.identified == "yes"
+        fitted = f", with critical batch size {size}" if known else ""
         said.append(f"at {row.value:.4g} ({row.target}) {chosen}{fitted}")
     words = "; ".join(said)
     return f"With another target, from the same trainings: {words}."
+
+
+def setting(row: pd.Series, frame: Frame) -> str:
+    """A batch size with its rate and variant, and how many seeds arrive if some do not."""
+    some = (
+        f", of which {row['reached']:.0f} of {row['seeds']:.0f} seeds reach the target"
+        if row["reached"] < row["seeds"]
+        else ""
+    )
+    size = text.batch_size(row["batch_size"], frame.examples)
+    return (
+        f"batch size {size} with learning rate {text.rate(row['lr'])}{text.variant_of(row)}{some}"
+    )
 
 
 def limits_words(table: pd.DataFrame, params: Params, advice: Recommendation, frame: Frame) -> str:
@@ -143,7 +179,6 @@ def limits_words(table: pd.DataFrame, params: Params, advice: Recommendation, fr
     }
     said = []
     for limit in recommendation.sensitivity(table, params.limits, advice.best):
-        size = None if limit.choice is None else limit.choice["batch_size"]
-        left = "nothing" if size is None else f"batch size {text.batch_size(size, frame.examples)}"
+        left = "nothing" if limit.choice is None else setting(limit.choice, frame)
         said.append(f"{shown[limit.limit](limit.bound)} would leave {left}")
     return f"A limit of {'; '.join(said)}."

@@ -4,6 +4,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+import matplotlib as mpl
 import numpy as np
 import pandas as pd
 import seaborn as sns
@@ -112,6 +113,12 @@ def beside(sizes: pd.Series, variant: str, frame: Frame, width: float) -> pd.Ser
     """Batch sizes moved apart by variant on a log axis, ``width`` from one to the next."""
     place = frame.variants.index(variant)
     return sizes * (1 + width * (place - (len(frame.variants) - 1) / 2))
+
+
+def size_colours(sizes: Sequence[int]) -> dict[int, Any]:
+    """A colour for each batch size, dark for small ones; the lightest would not be seen."""
+    shades = mpl.colormaps["viridis"](np.linspace(0, 0.86, len(sizes)))
+    return dict(zip(sizes, shades, strict=True))
 
 
 def variant_legend(figure: Figure, frame: Frame) -> None:

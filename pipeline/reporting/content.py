@@ -11,6 +11,7 @@ import pandas as pd
 from pipeline.analysis import budgets, claims, recommendation, selection, tradeoff
 from pipeline.analysis.claim import Evidence
 from pipeline.analysis.recommendation import Recommendation
+from pipeline.analysis.statistics import Estimate
 from pipeline.analysis.targets import PACK
 from pipeline.params import Params
 from pipeline.reporting import advice, data, explore, overview, text, training
@@ -26,9 +27,14 @@ from pipeline.reporting.variants import Variants, variants
 
 @dataclass(frozen=True)
 class Content:
-    """Everything that the page and the files below reports/ are made from."""
+    """Everything that the page and the files below reports/ are made from.
+
+    origin: where the target comes from; names: how many columns of the summary name its rows;
+    reading: what the others mean.
+    """
 
     headline: str
+    origin: str
     comparison: str
     sensitivity: str
     advice: Recommendation
@@ -38,6 +44,8 @@ class Content:
     sections: tuple[Section, ...]
     tables: Mapping[str, pd.DataFrame]
     summary: pd.DataFrame
+    names: int
+    reading: str
     facts: Mapping[str, str]
     warnings: tuple[str, ...]
     explore: Mapping[str, Any]
@@ -53,14 +61,15 @@ class Content:
 class Analysis:
     """What the tables say, as far as several parts of the report need it.
 
-    sensitivity: the recommendation under other targets; curve: the fastest rates' trainings;
-    shares: the best scores under each budget.
+    lead: the runner-up's time over the recommended one's; sensitivity: the recommendation under
+    other targets; curve: the fastest rates' trainings; shares: the best scores under each budget.
     """
 
     frame: Frame
     rates: pd.DataFrame
     table: pd.DataFrame
     best: Recommendation
+    lead: Estimate | None
     sensitivity: pd.DataFrame
     curve: pd.DataFrame
     shares: pd.DataFrame
@@ -91,6 +100,9 @@ def analyse(params: Params, found: Measurements) -> Analysis:
         with_winners(with_seconds(screened, table), found.selection),
         table,
         best,
+        None
+        if best.best is None or best.runner_up is None
+        else recommendation.lead(confirmed, best.best, best.runner_up),
         advice.sensitivity(found, params, (target, best, shape.critical), frame),
         curve,
         budgets.compare(found.history),
@@ -121,6 +133,7 @@ def evidence(params: Params, found: Measurements, own: Analysis) -> Evidence:
         settings={name: params.settings(name) for name in own.frame.variants},
         variants=own.beside.table,
         criticals=own.shape.tables["critical"],
+        scores=found.final_scores,
     )
 
 
@@ -173,6 +186,7 @@ def tables(found: Measurements, own: Analysis) -> dict[str, pd.DataFrame]:
 def comparison(params: Params, own: Analysis) -> str:
     """The recommendation beside its neighbours, the best score and the rules of thumb."""
     return joined(
+        advice.window_words(own.shape.windows, own.best),
         advice.neighbours_words(own.table, own.best, own.frame),
         advice.score_words(params, own.best, own.frame),
         advice.rivals_words(own.table, own.best, own.shape.fits, own.speed.bend, own.frame),
@@ -186,7 +200,8 @@ def compile_content(params: Params, found: Measurements) -> Content:
     target = float(found.selection["target"].iloc[0])
     devices = own.speed.tables["data_parallel"]
     return Content(
-        headline=text.headline(best, params.target.metric, target, found.data["task"]),
+        headline=text.headline(best, own.lead, params.target.metric, target, found.data["task"]),
+        origin=overview.origin(params, frame),
         comparison=comparison(params, own),
         sensitivity=joined(
             advice.sensitivity_words(own.sensitivity),
@@ -199,6 +214,8 @@ def compile_content(params: Params, found: Measurements) -> Content:
         sections=sections(found, own),
         tables=tables(found, own),
         summary=overview.summary(own.table, best.best, frame, data.is_imbalanced(found.classes)),
+        names=2 if len(frame.variants) > 1 else 1,
+        reading=overview.reading(found, frame),
         facts=overview.facts(params, found),
         warnings=tuple(overview.warnings(own.table, own.rates, found.throughput, frame)),
         explore=explore.embedded(own.table, devices, params.limits, frame),
@@ -259,8 +276,6 @@ CURVES = (
 
 def fastest_curves(found: Measurements) -> pd.DataFrame:
     """The confirm seeds' curves of each pack's fastest rate (of its best rate if none reached)."""
-    order = found.selection[found.selection["criterion"].isin(selection.CRITERIA)]
-    order = order.sort_values("criterion", ascending=False)  # fastest before best_score
-    chosen = order.drop_duplicates(["variant", "batch_size"])[["variant", "batch_size", "lr"]]
-    columns = ["variant", "batch_size", "lr", "seed", "step", "epoch", *CURVES]
-    return found.confirmed.merge(chosen, on=["variant", "batch_size", "lr"])[columns]
+    key = [*PACK, "lr"]
+    chosen = selection.main_rates(found.selection)
+    return found.confirmed.merge(chosen, on=key)[[*key, "seed", "step", "epoch", *CURVES]]

@@ -18,7 +18,7 @@ def data(found: Measurements) -> tuple[Illustration, ...]:
     shown = [
         Illustration(
             "features",
-            "The data",
+            "The features",
             feature_caption(found),
             figures_data.features(found.features),
             "features",

@@ -57,7 +57,7 @@ function explore(data) {
     const on = width === "1" ? "" : `, predicted for ${width} devices`;
     return (
       `Batch size ${own.size} with learning rate ${own.rate}: ${data.target} in ${own.seconds}${on} ` +
-      `(${own.interval}), ${own.memory}, test ${data.score_name} ${own.score}.`
+      `(${own.interval}), ${own.memory}, test ${data.score_name} ${own.score} after the whole budget.`
     );
   }
 
@@ -79,7 +79,8 @@ function explore(data) {
       ...judged.map(({ row, broken }) => {
         const line = element("tr", "", { class: row === best ? "chosen" : broken.length ? "refused" : "" });
         const why = row === best ? "recommended" : broken.join(", ");
-        for (const cell of [row.words.size, row.words.rate, row.words.seconds, row.words.memory, row.words.score, why])
+        line.append(element("th", row.words.size, { scope: "row" }));
+        for (const cell of [row.words.rate, row.words.seconds, row.words.memory, row.words.score, why])
           line.append(element("td", cell));
         return line;
       }),

@@ -75,7 +75,7 @@ def mark_bend(axis: Axes, bend: Bend | None) -> None:
         axis.axvspan(at.low, at.high, color="0.88", zorder=0)
         axis.axvline(at.value, color="0.35", linestyle=":", zorder=1)
         axis.annotate(
-            f"saturates at {at.value:.0f} ({at.low:.0f} to {at.high:.0f})",
+            f"bends at {at.value:.0f} ({at.low:.0f} to {at.high:.0f})",
             (at.low, 0.94), xycoords=("data", "axes fraction"), xytext=(-6, 0),
             textcoords="offset points", color="0.25", ha="right", va="top",
         )  # fmt: skip

@@ -90,6 +90,7 @@ def descent(examples: tuple[Example, ...]) -> Figure:
         axis.plot(path[:, 0], path[:, 1], "o-", markersize=3, linewidth=1, color="#0173b2")
         axis.plot(*path[0], "s", color="#de8f05", markersize=6)
         axis.set(xlim=(-5, 5), ylim=(-5, 5), aspect="equal", xlabel="x₀", title=example.name)
+        axis.set_xticks([-4, -2, 0, 2, 4])
         axis.title.set_fontsize(10)
         axis.grid(visible=False)
     figure.axes[0].set_ylabel("x₁")

@@ -19,6 +19,7 @@ from pipeline.reporting.axes import (
     half_width,
     plain_log,
     rows_height,
+    size_colours,
     size_label,
     to_the_points,
     variant_legend,
@@ -199,7 +200,7 @@ def weights(curves: pd.DataFrame, frame: Frame) -> Figure:
     figure = Figure(figsize=(9.5, rows_height(3.3, frame)), layout="constrained")
     panels = figure.subplots(len(frame.variants), 3, squeeze=False)
     sizes = sorted(set(curves["batch_size"]))
-    colours = dict(zip(sizes, sns.color_palette("viridis", len(sizes)), strict=True))
+    colours = size_colours(sizes)
     labels = {
         "weight_norm": "length of the weights",
         "largest_weight": "largest weight",

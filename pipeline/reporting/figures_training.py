@@ -21,6 +21,7 @@ from pipeline.reporting.axes import (
     half_width,
     plain_log,
     rows_height,
+    size_colours,
     size_label,
     to_the_points,
     variant_legend,
@@ -58,7 +59,7 @@ def tradeoff(
     plain_log(above, text.seconds)
     above.set_ylabel("training time to target")
     above.set_title(f"Target: {frame.target}", loc="left")
-    below.set_ylabel(f"test {frame.score_name}, best rate")
+    below.set_ylabel(f"test {frame.score_name}, whole budget")
     leave_out_far_below(below, table["test_score"])
     panels = (above, below)
     if best is not None:
@@ -115,7 +116,7 @@ def marked(panels: Iterable[Axes], size: float, words: str, style: str, height: 
         textcoords="offset points",
         va="top",
         color="0.25",
-        bbox={"facecolor": "white", "edgecolor": "none", "pad": 1, "alpha": 0.8},
+        bbox={"facecolor": "white", "edgecolor": "none", "pad": 1},
     )
 
 
@@ -216,7 +217,7 @@ def curves(history: pd.DataFrame, frame: Frame) -> Figure:
     figure = Figure(figsize=(9.5, rows_height(3.8, frame)), layout="constrained")
     panels = figure.subplots(rows, 2, squeeze=False, sharey=True)
     sizes = sorted(set(history["batch_size"]))
-    colours = dict(zip(sizes, sns.color_palette("viridis", len(sizes)), strict=True))
+    colours = size_colours(sizes)
     for (_, name, own), pair in zip(by_variant(history, frame), panels, strict=True):
         for axis, time in zip(pair, ("step", "epoch"), strict=True):
             for size, curve in own.groupby("batch_size"):

@@ -5,14 +5,13 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-import seaborn as sns
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.ticker import FuncFormatter, LogLocator, NullLocator
 
 from pipeline.reporting import text
-from pipeline.reporting.axes import MARKERS, REACH, Frame, size_label
+from pipeline.reporting.axes import MARKERS, REACH, Frame, size_colours, size_label
 
 POINT_INCHES = 0.1
 LEAST_INCHES = 0.3
@@ -49,10 +48,9 @@ def variants(table: pd.DataFrame, screened: pd.DataFrame, frame: Frame) -> Figur
 
 def size_looks(sizes: list[int]) -> dict[int, dict[str, Any]]:
     """Colour and marker of a batch size."""
-    colours = sns.color_palette("viridis", len(sizes))
     return {
-        size: {"color": colours[place], "marker": MARKERS[place % len(MARKERS)]}
-        for place, size in enumerate(sizes)
+        size: {"color": colour, "marker": MARKERS[place % len(MARKERS)]}
+        for place, (size, colour) in enumerate(size_colours(sizes).items())
     }
 
 

@@ -80,7 +80,10 @@ def throughput_caption(whole: pd.DataFrame, bend: Bend | None, frame: Frame) -> 
     """Where throughput bends, what the largest batch brings, and which batch fits."""
     first, last = whole.iloc[0], whole.iloc[-1]
     gain = last["examples_per_second"] / first["examples_per_second"]
-    sizes = f"{len(whole)} batch sizes, medians of {whole['blocks'].max()} blocks in random order"
+    sizes = (
+        f"{len(whole)} batch sizes, the first quartile of {whole['blocks'].max()} blocks each, in "
+        "random order, for other work only slows steps down"
+    )
     if bend is None:
         bent = "Throughput shows no bend"
     else:
@@ -90,9 +93,10 @@ def throughput_caption(whole: pd.DataFrame, bend: Bend | None, frame: Frame) -> 
             f"{at.high:.0f}), from growth as B^{bend.before.value:.2f} to B^{bend.after.value:.2f}"
         )
     return (
-        f"{bent}; batch size {text.batch_size(last['batch_size'], frame.examples)} eats examples "
-        f"{text.number(gain)} times as fast as {first['batch_size']}. {capacity(last, frame)} "
-        f"{sizes}; loose points are not in the grid."
+        f"{bent}; batch size {text.batch_size(last['batch_size'], frame.examples)} takes "
+        f"{text.number(gain)} times as many examples a second as {first['batch_size']}. "
+        f"{capacity(last, frame)} {sizes}; loose points are not in the grid. Memory is that of a "
+        "step or an evaluation, whichever takes more, without the data set."
     )
 
 
@@ -102,7 +106,7 @@ def capacity(row: pd.Series, frame: Frame) -> str:
     limit = text.size(row["limit_bytes"])
     return {
         "memory": f"The largest batch that fits in {limit} is {size}.",
-        "data": f"Even all the training data fit in one batch ({limit} to use).",
+        "data": f"All the training data fit in one batch (the limit is {limit}).",
         "time": f"Batches up to {size} fit in {limit}; larger ones were too slow to try.",
     }[row["search_ended_by"]]
 
@@ -147,8 +151,9 @@ def devices_caption(best: pd.DataFrame, params: Params, frame: Frame) -> str:
         f"{text.number(gain)} times as fast as one"
     )
     return (
-        f"Not measured: {told}. Each point is at its best batch size, which is written below "
-        "the fastest. The model: the measured time of a step at the local batch size, plus a ring "
-        f"all-reduce of the gradients at {text.number(link.bandwidth_gb_per_second)} GB/s and "
+        f"Not measured: {told}. Each point is the best batch size for so many devices, written "
+        "below the fastest variant's. The model: the measured time of a step at the local batch "
+        "size, plus a ring all-reduce of the gradients at "
+        f"{text.number(link.bandwidth_gb_per_second)} GB/s and "
         f"{text.seconds(link.latency_seconds)} a message, nothing overlapping."
     )

@@ -1,6 +1,7 @@
 """The headline table in words, the study's facts, and what to know before believing them."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from typing import Any
 
 import pandas as pd
 
@@ -51,6 +52,35 @@ def summary(
     return words if len(frame.variants) > 1 else words.drop(columns="variant")
 
 
+def origin(params: Params, frame: Frame) -> str:
+    """Where the target comes from."""
+    if params.target.value != "auto":
+        return f"The target, {frame.target}, was set (`target.value`)."
+    of = f" of {frame.variants[0]}" if len(frame.variants) > 1 else ""
+    return (
+        f"The target, {frame.target}, is what every batch size{of} reaches at its best rate: the "
+        "lowest of their best medians over the screening seeds, less one standard error."
+    )
+
+
+def reading(found: Measurements, frame: Frame) -> str:
+    """What the columns of the headline table mean, and how far to trust them."""
+    tests = found.data["examples"]["test"]
+    sampled = (
+        f"; one of the {tests:,} test examples is {text.number(1 / tests)}"
+        if found.data["task"] == "classification"
+        else ""
+    )
+    return (
+        "Steps to target: geometric mean over seeds with its 95 % interval, or the plain median "
+        "without one where a seed missed the target. Time to target: those steps times the time of "
+        "a step of one training at a time, whose error is not in the interval. Price: that time "
+        "over the recommended one's. Peak memory: of a step or an evaluation, without the data. "
+        f"Test {frame.score_name} and train − test: means over seeds at the end of the whole "
+        f"budget{sampled}, which the intervals leave out."
+    )
+
+
 def in_own_terms(row: pd.Series, is_imbalanced: bool) -> dict[str, str]:
     """The test error in the target's unit, or, of classes that differ in size, the accuracy that
     counts them alike."""
@@ -68,6 +98,7 @@ def facts(params: Params, found: Measurements) -> dict[str, str]:
     return {
         "data": data.words(found.data),
         "model": f"{params.model.name} {list(params.model.hidden) or ''}".strip(),
+        **variant_facts(params),
         "optimizer": f"{params.optimizer.name}, momentum {params.optimizer.momentum:g}, "
         f"weight decay {params.optimizer.weight_decay:g}, {params.schedule.name} schedule",
         "scaling": params.scaling,
@@ -77,6 +108,22 @@ def facts(params: Params, found: Measurements) -> dict[str, str]:
         "machine": f"{machine['processor']}, {machine['cores']} cores, {machine['memory_gb']} GB, "
         f"{machine['device']}, {machine['threads']} threads, torch {machine['torch']}",
     }
+
+
+def variant_facts(params: Params) -> dict[str, str]:
+    """What each variant lays over the other settings, where there are several."""
+    names = params.grid.variant
+    said = [f"{name}: {flat(params.variants[name]) or 'as below'}" for name in names]
+    return {"variants": "; ".join(said)} if len(names) > 1 else {}
+
+
+def flat(settings: Mapping[str, Any], above: str = "") -> str:
+    """Nested settings as key=value."""
+    said = [
+        flat(value, f"{above}{key}.") if isinstance(value, Mapping) else f"{above}{key}={value}"
+        for key, value in settings.items()
+    ]
+    return ", ".join(said)
 
 
 def pack_words(table: pd.DataFrame, frame: Frame) -> str:
@@ -100,7 +147,7 @@ def warnings(
     if noisy > MANY_NOISY * len(throughput):
         said.append(
             f"The machine was noisy while steps were timed: {noisy} of {len(throughput)} times "
-            "spread widely over their blocks; `dvc repro -f throughput` measures again."
+            "have quartiles more than 15 % apart; `dvc repro -f throughput` measures again."
         )
     edge = table[table["at_edge"].eq(True)]
     if len(edge):

@@ -16,12 +16,14 @@ PACKAGES = ("torch", "numpy", "pandas", "scikit-learn", "scipy", "hydra-core", "
 @dataclass(frozen=True)
 class Provenance:
     """parameters: the text of params.yaml; overrides: by key the default study's value and this
-    one's; commit: the one that was checked out, or nothing outside git; seconds: of each stage, one
-    for each of its packs, None for what did not run here."""
+    one's; commit: the one that was checked out, or nothing outside git; is_dirty: whether code or
+    configuration differed from it; seconds: of each stage, one for each of its packs, None for what
+    did not run here."""
 
     parameters: str
     overrides: Mapping[str, tuple[Any, Any]]
     commit: str
+    is_dirty: bool
     seconds: Mapping[str, tuple[float | None, ...]]
 
     @property
@@ -35,12 +37,12 @@ class Provenance:
     @property
     def facts(self) -> dict[str, str]:
         """All but the parameters and the command, a line each."""
-        commit = f"{self.commit}, and what was not committed when it ran"
+        commit = self.commit + (" and changes that were not committed" if self.is_dirty else "")
         return {
             "versions": versions(),
             **({"commit": commit} if self.commit else {}),
             "time of the stages": stage_times(self.seconds),
-            "differs from the default study": differences(self.overrides),
+            "differences from the default study": differences(self.overrides),
         }
 
 
@@ -61,7 +63,7 @@ def differences(overrides: Mapping[str, tuple[Any, Any]]) -> str:
         f"{key}: {now}" + ("" if before is None else f" (default {before})")
         for key, (before, now) in overrides.items()
     ]
-    return "; ".join(said) or "in nothing"
+    return "; ".join(said) or "nothing"
 
 
 def took(seconds: tuple[float | None, ...]) -> str:

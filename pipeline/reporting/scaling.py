@@ -63,7 +63,7 @@ def critical_illustration(
     shown = Illustration(
         "critical",
         "Where larger batches stop saving steps",
-        critical_caption(found, runs.batch_size, frame),
+        critical_caption(found, runs, frame),
         figures_scaling.critical(runs, found, frame),
         "critical",
     )
@@ -138,9 +138,16 @@ WHERE = {
 }
 
 
-def critical_caption(found: Critical, batch_sizes: np.ndarray, frame: Frame) -> str:
+def critical_caption(found: Critical, runs: Runs, frame: Frame) -> str:
     """The critical batch size with its intervals, the regimes, and how well the curve fits."""
-    sizes = sorted({int(size) for size in batch_sizes})
+    sizes = sorted({int(size) for size in runs.batch_size})
+    odds = critical.lack_of_fit(runs, found.curve)
+    misfit = (
+        f" Batch sizes miss the curve by more than their seeds' spread (p = {odds:.2g}): the "
+        "interval is too narrow."
+        if odds < 0.05
+        else ""
+    )
     parts = critical.regimes(found.curve, sizes)
     said = [
         f"{word} at {', '.join(text.batch_size(size, frame.examples) for size in parts[key])}"
@@ -158,13 +165,15 @@ def critical_caption(found: Critical, batch_sizes: np.ndarray, frame: Frame) -> 
         f"size {text.number(found.sharper.critical)}, fits better"
     )
     where = f" {WHERE[found.identified]}" if found.identified in WHERE else ""
+    likely = text.interval(found.low, found.high)
+    resampled = text.interval(found.resampled_low, found.resampled_high)
+    spread = text.number(float(np.exp(found.curve.spread)))
     return (
         f"Critical batch size {text.number(found.curve.critical)} (95 % profile-likelihood "
-        f"interval {text.number(found.low)} to {text.number(found.high)}; resampling seeds "
-        f"{text.number(found.resampled_low)} to {text.number(found.resampled_high)}, too narrow "
-        f"for few seeds), from {found.n} trainings, {found.missed} of them censored.{where} "
-        f"{'; '.join(said).capitalize()}. {knee} (p = {found.probability:.2g}); single seeds "
-        f"spread by a factor {text.number(float(np.exp(found.curve.spread)))} around the curve."
+        f"interval {likely}; resampling seeds {resampled}), from {found.n} trainings, "
+        f"{found.missed} of them censored.{where} {'; '.join(said).capitalize()}. {knee} "
+        f"(p = {found.probability:.2g}); single seeds spread by a factor {spread} around the "
+        f"curve.{misfit}"
     )
 
 

@@ -74,7 +74,7 @@ def solutions(
         *noise_illustration(tables, critical, advice, frame),
         Illustration(
             "oscillation",
-            "Small batches wander",
+            "Does the loss wander more at small batches?",
             oscillation_caption(tables["oscillation"], tables["escapes"], first),
             figures_solutions.oscillation(tables["oscillation"], tables["escapes"], frame),
             "oscillation",
@@ -137,7 +137,9 @@ def generalisation_caption(table: pd.DataFrame, margin: float, frame: Frame) -> 
     return (
         f"Test {frame.score_name} less that of the smallest batch size at the same seed, mean and "
         f"95 % interval over {rest['seeds'].max()} seeds. Of {rest['batch_size'].nunique()} larger "
-        f"batch sizes, {'; '.join(said)} (within ±{margin:g}, the grey band; Holm-adjusted)."
+        f"batch sizes, {'; '.join(said)} (within ±{margin:g}, the grey band; Holm-adjusted). One "
+        "rate: the smallest batch size's best under equal epochs, with which a larger batch may "
+        "end untrained."
     )
 
 
@@ -157,13 +159,28 @@ def sharpness_caption(
         f"At each batch size's best rate, on {looked_at:,} training examples, geometric mean and "
         f"95 % interval over seeds"
         + (f"; exponents: {', '.join(grows)}" if grows else "")
-        + ". Right below: how near the rate is to the limit of full-batch descent."
+        + f". {stability_words(sharpness, params, first)}"
         + (
-            f" Multiplying a layer and dividing the next leaves the function as it is and changes "
-            f"{', '.join(moved)}: only what it leaves alone can speak of the function."
+            " Multiplying a layer and dividing the next leaves the function as it is, and "
+            f"multiplies {', '.join(moved)}: a measure that moves tells of the weights, too."
             if moved
             else ""
         )
+    )
+
+
+def stability_words(sharpness: pd.DataFrame, params: Params, variant: str) -> str:
+    """At how many batch sizes rate times eigenvalue passes the limit of full-batch descent."""
+    own = params.settings(variant).optimizer
+    limit = curvature.stability_limit(own.name, own.momentum)
+    table = curvature.products(sharpness, variant)
+    early = table[table["point"] == "early"]
+    if limit is None or early.empty:
+        return "Right below: rate × largest eigenvalue along the training."
+    beyond = int((early["product"] > limit).sum())
+    return (
+        "Right below: rate × largest eigenvalue along the training; a tenth in it passes the "
+        f"limit of full-batch descent, {limit:g}, at {beyond} of {len(early)} batch sizes."
     )
 
 

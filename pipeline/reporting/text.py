@@ -5,17 +5,20 @@ from collections.abc import Callable
 import pandas as pd
 
 from pipeline.analysis.recommendation import Recommendation
+from pipeline.analysis.statistics import Estimate
 
 SCORE_NAME = {"classification": "accuracy", "regression": "R²"}
 
 
 def number(value: float) -> str:
-    """Three significant digits with thousands separators; a dash for NaN."""
+    """Three significant digits with thousands separators, whole numbers without a fraction; a dash
+    for NaN."""
     if pd.isna(value):
         return "–"
-    if abs(value) >= 1000:
-        return f"{float(f'{value:.3g}'):,.0f}"
-    return f"{value:.3g}"
+    rounded = float(f"{value:.3g}")
+    if abs(rounded) >= 1000:
+        return f"{rounded:,.0f}"
+    return f"{value:.0f}" if value == rounded == round(value) else f"{value:#.3g}".rstrip(".")
 
 
 def rate(value: float) -> str:
@@ -27,8 +30,9 @@ def seconds(value: float) -> str:
     """A duration with its unit."""
     if pd.isna(value):
         return "–"
+    rounded = float(f"{value:.3g}")
     for limit, factor, unit in ((1e-3, 1e6, "µs"), (1.0, 1e3, "ms"), (120.0, 1.0, "s")):
-        if value < limit:
+        if rounded < limit:
             return f"{number(value * factor)} {unit}"
     return f"{number(value / 60)} min"
 
@@ -38,7 +42,7 @@ def size(value: float) -> str:
     if pd.isna(value):
         return "–"
     for unit in ("B", "KiB", "MiB"):
-        if value < 1024:
+        if float(f"{value:.3g}") < 1000:
             return f"{number(value)} {unit}"
         value /= 1024
     return f"{number(value)} GiB"
@@ -65,8 +69,10 @@ def goal(metric: str, target: float, task: str) -> str:
     return f"a validation {name} of {target:.4g}"
 
 
-def headline(advice: Recommendation, metric: str, target: float, task: str) -> str:
-    """The recommendation in one sentence."""
+def headline(
+    advice: Recommendation, lead: Estimate | None, metric: str, target: float, task: str
+) -> str:
+    """The recommendation in one sentence; lead: the runner-up's time over its own."""
     if advice.best is None:
         return f"No recommendation: {advice.reason}."
     best = advice.best
@@ -83,12 +89,12 @@ def headline(advice: Recommendation, metric: str, target: float, task: str) -> s
         f"{variant_of(best)}: it reaches {goal(metric, target, task)} in {took} of training "
         f"({spread})"
     )
-    if advice.runner_up is None:
+    if advice.runner_up is None or lead is None:
         return text + "."
-    other = advice.runner_up
-    ratio = other["seconds_to_target"] / best["seconds_to_target"]
-    rival = f"batch size {other['batch_size']:.0f}{variant_of(other)}"
-    return f"{text}; next comes {rival}, at {ratio:.2f} times that."
+    rival = f"batch size {advice.runner_up['batch_size']:.0f}{variant_of(advice.runner_up)}"
+    tie = ", no clear difference" if lead.low <= 1 <= lead.high else ""
+    within = "" if pd.isna(lead.low) else f" ({lead.low:.2f} to {lead.high:.2f}{tie})"
+    return f"{text}; next is {rival}, which takes {lead.value:.2f} times as long{within}."
 
 
 def times(row: pd.Series, best: pd.Series) -> str:
@@ -104,13 +110,18 @@ def price(row: pd.Series, best: pd.Series) -> str:
     if pd.isna(row["seconds_to_target"]):
         return ", which misses the target"
     some = (
-        f" and with {row['reached']:.0f} of {row['seeds']:.0f} seeds"
+        f", but only {row['reached']:.0f} of {row['seeds']:.0f} seeds reach it"
         if row["reached"] < row["seeds"]
         else ""
     )
-    return f", at {row['seconds_to_target'] / best['seconds_to_target']:.2f} times the time{some}"
+    return f", {row['seconds_to_target'] / best['seconds_to_target']:.2f} times as long{some}"
 
 
 def variant_of(row: pd.Series) -> str:
+    """A row's variant where it is not the baseline."""
+    return of_variant(row["variant"])
+
+
+def of_variant(name: str) -> str:
     """The variant where it is not the baseline."""
-    return "" if row["variant"] == "baseline" else f" ({row['variant']})"
+    return "" if name == "baseline" else f" ({name})"

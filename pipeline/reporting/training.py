@@ -76,6 +76,9 @@ def heatmaps(rates: pd.DataFrame, frame: Frame) -> tuple[Illustration, ...]:
     )
 
 
+FRAMES = "A frame marks the winner of a batch size, a dashed one a winner at the edge of its grid."
+
+
 def setting(row: pd.Series, frame: Frame) -> str:
     """A batch size and its learning rate."""
     return f"batch size {place(row, frame)} with rate {text.rate(row['lr'])}"
@@ -92,8 +95,7 @@ def score_words(rates: pd.DataFrame, frame: Frame) -> str:
     return (
         f"{told}Each is the median over {rates['seeds'].max()} seeds of the best validation "
         f"{frame.score_name} within the budget. {lost} of {cells} cells diverged; ✕ counts them, "
-        "and hatching marks where. A frame marks the winner of a batch size, a dashed one a winner "
-        "at the edge of its grid."
+        f"and hatching marks where. {FRAMES}"
     )
 
 
@@ -114,7 +116,8 @@ def steps_words(rates: pd.DataFrame, frame: Frame) -> str:
     )
     return (
         f"{told}{reached} of {len(rates)} settings reached {frame.target} in more than half of "
-        f"their {rates['seeds'].max()} seeds; a dash marks the others."
+        f"their {rates['seeds'].max()} seeds; a dash marks those that did not, ✕ those that lost a "
+        "seed."
     )
 
 
@@ -165,7 +168,7 @@ def budgets(shares: pd.DataFrame, frame: Frame) -> Illustration:
     """The best score under each budget."""
     return Illustration(
         "budgets",
-        "Three budgets, three answers",
+        "The best score under three budgets",
         budgets_caption(shares, frame),
         figures_training.budgets(shares, frame),
         "budgets",
@@ -185,7 +188,7 @@ def budgets_caption(shares: pd.DataFrame, frame: Frame) -> str:
         said.append(f"{name}{counted}: {place(best, frame)} with {text.number(best['val_score'])}")
     return (
         f"Best validation {frame.score_name} by budget: {'; '.join(said)}. Each point is the best "
-        f"rate's mean over {shares['seeds'].max()} screening seeds, with its 95 % interval."
+        f"rate's mean over the {shares['seeds'].max()} seeds that chose it, with its 95 % interval."
         if said
         else "At every rate some seed diverged."
     )

@@ -99,13 +99,19 @@ def metrics(content: Content) -> dict[str, Any]:
     }
 
 
+def git(*arguments: str) -> str:
+    """What a git command prints; nothing where it fails."""
+    asked = ["git", *arguments]
+    return subprocess.run(asked, capture_output=True, text=True, check=False).stdout.strip()
+
+
 def provenance(config: Params) -> Provenance:
     """What the page says of how it was made."""
-    asked = ["git", "rev-parse", "HEAD"]
-    commit = subprocess.run(asked, capture_output=True, text=True, check=False).stdout.strip()
+    commit = git("rev-parse", "HEAD")
+    changed = git("status", "--porcelain", "--", "pipeline", "conf", "params.yaml", "dvc.yaml")
     overrides = json.loads(files.OVERRIDES.read_text())
     seconds = timing.stage_seconds(config)
-    return Provenance(files.PARAMS.read_text(), overrides, commit, seconds)
+    return Provenance(files.PARAMS.read_text(), overrides, commit, bool(changed), seconds)
 
 
 def write(content: Content, made: Provenance) -> None:
