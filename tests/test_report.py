@@ -221,7 +221,7 @@ def test_the_price_of_both_neighbours_is_told() -> None:
     table = made.tables["tradeoff"].set_index("batch_size")["seconds_to_target"]
     words = f"Its neighbours on the grid: 16, {table[16] / table[4]:.2f} times as long."
     assert words in made.comparison
-    assert made.comparison.startswith("There no other rate of the grid reaches the target")
+    assert made.comparison.startswith("No other rate of the grid reaches the target")
 
 
 def test_the_runner_up_comes_with_its_interval() -> None:

@@ -62,10 +62,10 @@ def window_words(windows: pd.DataFrame, advice: Recommendation) -> str:
         (windows["variant"] == best["variant"]) & (windows["batch_size"] == best["batch_size"])
     ].iloc[0]
     if own["lowest"] == own["highest"]:
-        return "There no other rate of the grid reaches the target with most seeds."
+        return "No other rate of the grid reaches the target at that batch size with most seeds."
     return (
-        f"There rates from {text.rate(own['lowest'])} to {text.rate(own['highest'])} reach the "
-        "target with most seeds."
+        f"At that batch size rates from {text.rate(own['lowest'])} to {text.rate(own['highest'])} "
+        "reach the target with most seeds."
     )
 
 
