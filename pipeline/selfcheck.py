@@ -85,7 +85,8 @@ def trained(size: int, rates: Floats, seeds: range) -> tuple[pd.DataFrame, pd.Da
             lost = not curve[-1] < 1e3
             status = "diverged" if lost else "finished"
             best = np.nan if lost else curve.min()
-            lanes.append(key | {"status": status, "steps": steps, "best_val_loss": best})
+            ended = {"status": status, "steps": steps, "best_val_loss": best}
+            lanes.append(key | ended | {"best_val_score": np.nan})  # a quadratic has no score
             examples = [step * size for step in evaluations]
             columns = {"step": evaluations, "examples": examples, "val_loss": curve}
             history.append(pd.DataFrame({**key, **columns}))

@@ -162,5 +162,5 @@ def test_the_overrides_compose_the_same_again(
     found = config.overrides()
     assert found["budget.epochs"] == [30, 7]
     assert "data.split.train" not in found
-    again = shlex.split(Provenance("", found, "").command)[3:-3]  # type: ignore[arg-type]
+    again = shlex.split(Provenance("", found, "", False, {}).command)[3:-3]  # type: ignore[arg-type]
     assert OmegaConf.create(config.composed(again)) == OmegaConf.create(composed)

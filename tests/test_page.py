@@ -71,8 +71,16 @@ def made() -> Content:
 
 @needs_browser
 def test_sliders_answer_as_the_analysis_does(tmp_path: Path, made: Content) -> None:
-    stops = {name: [stop["value"] for stop in own] for name, own in made.explore["stops"].items()}
-    cases = list(itertools.product(made.explore["rows"], *stops.values()))[::3]
+    def values(stops: list[dict[str, Any]]) -> list[float | None]:
+        return [stop["value"] for stop in stops]
+
+    stops = made.explore["stops"]
+    others = values(stops["memory_gb"]), values(stops["score"])
+    cases = [
+        case
+        for width, seconds in stops["seconds"].items()
+        for case in itertools.product([width], values(seconds), *others)
+    ][::3]
     script = f"""
       const data = JSON.parse(document.getElementById("explore-data").textContent);
       return {json.dumps(cases)}.map(([width, seconds, memory_gb, score]) => {{
@@ -110,6 +118,26 @@ def test_a_moved_slider_moves_the_recommendation(tmp_path: Path, made: Content) 
     assert "No batch size meets" in after
     assert rows == 2  # as many as there are batch sizes as large as the most devices
     assert words.startswith("at most ")
+
+
+@needs_browser
+def test_a_limit_of_time_stays_when_devices_are_added(tmp_path: Path, made: Content) -> None:
+    script = """
+      const seconds = document.getElementById("limit-seconds");
+      const devices = document.getElementById("limit-devices");
+      const set = (slider, value) => {
+        slider.value = value;
+        slider.dispatchEvent(new Event("input"));
+        return [Number(seconds.max), seconds.getAttribute("aria-valuetext")];
+      };
+      return [set(seconds, 2), set(devices, 1), set(devices, 0)];"""
+    alone, two, again = asked(tmp_path, rendered(made)[0], script)
+    stops = made.explore["stops"]["seconds"]
+    assert [alone[0], two[0]] == [len(stops["1"]) - 1, len(stops["2"]) - 1]
+    assert alone == again
+    looser = [stop for stop in stops["2"] if (stop["value"] or 1e9) >= stops["1"][2]["value"]]
+    label = looser[-1]["label"]
+    assert two[1] == (label if label == "no limit" else f"at most {label}")
 
 
 @needs_browser
@@ -220,7 +248,7 @@ def test_numbers_in_the_heatmaps_can_be_read(made: Content) -> None:
 def test_nothing_to_choose_from_is_said(tmp_path: Path) -> None:
     none = content([4, 16], [0.01, 0.1], 3)
     assert all(row["seconds_to_target"] is None for row in none.explore["rows"]["1"])
-    assert none.explore["stops"]["seconds"] == [{"value": None, "label": "no limit"}]
+    assert none.explore["stops"]["seconds"]["1"] == [{"value": None, "label": "no limit"}]
     if BROWSER:
         script = 'return document.getElementById("choice").textContent;'
         said = asked(tmp_path, rendered(none)[0], script)

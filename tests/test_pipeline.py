@@ -128,7 +128,9 @@ class TestCaching:
         assert (study.folder / "runs/baseline-full/lanes.parquet").exists()
 
     def test_a_changed_figure_runs_only_the_report(self, study: Project) -> None:
-        study.replace("pipeline/reporting/figures.py", "batch × steps constant", "perfect scaling")
+        study.replace(
+            "pipeline/reporting/figures_training.py", "batch × steps constant", "perfect scaling"
+        )
         assert ran(study.repro()) == ["report"]
 
     def test_a_new_variant_trains_only_itself(self, study: Project) -> None:

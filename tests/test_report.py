@@ -243,7 +243,7 @@ def test_the_runner_up_comes_with_its_interval() -> None:
 def test_the_page_says_where_the_target_comes_from() -> None:
     auto, _ = study([4, 16], [0.1, 1.0], 3)
     frame = Frame(64, "accuracy", "a goal", ("baseline",))
-    assert "less one standard error" in overview.origin(auto, frame)
+    assert "eased by one standard error" in overview.origin(auto, frame)
     fixed = replace(auto, target=Target("val_score", 0.9))
     assert overview.origin(fixed, frame) == "The target, a goal, was set (`target.value`)."
 

@@ -44,59 +44,65 @@ function explore(data) {
   const sliders = Object.fromEntries(names.map((name) => [name, document.getElementById(`limit-${name}`)]));
   const devices = document.getElementById("limit-devices");
   const widths = Object.keys(data.rows);
+  const width = () => (devices ? widths[Number(devices.value)] : "1");
+  const stops = (name) => (name === "seconds" ? data.stops.seconds[width()] : data.stops[name]);
+  const limit = (name) => stops(name)[Number(sliders[name].value)].value;
 
-  function limits() {
-    const chosen = { margin: data.margin };
-    for (const name of names) chosen[name] = data.stops[name][Number(sliders[name].value)].value;
-    return chosen;
+  // the strictest stop that still allows what the limit does
+  function move(name, wanted) {
+    const looser = (stop) => stop.value === null || (name === "score" ? stop.value <= wanted : stop.value >= wanted);
+    sliders[name].max = stops(name).length - 1;
+    sliders[name].value = wanted === null ? 0 : stops(name).findLastIndex(looser);
   }
 
-  function say(best, width) {
+  function say(best) {
     if (!best) return "No batch size meets these limits.";
     const own = best.words;
-    const on = width === "1" ? "" : `, predicted for ${width} devices`;
+    const on = width() === "1" ? "" : `, predicted for ${width()} devices`;
     return (
       `Batch size ${own.size} with learning rate ${own.rate}: ${data.target} in ${own.seconds}${on} ` +
       `(${own.interval}), ${own.memory}, test ${data.score_name} ${own.score} after the whole budget.`
     );
   }
 
+  function tell(name, words) {
+    document.getElementById(`shown-${name}`).textContent = words;
+    document.getElementById(`limit-${name}`).setAttribute("aria-valuetext", words);
+  }
+
+  function line(row, broken, best) {
+    const made = element("tr", "", { class: row === best ? "chosen" : broken.length ? "refused" : "" });
+    const why = row === best ? "recommended" : broken.join(", ");
+    made.append(element("th", row.words.size, { scope: "row" }));
+    for (const cell of [row.words.rate, row.words.seconds, row.words.memory, row.words.score, why])
+      made.append(element("td", cell));
+    return made;
+  }
+
   function show() {
-    const width = devices ? widths[Number(devices.value)] : "1";
     for (const name of names) {
-      const stop = data.stops[name][Number(sliders[name].value)];
-      const limit = stop.value === null ? stop.label : `${name === "score" ? "at least" : "at most"} ${stop.label}`;
-      document.getElementById(`shown-${name}`).textContent = limit;
-      sliders[name].setAttribute("aria-valuetext", limit);
+      const stop = stops(name)[Number(sliders[name].value)];
+      tell(name, stop.value === null ? stop.label : `${name === "score" ? "at least" : "at most"} ${stop.label}`);
     }
-    if (devices) {
-      document.getElementById("shown-devices").textContent = width;
-      devices.setAttribute("aria-valuetext", `${width} devices`);
-    }
-    const { best, judged } = recommend(data.rows[width], limits());
-    document.getElementById("choice").textContent = say(best, width);
-    document.getElementById("choices").replaceChildren(
-      ...judged.map(({ row, broken }) => {
-        const line = element("tr", "", { class: row === best ? "chosen" : broken.length ? "refused" : "" });
-        const why = row === best ? "recommended" : broken.join(", ");
-        line.append(element("th", row.words.size, { scope: "row" }));
-        for (const cell of [row.words.rate, row.words.seconds, row.words.memory, row.words.score, why])
-          line.append(element("td", cell));
-        return line;
-      }),
-    );
+    if (devices) tell("devices", `${width()} device${width() === "1" ? "" : "s"}`);
+    const limits = Object.fromEntries([...names.map((name) => [name, limit(name)]), ["margin", data.margin]]);
+    const { best, judged } = recommend(data.rows[width()], limits);
+    document.getElementById("choice").textContent = say(best);
+    document.getElementById("choices").replaceChildren(...judged.map(({ row, broken }) => line(row, broken, best)));
   }
 
   for (const name of names) {
-    const set = data.set[name];
-    sliders[name].max = data.stops[name].length - 1;
-    const looser = (stop) => stop.value === null || (name === "score" ? stop.value <= set : stop.value >= set);
-    sliders[name].value = set === null ? 0 : data.stops[name].findLastIndex(looser);
+    move(name, data.set[name]);
     sliders[name].addEventListener("input", show);
   }
   if (devices) {
+    let seconds = limit("seconds");
+    sliders.seconds.addEventListener("input", () => (seconds = limit("seconds")));
     devices.max = widths.length - 1;
-    devices.addEventListener("input", show);
+    devices.addEventListener("input", () => {
+      move("seconds", seconds);
+      show();
+    });
   }
   show();
 }

@@ -39,16 +39,19 @@ def at_devices(table: pd.DataFrame, prediction: pd.DataFrame, devices: int) -> p
 def embedded(
     table: pd.DataFrame, prediction: pd.DataFrame, limits: Limits, frame: Frame
 ) -> dict[str, Any]:
-    """What ``explore.js`` needs: rows by number of devices, the stops of every slider."""
+    """What ``explore.js`` needs: rows by number of devices, the stops of every slider, those of
+    the time by number of devices."""
     more = set(prediction["devices"]) - {1} if len(prediction) else set()
     widths = [1, *sorted(more)]
     tables = {str(devices): at_devices(table, prediction, devices) for devices in widths}
-    seconds = pd.concat([own["seconds_to_target"] for own in tables.values()])
     return {
         "rows": {devices: rows(own, frame) for devices, own in tables.items()},
         "margin": limits.score_margin,
         "stops": {
-            "seconds": stops(seconds, text.seconds, descending=True),
+            "seconds": {
+                devices: stops(own["seconds_to_target"], text.seconds, descending=True)
+                for devices, own in tables.items()
+            },
             "memory_gb": stops(
                 table["peak_bytes"] / 2**30, lambda gb: text.size(gb * 2**30), descending=True
             ),

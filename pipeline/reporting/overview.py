@@ -59,7 +59,7 @@ def origin(params: Params, frame: Frame) -> str:
     of = f" of {frame.variants[0]}" if len(frame.variants) > 1 else ""
     return (
         f"The target, {frame.target}, is what every batch size{of} reaches at its best rate: the "
-        "lowest of their best medians over the screening seeds, less one standard error."
+        "worst of their best medians over the screening seeds, eased by one standard error."
     )
 
 

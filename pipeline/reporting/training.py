@@ -117,7 +117,7 @@ def steps_words(rates: pd.DataFrame, frame: Frame) -> str:
     return (
         f"{told}{reached} of {len(rates)} settings reached {frame.target} in more than half of "
         f"their {rates['seeds'].max()} seeds; a dash marks those that did not, ✕ those that lost a "
-        "seed."
+        f"seed. {FRAMES}"
     )
 
 
@@ -131,7 +131,7 @@ def seconds_words(rates: pd.DataFrame, frame: Frame) -> str:
     )
     return (
         f"{told}Each is the steps above (medians over {rates['seeds'].max()} seeds) times the "
-        "seconds that a step of the batch size takes alone."
+        f"seconds that a step of the batch size takes alone. {FRAMES}"
     )
 
 
