@@ -10,6 +10,7 @@ from pathlib import Path
 import hypothesis
 import pytest
 import torch
+from filelock import FileLock
 
 from pipeline.data.tensors import Dataset, Part
 from pipeline.engine.workers import one_thread
@@ -98,19 +99,29 @@ def shrink(project: Project) -> None:
     project.replace("conf/config.yaml", "min_steps: 300", "min_steps: 60")
     project.replace("conf/config.yaml", "examples: 1200", "examples: 128")
     project.replace("conf/model/mlp.yaml", "[128, 64]", "[32, 16]")
+    project.replace("pipeline/reporting/drawing.py", "dpi=150", "dpi=50")
+    project.replace("pipeline/reporting/axes.py", '"figure.dpi": 150', '"figure.dpi": 50')
     project.replace("pipeline/measure/throughput.py", "BLOCKS = 15", "BLOCKS = 3")
     project.replace("pipeline/measure/throughput.py", "SECONDS = 0.01\n", "SECONDS = 0.001\n")
 
 
 @pytest.fixture(scope="session")
-def built(tmp_path_factory: pytest.TempPathFactory) -> Project:
-    """A project whose smoke study has run; tests must copy it before they change it."""
-    project = copy_project(tmp_path_factory.mktemp("built"))
-    shrink(project)
-    project.compose()
-    project.repro()
-    commit(project)
-    return project
+def built(tmp_path_factory: pytest.TempPathFactory, worker_id: str) -> Project:
+    """A project whose smoke study has run, one for all test processes; tests must copy it before
+    they change it."""
+    own = tmp_path_factory.getbasetemp()
+    folder = (own if worker_id == "master" else own.parent) / "built"
+    with FileLock(f"{folder}.lock"):
+        if not folder.exists():
+            unfinished = folder.with_name(f"built.unfinished.{worker_id}")
+            unfinished.mkdir()
+            project = copy_project(unfinished)
+            shrink(project)
+            project.compose()
+            project.repro()
+            commit(project)
+            unfinished.rename(folder)
+    return Project(folder)
 
 
 @pytest.fixture

@@ -69,8 +69,14 @@ def made() -> Content:
     return content([4, 16, 64], [0.01, 0.1, 1.0, 10.0], 3, variants=("baseline", "adam"))
 
 
+@pytest.fixture(scope="module")
+def html(made: Content) -> str:
+    """Their page."""
+    return rendered(made)[0]
+
+
 @needs_browser
-def test_sliders_answer_as_the_analysis_does(tmp_path: Path, made: Content) -> None:
+def test_sliders_answer_as_the_analysis_does(tmp_path: Path, made: Content, html: str) -> None:
     def values(stops: list[dict[str, Any]]) -> list[float | None]:
         return [stop["value"] for stop in stops]
 
@@ -88,7 +94,7 @@ def test_sliders_answer_as_the_analysis_does(tmp_path: Path, made: Content) -> N
         const best = recommend(data.rows[width], limits).best;
         return best && [best.variant, best.batch_size];
       }});"""
-    found = asked(tmp_path, rendered(made)[0], script)
+    found = asked(tmp_path, html, script)
     tables = made.tables["tradeoff"], made.tables["data_parallel"]
     for case, answer in zip(cases, found, strict=True):
         devices, *limits = case
@@ -99,7 +105,7 @@ def test_sliders_answer_as_the_analysis_does(tmp_path: Path, made: Content) -> N
 
 
 @needs_browser
-def test_a_moved_slider_moves_the_recommendation(tmp_path: Path, made: Content) -> None:
+def test_a_moved_slider_moves_the_recommendation(tmp_path: Path, made: Content, html: str) -> None:
     script = """
       const said = () => document.getElementById("choice").textContent;
       const rows = () => document.querySelectorAll("#choices tr").length;
@@ -111,7 +117,7 @@ def test_a_moved_slider_moves_the_recommendation(tmp_path: Path, made: Content) 
       }
       const words = document.getElementById("limit-memory_gb").getAttribute("aria-valuetext");
       return [before, said(), rows(), words];"""
-    before, after, rows, words = asked(tmp_path, rendered(made)[0], script)
+    before, after, rows, words = asked(tmp_path, html, script)
     best = made.advice.best
     assert best is not None
     assert before.startswith(f"Batch size {best['batch_size']:.0f}")
@@ -121,7 +127,9 @@ def test_a_moved_slider_moves_the_recommendation(tmp_path: Path, made: Content) 
 
 
 @needs_browser
-def test_a_limit_of_time_stays_when_devices_are_added(tmp_path: Path, made: Content) -> None:
+def test_a_limit_of_time_stays_when_devices_are_added(
+    tmp_path: Path, made: Content, html: str
+) -> None:
     script = """
       const seconds = document.getElementById("limit-seconds");
       const devices = document.getElementById("limit-devices");
@@ -131,7 +139,7 @@ def test_a_limit_of_time_stays_when_devices_are_added(tmp_path: Path, made: Cont
         return [Number(seconds.max), seconds.getAttribute("aria-valuetext")];
       };
       return [set(seconds, 2), set(devices, 1), set(devices, 0)];"""
-    alone, two, again = asked(tmp_path, rendered(made)[0], script)
+    alone, two, again = asked(tmp_path, html, script)
     stops = made.explore["stops"]["seconds"]
     assert [alone[0], two[0]] == [len(stops["1"]) - 1, len(stops["2"]) - 1]
     assert alone == again
@@ -149,7 +157,7 @@ def test_limits_of_the_study_are_set_from_the_start(tmp_path: Path, made: Conten
 
 
 @needs_browser
-def test_the_heatmaps_speak_to_the_keyboard(tmp_path: Path, made: Content) -> None:
+def test_the_heatmaps_speak_to_the_keyboard(tmp_path: Path, html: str) -> None:
     script = """
       const cell = document.querySelector("td[data-tip]");
       cell.focus();
@@ -159,15 +167,15 @@ def test_the_heatmaps_speak_to_the_keyboard(tmp_path: Path, made: Content) -> No
       const reachable = [...document.querySelectorAll(".heatmap tbody")].map(
         (body) => body.querySelectorAll('[tabindex="0"]').length);
       return [first, tip(), reachable];"""
-    first, second, reachable = asked(tmp_path, rendered(made)[0], script)
+    first, second, reachable = asked(tmp_path, html, script)
     assert first.startswith("batch size 4, rate 10")
     assert second.startswith("batch size 16, rate 10")
     assert set(reachable) == {1}
 
 
 @needs_browser
-def test_a_phone_needs_no_sideways_scrolling(tmp_path: Path, made: Content) -> None:
-    page = json.dumps(rendered(made)[0]).replace("</", "<\\/")
+def test_a_phone_needs_no_sideways_scrolling(tmp_path: Path, html: str) -> None:
+    page = json.dumps(html).replace("</", "<\\/")
     script = """
       const seen = document.getElementById("phone").contentDocument.documentElement;
       return [seen.clientWidth, seen.scrollWidth];"""
@@ -179,18 +187,17 @@ def test_a_phone_needs_no_sideways_scrolling(tmp_path: Path, made: Content) -> N
 
 
 @needs_browser
-def test_nothing_is_fetched(tmp_path: Path, made: Content) -> None:
+def test_nothing_is_fetched(tmp_path: Path, html: str) -> None:
     script = 'return performance.getEntriesByType("resource").map((entry) => entry.name);'
-    page = rendered(made)[0]
-    assert asked(tmp_path, page, script) == []
-    foreign = page.replace("<h1>", '<img src="https://example.invalid/a.png"><h1>')
+    assert asked(tmp_path, html, script) == []
+    foreign = html.replace("<h1>", '<img src="https://example.invalid/a.png"><h1>')
     assert asked(tmp_path, foreign, script) == ["https://example.invalid/a.png"]
 
 
 @needs_browser
-def test_it_prints(tmp_path: Path, made: Content) -> None:
+def test_it_prints(tmp_path: Path, html: str) -> None:
     path, printed = tmp_path / "page.html", tmp_path / "page.pdf"
-    path.write_text(rendered(made)[0])
+    path.write_text(html)
     run(tmp_path, f"--print-to-pdf={printed}", path.as_uri())
     assert printed.read_bytes().startswith(b"%PDF")
     assert len(re.findall(rb"/Type\s*/Page\b", printed.read_bytes())) > 3
@@ -198,7 +205,7 @@ def test_it_prints(tmp_path: Path, made: Content) -> None:
 
 
 @needs_browser
-def test_claims_are_open_on_paper_alone(tmp_path: Path, made: Content) -> None:
+def test_claims_are_open_on_paper_alone(tmp_path: Path, made: Content, html: str) -> None:
     script = """
       const open = () => document.querySelectorAll(".claim[open]").length;
       const before = open();
@@ -206,7 +213,7 @@ def test_claims_are_open_on_paper_alone(tmp_path: Path, made: Content) -> None:
       const printed = open();
       dispatchEvent(new Event("afterprint"));
       return [before, printed, open()];"""
-    assert asked(tmp_path, rendered(made)[0], script) == [0, len(made.claims), 0]
+    assert asked(tmp_path, html, script) == [0, len(made.claims), 0]
 
 
 def contrast(one: str, other: str) -> float:
