@@ -12,7 +12,7 @@ pytestmark = pytest.mark.slow
 @pytest.mark.parametrize(
     ("name", "arguments", "said"),
     [
-        ("grid", ["--sizes", "512", "--repeats", "1"], "against DataLoader"),
+        ("grid", ["--sizes", "128", "--repeats", "1"], "against DataLoader"),
         ("models", ["--only", "cnn on 8x8", "--skip", "compiled", "--repeats", "1"], "auto / best"),
     ],
 )
