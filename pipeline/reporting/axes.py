@@ -79,7 +79,7 @@ def half_width(axis: Axes, label: str, table: pd.DataFrame, frame: Frame) -> Non
     axis.tick_params(axis="x", labelsize=8)
 
 
-def plain_log(axis: Axes, show: Callable[[float], str] = text.number, base: int = 10) -> None:
+def plain_log(axis: Axes, show: Callable[[float], str] = text.tick, base: int = 10) -> None:
     """A log y axis labelled in plain numbers: at 1, 2 and 5, over many decades or to another base
     at the powers alone. Call it when everything is drawn."""
     axis.set_yscale("log", base=base)

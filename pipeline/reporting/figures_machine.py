@@ -40,7 +40,7 @@ def throughput(timed: pd.DataFrame, table: pd.DataFrame, bend: Bend | None, fram
         for panel_name, column in (*panels, ("memory", "peak_bytes")):
             axes[panel_name].plot(grid["batch_size"], grid[column], **style)
     labels = (
-        ("rate", "examples per second", text.number, 10),
+        ("rate", "examples per second", text.tick, 10),
         ("seconds", "time per step", text.seconds, 10),
         ("memory", "peak memory of a training", text.size, 2),
     )

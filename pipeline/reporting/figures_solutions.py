@@ -217,7 +217,7 @@ def weights(curves: pd.DataFrame, frame: Frame) -> Figure:
             axis.set_xscale("log")
             axis.set_xlabel("steps")
             axis.set_ylabel(label)
-        plain_log(row[2], text.number)
+        plain_log(row[2])
         row[0].set_title(variant if len(frame.variants) > 1 else "", loc="left")
     panels[0][0].legend(title="batch size", frameon=False, fontsize=7, title_fontsize=8)
     return figure

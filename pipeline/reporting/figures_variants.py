@@ -33,7 +33,7 @@ def variants(table: pd.DataFrame, screened: pd.DataFrame, frame: Frame) -> Figur
     points(below[1], screened, "usable_rates", frame.variants)
     above[0].axvline(1, color="0.4", linewidth=1)
     above[1].axvline(0, color="0.4", linewidth=1)
-    log_axis(above[0], against["steps_ratio"], text.number)
+    log_axis(above[0], against["steps_ratio"], text.tick)
     log_axis(below[0], screened["largest_rate"], text.rate)
     above[1].set_xscale("symlog", linthresh=FINE_SCORES, linscale=0.7)
     above[1].xaxis.set_major_formatter(lambda value, _: f"{value:+g}" if value else "0")

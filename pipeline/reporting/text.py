@@ -21,6 +21,11 @@ def number(value: float) -> str:
     return f"{value:.0f}" if value == rounded == round(value) else f"{value:#.3g}".rstrip(".")
 
 
+def tick(value: float) -> str:
+    """A number on an axis, without trailing zeros."""
+    return number(value) if abs(value) >= 1000 else f"{value:.3g}"
+
+
 def rate(value: float) -> str:
     """A learning rate as it stands in the grid."""
     return "–" if pd.isna(value) else f"{value:.4g}"
