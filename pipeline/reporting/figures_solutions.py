@@ -9,7 +9,6 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from pipeline.analysis.curvature import MEASURES
-from pipeline.reporting import text
 from pipeline.reporting.axes import (
     MARKERS,
     Frame,
