@@ -7,7 +7,6 @@ here. Prints a Markdown table and writes it with the curves to reports/compariso
 """
 
 import io
-import subprocess
 import sys
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,6 +20,7 @@ from pipeline.errors import InputError, command
 from pipeline.reporting import drawing, figures_training, text
 from pipeline.reporting.axes import STYLE, Frame
 from pipeline.stages import files
+from pipeline.stages.git import git
 
 WORKSPACE = "workspace"
 TRADEOFF, PARAMS = "reports/tables/tradeoff.csv", "params.yaml"
@@ -36,12 +36,6 @@ class Experiment:
     params: dict[str, Any]
     recommendation: dict[str, Any]
     tradeoff: pd.DataFrame
-
-
-def git(*arguments: str) -> str | None:
-    """What a git command prints; None where it fails."""
-    done = subprocess.run(["git", *arguments], capture_output=True, text=True, check=False)
-    return done.stdout if done.returncode == 0 else None
 
 
 def revision(name: str) -> str:

@@ -22,8 +22,7 @@ class Evidence:
     oscillation: ``noise.oscillation``; escapes: ``escape.escapes``; stability_limit:
     ``curvature.stability_limit`` of the variant's optimizer. settings, variants
     (``variants.compare``), criticals (one fit a row) and scores (evaluations at the end of the
-    budget) know all variants of the study. An empty
-    table was not measured.
+    budget) know all variants of the study. An empty table was not measured.
     """
 
     variant: str

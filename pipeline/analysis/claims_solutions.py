@@ -88,8 +88,9 @@ def training_losses(evidence: Evidence) -> tuple[str, float]:
     solutions = evidence.own(evidence.sharpness).query("point == 'solution'")[key]
     if evidence.scores.empty:
         return "", 1.0
-    losses = solutions.merge(evidence.scores, on=key)["train_loss"].clip(lower=TINY)
-    by_size = np.exp(np.log(losses).groupby(solutions["batch_size"].to_numpy()).mean())
+    scored = solutions.merge(evidence.scores, on=key)
+    losses = np.log(scored["train_loss"].clip(lower=TINY))
+    by_size = np.exp(losses.groupby(scored["batch_size"]).mean())
     least, most = by_size.min(), by_size.max()
     words = f" The solutions' training losses lie between {least:.2g} and {most:.2g}"
     rates = solutions["lr"].nunique()

@@ -149,7 +149,12 @@ def with_band(axis: Axes, table: pd.DataFrame, column: str, **style: Any) -> Non
 
 def to_the_points(axis: Axes, values: pd.Series) -> None:
     """Let a log axis end soon after its points: wide intervals would squeeze them."""
-    known = values.astype(float)[lambda own: np.isfinite(own) & (own > 0)]
-    if len(known):
+    if ends := reach(values):
         low, high = axis.get_ylim()
-        axis.set_ylim(max(low, known.min() / REACH), min(high, known.max() * REACH))
+        axis.set_ylim(max(low, ends[0]), min(high, ends[1]))
+
+
+def reach(values: pd.Series) -> tuple[float, float] | None:
+    """Where a log axis of these points ends; None without any."""
+    known = values.astype(float)[lambda own: np.isfinite(own) & (own > 0)]
+    return (known.min() / REACH, known.max() * REACH) if len(known) else None

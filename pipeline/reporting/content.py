@@ -29,8 +29,7 @@ from pipeline.reporting.variants import Variants, variants
 class Content:
     """Everything that the page and the files below reports/ are made from.
 
-    origin: where the target comes from; names: how many columns of the summary name its rows;
-    reading: what the others mean.
+    origin: where the target comes from; reading: what the summary's columns mean.
     """
 
     headline: str
@@ -44,12 +43,16 @@ class Content:
     sections: tuple[Section, ...]
     tables: Mapping[str, pd.DataFrame]
     summary: pd.DataFrame
-    names: int
     reading: str
     facts: Mapping[str, str]
     warnings: tuple[str, ...]
     explore: Mapping[str, Any]
     heatmaps: Mapping[str, tuple[Heatmap, ...]]
+
+    @property
+    def names(self) -> int:
+        """How many columns of the summary name its rows."""
+        return 2 if "variant" in self.summary else 1
 
     @property
     def illustrations(self) -> tuple[Illustration, ...]:
@@ -81,7 +84,7 @@ class Analysis:
 
 def analyse(params: Params, found: Measurements) -> Analysis:
     """Everything that is reckoned from the tables, and the figures that come with it."""
-    metric, target = params.target.metric, float(found.selection["target"].iloc[0])
+    metric, target = params.target.metric, found.target
     frame = frame_of(params, found, target)
     screened = selection.by_rate(found.lanes, found.history, metric, target)
     confirmed = tradeoff.confirmed_steps(found.confirmed, found.confirmed_lanes, metric, target)
@@ -197,10 +200,11 @@ def compile_content(params: Params, found: Measurements) -> Content:
     """Analyse the tables, draw the figures, find the words."""
     own = analyse(params, found)
     best, frame = own.best, own.frame
-    target = float(found.selection["target"].iloc[0])
     devices = own.speed.tables["data_parallel"]
     return Content(
-        headline=text.headline(best, own.lead, params.target.metric, target, found.data["task"]),
+        headline=text.headline(
+            best, own.lead, params.target.metric, found.target, found.data["task"]
+        ),
         origin=overview.origin(params, frame),
         comparison=comparison(params, own),
         sensitivity=joined(
@@ -208,13 +212,12 @@ def compile_content(params: Params, found: Measurements) -> Content:
             advice.limits_words(own.table, params, best, frame),
         ),
         advice=best,
-        target=target,
+        target=found.target,
         claims=claims.ledger(evidence(params, found, own)),
         opening=opening(params, own),
         sections=sections(found, own),
         tables=tables(found, own),
         summary=overview.summary(own.table, best.best, frame, data.is_imbalanced(found.classes)),
-        names=2 if len(frame.variants) > 1 else 1,
         reading=overview.reading(found, frame),
         facts=overview.facts(params, found),
         warnings=tuple(overview.warnings(own.table, own.rates, found.throughput, frame)),

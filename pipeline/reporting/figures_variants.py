@@ -11,7 +11,7 @@ from matplotlib.lines import Line2D
 from matplotlib.ticker import FuncFormatter, LogLocator, NullLocator
 
 from pipeline.reporting import text
-from pipeline.reporting.axes import MARKERS, REACH, Frame, size_colours, size_label
+from pipeline.reporting.axes import MARKERS, Frame, reach, size_colours, size_label
 
 POINT_INCHES = 0.1
 LEAST_INCHES = 0.3
@@ -79,9 +79,8 @@ def points(axis: Axes, table: pd.DataFrame, column: str, names: tuple[str, ...])
 def log_axis(axis: Axes, values: pd.Series, show: Callable[[float], str]) -> None:
     """A log x axis in plain numbers that ends soon after its points, however wide intervals are."""
     axis.set_xscale("log")
-    known = values.astype(float)[lambda own: np.isfinite(own) & (own > 0)]
-    if len(known):
-        axis.set_xlim(known.min() / REACH, known.max() * REACH)
+    if ends := reach(values):
+        axis.set_xlim(ends)
     axis.xaxis.set_major_locator(LogLocator(10, numticks=8))
     axis.xaxis.set_minor_locator(NullLocator())
     axis.xaxis.set_major_formatter(FuncFormatter(lambda value, _: show(value)))

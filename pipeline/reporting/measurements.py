@@ -29,6 +29,11 @@ class Measurements:
     columns: pd.DataFrame
 
     @property
+    def target(self) -> float:
+        """The validation score or loss that counted as trained."""
+        return float(self.selection["target"].iloc[0])
+
+    @property
     def final_scores(self) -> pd.DataFrame:
         """The rows of ``evaluation`` at the end of the whole budget."""
         return self.evaluation[self.evaluation["budget"] == WHOLE]

@@ -2,6 +2,7 @@
 
 import base64
 import re
+from typing import Any
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup, escape
@@ -43,12 +44,17 @@ def html(content: Content, images: Images, made: Provenance) -> str:
         name: f"data:image/svg+xml;base64,{base64.b64encode(kinds['svg']).decode()}"
         for name, kinds in images.items()
     }
-    shown = {"content": content, "sources": sources, "made": made}
+    shown = shared(content, made) | {"sources": sources}
     template = environment(html=True).get_template("report.html.j2")
     return template.render(**shown, number=text.number, interval=text.interval)
+
+
+def shared(content: Content, made: Provenance) -> dict[str, Any]:
+    """What both templates are given."""
+    return {"content": content, "made": made, "facts": {**content.facts, **made.facts}}
 
 
 def markdown(content: Content, made: Provenance) -> str:
     """The same story for a code host: figures by their relative path."""
     template = environment(html=False).get_template("report.md.j2")
-    return template.render(content=content, made=made)
+    return template.render(**shared(content, made))

@@ -1,5 +1,6 @@
 """What the report says about the solutions: generalisation, sharpness, landscape, noise."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -60,7 +61,7 @@ def solutions(
         Illustration(
             "sharpness",
             "How sharp the solutions are",
-            sharpness_caption(found.sharpness, tables["rescaling"], params, frame),
+            sharpness_caption(found.sharpness, tables, limit, params, frame),
             figures_solutions.sharpness(tables["sharpness"], tables["stability"], limit, frame),
             "sharpness",
         ),
@@ -144,7 +145,11 @@ def generalisation_caption(table: pd.DataFrame, margin: float, frame: Frame) -> 
 
 
 def sharpness_caption(
-    sharpness: pd.DataFrame, control: pd.DataFrame, params: Params, frame: Frame
+    sharpness: pd.DataFrame,
+    tables: Mapping[str, pd.DataFrame],
+    limit: float | None,
+    params: Params,
+    frame: Frame,
 ) -> str:
     """Exponents by measure, and what the rescaling moved."""
     first = frame.variants[0]
@@ -154,12 +159,12 @@ def sharpness_caption(
     }
     grows = [f"{words} B^{one.value:.2f}" for words, one in found.items() if one.n > 0]
     looked_at = min(params.evaluation.examples, frame.examples)
-    moved = [f"{row.measure} by {row.ratio:.3g}" for row in control.itertuples()]
+    moved = [f"{row.measure} by {row.ratio:.3g}" for row in tables["rescaling"].itertuples()]
     return (
         f"At each batch size's best rate, on {looked_at:,} training examples, geometric mean and "
         f"95 % interval over seeds"
         + (f"; exponents: {', '.join(grows)}" if grows else "")
-        + f". {stability_words(sharpness, params, first)}"
+        + f". {stability_words(tables['stability'], limit)}"
         + (
             " Multiplying a layer and dividing the next leaves the function as it is, and "
             f"multiplies {', '.join(moved)}: a measure that moves tells of the weights, too."
@@ -169,11 +174,8 @@ def sharpness_caption(
     )
 
 
-def stability_words(sharpness: pd.DataFrame, params: Params, variant: str) -> str:
+def stability_words(table: pd.DataFrame, limit: float | None) -> str:
     """At how many batch sizes rate times eigenvalue passes the limit of full-batch descent."""
-    own = params.settings(variant).optimizer
-    limit = curvature.stability_limit(own.name, own.momentum)
-    table = curvature.products(sharpness, variant)
     early = table[table["point"] == "early"]
     if limit is None or early.empty:
         return "Right below: rate × largest eigenvalue along the training."

@@ -5,7 +5,6 @@ figures/.
 """
 
 import json
-import subprocess
 from typing import Any
 
 import matplotlib as mpl
@@ -22,6 +21,7 @@ from pipeline.reporting.content import Content, compile_content
 from pipeline.reporting.measurements import Measurements
 from pipeline.reporting.provenance import Provenance
 from pipeline.stages import files, timing
+from pipeline.stages.git import git
 
 CHOICE = (
     "variant",
@@ -99,15 +99,9 @@ def metrics(content: Content) -> dict[str, Any]:
     }
 
 
-def git(*arguments: str) -> str:
-    """What a git command prints; nothing where it fails."""
-    asked = ["git", *arguments]
-    return subprocess.run(asked, capture_output=True, text=True, check=False).stdout.strip()
-
-
 def provenance(config: Params) -> Provenance:
     """What the page says of how it was made."""
-    commit = git("rev-parse", "HEAD")
+    commit = (git("rev-parse", "HEAD") or "").strip()
     changed = git("status", "--porcelain", "--", "pipeline", "conf", "params.yaml", "dvc.yaml")
     overrides = json.loads(files.OVERRIDES.read_text())
     seconds = timing.stage_seconds(config)
