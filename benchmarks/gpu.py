@@ -12,10 +12,11 @@ import numpy as np
 import torch
 
 from benchmarks import harness
-from pipeline.data.tensors import Dataset, Part
-from pipeline.engine import loop, vectorised
-from pipeline.engine.pack import Pack, Trained
-from pipeline.params import Budget
+from pipeline.lanes.run import train_lanes
+from pipeline.params.schedule import Budget
+from pipeline.training import loop
+from pipeline.training.dataset import Dataset, Part
+from pipeline.training.pack import Pack, Trained
 
 RATES = (0.003, 0.01, 0.03, 0.1)
 
@@ -30,14 +31,14 @@ def moved(data: Dataset, device: torch.device) -> Dataset:
 
 def lanes(pack: Pack, data: Dataset) -> Trained:
     """The traced engine, captured in CUDA graphs."""
-    return vectorised.train(pack, data, lambda _: None, "traced")
+    return train_lanes(pack, harness.job(data, "traced"))
 
 
 def correctness(data: Dataset, tf32: bool) -> dict[str, object]:
     """Largest difference from the plain loop, and whether neighbours change a lane's bits."""
     torch.backends.cuda.matmul.fp32_precision = "tf32" if tf32 else "ieee"
     pack = harness.make_pack(data, harness.DIGITS_MLP, 32, RATES, 2, Budget(1, 60, 4))
-    whole, plain = lanes(pack, data), loop.train(pack, data, lambda _: None)
+    whole, plain = lanes(pack, data), loop.train_cells(pack, data, harness.unheard)
     apart = max(
         float(np.abs(whole.weights[name] - plain.weights[name]).max()) for name in plain.weights
     )

@@ -10,10 +10,10 @@ import statistics
 from collections.abc import Callable
 
 from benchmarks import harness
-from pipeline.data.tensors import Dataset
-from pipeline.engine.pack import Pack
-from pipeline.engine.plan import Plan
-from pipeline.params import Budget
+from pipeline.lanes.plan import Plan
+from pipeline.params.schedule import Budget
+from pipeline.training.dataset import Dataset
+from pipeline.training.pack import Pack
 
 SIZES = (4, 8, 16, 32, 64, 128, 256, 512, 1077)
 

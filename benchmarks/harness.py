@@ -13,16 +13,18 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from pipeline.data.tensors import Dataset, Part
-from pipeline.engine import seeds
-from pipeline.engine.loop import torch_optimizer
-from pipeline.engine.losses import has_diverged, loss_and_score, mean_loss
-from pipeline.engine.pack import Pack
-from pipeline.engine.plan import Plan, make_plan
-from pipeline.engine.workers import planned
-from pipeline.engine.workers import train as train_lanes
-from pipeline.measure import machine
-from pipeline.params import Budget, Cell, Impl, Model, Settings
+from pipeline.lanes.job import Job
+from pipeline.lanes.plan import Plan, make_plan
+from pipeline.lanes.workers import planned, spread
+from pipeline.params.network import Model
+from pipeline.params.protocol import Impl
+from pipeline.params.schedule import Budget
+from pipeline.params.settings import Cell, Settings
+from pipeline.training import device, seeds
+from pipeline.training.dataset import Dataset, Part
+from pipeline.training.loop import torch_optimizer
+from pipeline.training.losses import has_diverged, loss_and_score, mean_loss
+from pipeline.training.pack import Pack
 
 Batches = Iterator[tuple[Tensor, Tensor]]
 RATES = (0.001, 0.003162, 0.01, 0.03162, 0.1, 0.3162, 1.0, 3.162, 10.0)
@@ -159,9 +161,18 @@ def _in_child(pack: Pack, data: Dataset, source: Source) -> None:
     user_loops(pack, data, source, 1)
 
 
+def unheard(_: int) -> None:
+    """Progress that nobody listens to."""
+
+
+def job(data: Dataset, engine: str) -> Job:
+    """All lanes at once in this process."""
+    return Job(data, Plan(engine, "", 1, 1, 1), unheard)
+
+
 def lanes(pack: Pack, data: Dataset, plan: Plan) -> None:
     """Every cell by the lane engine."""
-    train_lanes(pack, data, plan, lambda _: None)
+    spread(pack, Job(data, plan, unheard))
 
 
 def plan_of(pack: Pack, data: Dataset, processes: int, engine: str = "auto") -> Plan:
@@ -194,7 +205,7 @@ def ratio(seconds: Mapping[str, list[float]], slow: str, fast: str) -> str:
 
 def show(title: str, rows: Sequence[Mapping[str, object]], out: str | None) -> None:
     """Print a Markdown table with the machine above it; ``out`` gets it as JSON too."""
-    found = machine.describe(torch.device("cuda" if torch.cuda.is_available() else "cpu"))
+    found = device.describe(torch.device("cuda" if torch.cuda.is_available() else "cpu"))
     print(f"\n{title}\n{found['processor']}, {found['cores']} cores, torch {found['torch']}, "
           f"Python {platform.python_version()}\n")  # fmt: skip
     names = list(rows[0])

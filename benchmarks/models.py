@@ -10,13 +10,15 @@ import statistics
 import time
 
 from benchmarks import harness
-from pipeline.data.tensors import Dataset
-from pipeline.engine import vectorised
-from pipeline.engine.loop import train as train_in_loop
-from pipeline.engine.pack import Pack
-from pipeline.engine.plan import make_plan
-from pipeline.engine.workers import one_thread
-from pipeline.params import Budget, Impl, Model
+from pipeline.lanes.plan import make_plan
+from pipeline.lanes.run import Run
+from pipeline.params.network import Model
+from pipeline.params.protocol import Impl
+from pipeline.params.schedule import Budget
+from pipeline.training.dataset import Dataset
+from pipeline.training.device import one_thread
+from pipeline.training.loop import train_cells
+from pipeline.training.pack import Pack
 
 NETWORKS = {  # network, input shape, training examples, batch sizes, cells, steps
     "mlp 64-128-64-10": (harness.DIGITS_MLP, (1, 8, 8), 1077, (8, 64, 512), 12, 60),
@@ -32,9 +34,9 @@ def in_loop(pack: Pack, data: Dataset) -> tuple[float, float]:
     """Seconds for one cell and step of the plain loop, and for its start: by two budgets."""
     few, many = (harness.shortened(pack, steps) for steps in (pack.steps, 3 * pack.steps))
     seconds = []
-    for own in (few, many):
+    for shortened in (few, many):
         start = time.perf_counter()
-        train_in_loop(own, data, lambda _: None)
+        train_cells(shortened, data, harness.unheard)
         seconds.append(time.perf_counter() - start)
     slope = (seconds[1] - seconds[0]) / (many.steps - few.steps) / len(pack.cells)
     return slope, max(0.0, seconds[0] - slope * few.steps * len(few.cells))
@@ -42,14 +44,14 @@ def in_loop(pack: Pack, data: Dataset) -> tuple[float, float]:
 
 def in_lanes(pack: Pack, data: Dataset, engine: str, at_once: int) -> tuple[float, float]:
     """Seconds for one cell and step of ``at_once`` lanes, and to build (and compile) the step."""
-    own = pack.part(range(min(at_once, len(pack.cells))))
+    piece = pack.part(range(min(at_once, len(pack.cells))))
     start = time.perf_counter()
-    run = vectorised.Run(own, data, engine, 1, None, {})
-    run.run_to(2)
+    run = Run(piece, harness.job(data, engine))
+    run.losses_of_steps(range(1, 3))
     started = time.perf_counter()
-    run.run_to(pack.steps)
+    run.losses_of_steps(range(1, pack.steps + 1))
     seconds = time.perf_counter() - started
-    return seconds / pack.steps / len(own.cells), started - start
+    return seconds / pack.steps / len(piece.cells), started - start
 
 
 def per_step(pack: Pack, data: Dataset, engine: str, at_once: int) -> tuple[float, float]:

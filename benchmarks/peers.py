@@ -20,11 +20,13 @@ import numpy as np
 import torch
 
 from benchmarks import harness
-from pipeline.data.tensors import Dataset
-from pipeline.engine import seeds, vectorised
-from pipeline.engine.pack import Pack
-from pipeline.engine.workers import one_thread
-from pipeline.params import Budget
+from pipeline.lanes.order import Order
+from pipeline.lanes.run import Run, train_lanes
+from pipeline.params.schedule import Budget
+from pipeline.training import seeds
+from pipeline.training.dataset import Dataset
+from pipeline.training.device import one_thread
+from pipeline.training.pack import Pack
 
 
 def lightning(pack: Pack, data: Dataset) -> None:
@@ -75,7 +77,7 @@ def jax_scan(pack: Pack, data: Dataset) -> Callable[[], None]:
 
     x = jnp.asarray(data.train.x.flatten(1).numpy())
     y = jnp.asarray(data.train.y.numpy())
-    order = vectorised.Order(pack, torch.device("cpu"))
+    order = Order(pack, torch.device("cpu"))
     distinct = sorted({cell.seed for cell in pack.cells})
     by_seed = np.stack([order.batch(tuple(distinct), k).numpy() for k in range(pack.steps)], 1)
     rows = jnp.asarray(by_seed[[distinct.index(cell.seed) for cell in pack.cells]])
@@ -97,8 +99,8 @@ def jax_scan(pack: Pack, data: Dataset) -> Callable[[], None]:
         return -jnp.take_along_axis(jax.nn.log_softmax(x), y[:, None], 1).mean()
 
     def cell_training(params: Any, rows: Any, lr: Any) -> Any:
-        def step(params: Any, own: Any) -> Any:
-            value, gradients = jax.value_and_grad(loss)(params, x[own], y[own])
+        def step(params: Any, batch: Any) -> Any:
+            value, gradients = jax.value_and_grad(loss)(params, x[batch], y[batch])
             return [p - lr * g for p, g in zip(params, gradients, strict=True)], value
 
         return jax.lax.scan(step, params, rows)
@@ -112,7 +114,7 @@ def jax_scan(pack: Pack, data: Dataset) -> Callable[[], None]:
 def contenders(pack: Pack, data: Dataset) -> dict[str, Callable[[], object]]:
     """Everything that is installed, and both lane engines (compiled ahead by a first run)."""
     found: dict[str, Callable[[], object]] = {
-        "traced": lambda: vectorised.train(pack, data, lambda _: None, "traced"),
+        "traced": lambda: train_lanes(pack, harness.job(data, "traced")),
         "compiled": compiled_ahead(pack, data),
         "DataLoader loop": lambda: harness.user_loops(pack, data, harness.loaded, 1),
     }
@@ -131,18 +133,16 @@ def contenders(pack: Pack, data: Dataset) -> dict[str, Callable[[], object]]:
 
 def compiled_ahead(pack: Pack, data: Dataset) -> Callable[[], object]:
     """The compiled engine's steps alone: the step is built, and compiled, once."""
-    run = vectorised.Run(pack, data, "compiled", 1, None, {})
+    run = Run(pack, harness.job(data, "compiled"))
     initial = {name: tensor.clone() for name, tensor in run.trainee.lanes.params.items()}
-    run.run_to(3)
+    run.losses_of_steps(range(1, 4))
 
     def again() -> None:
         for name, tensor in run.trainee.lanes.params.items():
             tensor.copy_(initial[name])
-        run.progress.step = 0
-        while run.progress.step < pack.steps:
-            last = min(pack.steps, run.progress.step + run.order.chunk_steps)
-            run.run_to(last)
-            run.progress.step = last
+        for first in range(1, pack.steps + 1, run.order.chunk_steps):
+            last = min(pack.steps, first + run.order.chunk_steps - 1)
+            run.losses_of_steps(range(first, last + 1))
 
     return again
 

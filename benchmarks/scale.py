@@ -13,13 +13,13 @@ import time
 import torch
 
 from benchmarks import harness
-from pipeline.data.tensors import Dataset
-from pipeline.engine import vectorised
-from pipeline.engine.memory import peak_bytes
-from pipeline.engine.pack import Pack
-from pipeline.engine.plan import lane_bytes
-from pipeline.engine.workers import one_thread
-from pipeline.params import Budget
+from pipeline.lanes.plan import lane_bytes
+from pipeline.lanes.run import Run, train_lanes
+from pipeline.params.schedule import Budget
+from pipeline.training.dataset import Dataset
+from pipeline.training.device import one_thread
+from pipeline.training.memory import peak_bytes
+from pipeline.training.pack import Pack
 
 STEPS = 40
 PASSES = 5
@@ -62,12 +62,12 @@ def row(
     data = harness.images((1, 8, 8), examples)
     lrs = [0.001 * (k + 1) for k in range(lanes)]
     pack = harness.make_pack(data, harness.DIGITS_MLP, size, lrs, 1, Budget(1, STEPS, 2))
-    run = vectorised.Run(pack if lanes > 1 else pack.part([0, 0]), data, engine, 1, None, {})
-    run.run_to(3)
+    run = Run(pack, harness.job(data, engine))
+    run.losses_of_steps(range(1, 4))
     seconds = []
     for _ in range(repeats):
         start = time.perf_counter()
-        run.run_to(STEPS)
+        run.losses_of_steps(range(1, STEPS + 1))
         seconds.append((time.perf_counter() - start) / STEPS)
     step = statistics.median(seconds)
     weights = sum(math.prod(t.shape[1:]) for t in run.trainee.lanes.params.values())
@@ -86,7 +86,7 @@ def memory(pack: Pack, data: Dataset, engine: str) -> str:
         return "not measured"
     short = harness.shortened(pack, 4)
     device = torch.device("cpu")
-    found = peak_bytes(lambda: vectorised.train(short, data, lambda _: None, engine), device)
+    found = peak_bytes(lambda: train_lanes(short, harness.job(data, engine)), device)
     predicted = lane_bytes(pack, data, 1).total * len(pack.cells)
     return f"{found / predicted:.2f}"
 

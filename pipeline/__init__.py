@@ -1,1 +1,1 @@
-"""Batchwise: which batch size and learning rate for this model, this data and this machine."""
+"""Which batch size and learning rate: stages, and a folder for what each needs."""

@@ -16,11 +16,15 @@ import matplotlib as mpl
 import pandas as pd
 from omegaconf import OmegaConf
 
+from pipeline.analysis.frame import Frame
 from pipeline.errors import InputError, command
-from pipeline.reporting import drawing, figures_training, text
-from pipeline.reporting.axes import STYLE, Frame
-from pipeline.stages import files
-from pipeline.stages.git import git
+from pipeline.params.load import DERIVED, flattened
+from pipeline.reporting.figures import drawing
+from pipeline.reporting.figures.axes import STYLE
+from pipeline.reporting.figures.tradeoff import tradeoff
+from pipeline.reporting.words import numbers
+from pipeline.workspace import files
+from pipeline.workspace.git import git
 
 WORKSPACE = "workspace"
 TRADEOFF, PARAMS = "reports/tables/tradeoff.csv", "params.yaml"
@@ -72,30 +76,20 @@ def experiment(name: str) -> Experiment:
     """Read one experiment."""
     return Experiment(
         name,
-        flat(OmegaConf.to_container(OmegaConf.create(read(name, PARAMS)))),
+        flattened(OmegaConf.to_container(OmegaConf.create(read(name, PARAMS)))),
         dict(OmegaConf.to_container(OmegaConf.create(read(name, RECOMMENDATION)))),  # type: ignore[arg-type]
         pd.read_csv(io.StringIO(read(name, TRADEOFF))),
     )
 
 
-def flat(tree: Any, prefix: str = "") -> dict[str, Any]:
-    """A nested mapping by dotted keys."""
-    if not isinstance(tree, dict):
-        return {prefix: tree}
-    return {
-        key: value
-        for name, below in tree.items()
-        for key, value in flat(below, f"{prefix}.{name}" if prefix else str(name)).items()
-    }
-
-
 def differences(experiments: list[Experiment]) -> list[str]:
     """The keys of params.yaml that are not the same in all of them."""
-    keys = dict.fromkeys(key for one in experiments for key in one.params if key != "conf_digest")
+    keys = dict.fromkeys(key for one in experiments for key in one.params)
+    asked = [key for key in keys if key not in DERIVED]
     missing = object()
     return [
         key
-        for key in keys
+        for key in asked
         if any(
             one.params.get(key, missing) != experiments[0].params.get(key, missing)
             for one in experiments[1:]
@@ -117,11 +111,12 @@ def recommended(one: Experiment) -> dict[str, str]:
     """The recommendation in words; dashes where there is none."""
     best = pd.Series(one.recommendation["recommended"] or {}, dtype=object)
     took, low, high = (best.get(f"seconds_to_target{end}") for end in ("", "_low", "_high"))
+    within = numbers.interval(low, high, numbers.seconds)
     return {
-        "batch size": text.number(best.get("batch_size")),
-        "learning rate": text.rate(best.get("lr")),
-        "time to target": f"{text.seconds(took)} ({text.interval(low, high, text.seconds)})",
-        "test score": text.number(best.get("test_score")),
+        "batch size": numbers.number(best.get("batch_size")),
+        "learning rate": numbers.rate(best.get("lr")),
+        "time to target": f"{numbers.seconds(took)} ({within})",
+        "test score": numbers.number(best.get("test_score")),
     }
 
 
@@ -140,13 +135,13 @@ def markdown(rows: pd.DataFrame) -> str:
 def curves(experiments: list[Experiment]) -> bytes:
     """Time to target and test score against batch size, a line for each experiment's variants."""
     named = [
-        one.tradeoff.assign(variant=[label(one, own) for own in one.tradeoff["variant"]])
+        one.tradeoff.assign(variant=[label(one, name) for name in one.tradeoff["variant"]])
         for one in experiments
     ]
     whole = pd.concat(named, ignore_index=True)
     frame = Frame(0, "score", "each experiment's own", tuple(dict.fromkeys(whole["variant"])))
     with mpl.rc_context(STYLE):
-        return drawing.saved(figures_training.tradeoff(whole, None, frame), "svg")
+        return drawing.saved(tradeoff(whole, None, frame), "svg")
 
 
 def label(one: Experiment, variant: str) -> str:

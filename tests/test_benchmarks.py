@@ -4,7 +4,8 @@ import subprocess
 import sys
 
 import pytest
-from conftest import ROOT
+
+from makers.project import ROOT
 
 pytestmark = pytest.mark.slow
 

@@ -4,12 +4,21 @@ import re
 import shlex
 
 import pytest
-from conftest import ROOT, Project
+
+from makers.project import ROOT, Project
 
 BLOCKS = re.findall(r"```sh\n(.*?)```", (ROOT / "README.md").read_text(), re.DOTALL)
+
+
 COMMANDS = [line.split("#")[0].strip() for block in BLOCKS for line in block.splitlines()]
+
+
 (MODEL,) = re.findall(r"```python\n(.*?)```", (ROOT / "README.md").read_text(), re.DOTALL)
+
+
 INLINE = re.findall(r"`(dvc [^`]+|make [^`]+)`", (ROOT / "README.md").read_text())
+
+
 ELSEWHERE = {  # what else runs a command, or why it cannot run inside a test
     "make reports": "setting up is what CI's clean clone does; its `dvc repro` runs below",
     "make test": "would run itself",

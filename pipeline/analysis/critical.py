@@ -6,7 +6,7 @@ seed's steps by maximum likelihood; a seed that missed the target is censored at
 """
 
 import functools
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -14,7 +14,8 @@ import numpy.typing as npt
 import pandas as pd
 from scipy import optimize, special, stats
 
-from pipeline.analysis.statistics import LEVEL
+from pipeline.selection.keys import RATE, rows_of
+from pipeline.selection.statistics import LEVEL
 
 Floats = npt.NDArray[np.float64]
 RESAMPLES = 200
@@ -103,11 +104,11 @@ def maximise(
 ) -> tuple[Floats, float]:
     """The best of several Nelder-Mead searches: (argument, value)."""
     options = {"xatol": 1e-5, "fatol": 1e-7, "maxiter": 2000}
-    found = [
+    searches = [
         optimize.minimize(lambda v: -objective(v), start, method="Nelder-Mead", options=options)
         for start in starts
     ]
-    best = min(found, key=lambda result: float(result.fun))
+    best = min(searches, key=lambda result: float(result.fun))
     return np.asarray(best.x), -float(best.fun)
 
 
@@ -159,8 +160,8 @@ def profile(runs: Runs, best: Floats, likelihood: float) -> tuple[float, float]:
     others = [[best[0], best[2]]]
 
     def excess(critical: float) -> float:
-        found = maximise(lambda v: bounded(runs, v, critical), others)[1]
-        return likelihood - found - allowed
+        highest = maximise(lambda v: bounded(runs, v, critical), others)[1]
+        return likelihood - highest - allowed
 
     logs = np.log(runs.batch_size)
     ends = (min(logs.min(), best[1]) - REACH, max(logs.max(), best[1]) + REACH)
@@ -175,30 +176,30 @@ def bootstrap(runs: Runs, best: Floats, seed: int) -> tuple[float, float]:
     """Percentiles of B_crit over resampled seeds; every batch size keeps the seeds drawn."""
     rng = np.random.default_rng(seed)
     seeds = np.unique(runs.seed)
-    found = []
+    logs = []
     for _ in range(RESAMPLES):
         drawn = rng.choice(seeds, len(seeds))
-        rows = np.concatenate([np.flatnonzero(runs.seed == own) for own in drawn])
+        rows = np.concatenate([np.flatnonzero(runs.seed == number) for number in drawn])
         again = functools.partial(bounded, runs.take(rows))
-        found.append(maximise(again, [list(best)])[0][1])
+        logs.append(maximise(again, [list(best)])[0][1])
     tail = (1 - LEVEL) / 2
-    low, high = np.exp(np.quantile(found, [tail, 1 - tail]))
+    low, high = np.exp(np.quantile(logs, [tail, 1 - tail]))
     return float(low), float(high)
 
 
-def identified(found: Curve, runs: Runs) -> str:
+def identified(curve: Curve, runs: Runs) -> str:
     """``yes`` where a batch size spends over half too many examples and two less than a fifth;
     ``above`` or ``below`` the batch sizes tried where not."""
     sizes = np.unique(runs.batch_size[~runs.missed])
-    overhead = sizes / found.critical
+    overhead = sizes / curve.critical
     if not (overhead > OVERHEAD_HIGH).any():
         return "above"
     return "yes" if (overhead < OVERHEAD_LOW).sum() >= 2 else "below"
 
 
-def regimes(found: Curve, sizes: list[int]) -> dict[str, list[int]]:
+def regimes(curve: Curve, sizes: list[int]) -> dict[str, list[int]]:
     """The batch sizes of perfect scaling, of diminishing returns and of none."""
-    edges = (PERFECT * found.critical, FLAT * found.critical)
+    edges = (PERFECT * curve.critical, FLAT * curve.critical)
     return {
         "perfect": [size for size in sizes if size <= edges[0]],
         "diminishing": [size for size in sizes if edges[0] < size <= edges[1]],
@@ -229,11 +230,41 @@ def runs_of(confirmed: pd.DataFrame, selection: pd.DataFrame, variant: str) -> R
     confirmed: one row per cell with steps_to_target (NaN: missed) and steps, those it took. A
     seed that diverged is censored at the budget, too: the most steps of its batch size.
     """
-    fastest = selection[(selection["criterion"] == "fastest") & (selection["variant"] == variant)]
-    inside = fastest.loc[~fastest["at_edge"].astype(bool), ["variant", "batch_size", "lr"]]
-    own = confirmed.merge(inside, on=["variant", "batch_size", "lr"])
-    own = own.sort_values(["batch_size", "seed"])
-    missed = own["steps_to_target"].isna().to_numpy()
-    budget = own.groupby("batch_size")["steps"].transform("max")
-    steps = own["steps_to_target"].fillna(budget).to_numpy(float)
-    return Runs(own["batch_size"].to_numpy(float), steps, missed, own["seed"].to_numpy())
+    fastest = rows_of(selection[selection["criterion"] == "fastest"], variant)
+    inside = fastest.loc[~fastest["at_edge"].astype(bool), RATE]
+    cells = confirmed.merge(inside, on=RATE).sort_values(["batch_size", "seed"])
+    missed = cells["steps_to_target"].isna().to_numpy()
+    budget = cells.groupby("batch_size")["steps"].transform("max")
+    steps = cells["steps_to_target"].fillna(budget).to_numpy(float)
+    return Runs(cells["batch_size"].to_numpy(float), steps, missed, cells["seed"].to_numpy())
+
+
+def grows(confirmed: pd.DataFrame, variant: str) -> bool:
+    """Whether any training saw more examples than its first batch size makes of its steps."""
+    cells = rows_of(confirmed, variant)
+    constant = cells["batch_size"] * cells["steps_to_target"]
+    return bool((cells["examples_to_target"] > 1.001 * constant).any())
+
+
+def table(fits: Mapping[str, Critical]) -> pd.DataFrame:
+    """One row per variant that could be fitted."""
+    rows = [
+        {
+            "variant": variant,
+            "critical_batch_size": fit.curve.critical,
+            "critical_batch_size_low": fit.low,
+            "critical_batch_size_high": fit.high,
+            "resampled_low": fit.resampled_low,
+            "resampled_high": fit.resampled_high,
+            "identified": fit.identified,
+            "least_steps": fit.curve.least_steps,
+            "least_examples": fit.curve.least_examples,
+            "log_spread": fit.curve.spread,
+            "knee_sharpness": fit.sharper.sharpness,
+            "knee_probability": fit.probability,
+            "trainings": fit.n,
+            "missed": fit.missed,
+        }
+        for variant, fit in fits.items()
+    ]
+    return pd.DataFrame(rows)

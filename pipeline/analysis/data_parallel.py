@@ -9,8 +9,8 @@ Nothing of it overlaps.
 import numpy as np
 import pandas as pd
 
-from pipeline.analysis.throughput import whole_batches
-from pipeline.params import DataParallel
+from pipeline.analysis.timings import whole_batches
+from pipeline.params.protocol import DataParallel
 
 DEVICES = tuple(2**k for k in range(11))
 

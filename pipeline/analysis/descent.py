@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
+import pandas as pd
 
 Floats = npt.NDArray[np.float64]
 Function = Callable[[Floats], float]
@@ -60,3 +61,13 @@ EXAMPLES = (
     Example("rate 1e-10", bowl, (-3.0, 4.0), 1e-10),
     Example("saddle, rate 0.1", saddle, (-3.0, 0.0), 0.1),
 )
+
+
+def paths() -> pd.DataFrame:
+    """Every step of every example."""
+    tables = []
+    for example in EXAMPLES:
+        path = example.path()
+        steps = pd.DataFrame({"step": range(len(path)), "x0": path[:, 0], "x1": path[:, 1]})
+        tables.append(steps.assign(example=example.name))
+    return pd.concat(tables, ignore_index=True)

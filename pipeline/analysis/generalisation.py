@@ -3,11 +3,9 @@
 import numpy as np
 import pandas as pd
 
-from pipeline.analysis import statistics
-from pipeline.analysis.budgets import WHOLE
-from pipeline.analysis.selection import SAME_RATE
-from pipeline.analysis.targets import PACK
-from pipeline.analysis.tradeoff import columns
+from pipeline.selection import statistics
+from pipeline.selection.keys import RATE, SAME_RATE, WHOLE
+from pipeline.selection.winners import rates_of
 
 COMPARISONS = {
     "equal epochs, one rate": ("equal epochs", SAME_RATE),
@@ -30,40 +28,41 @@ def compare(evaluation: pd.DataFrame, selection: pd.DataFrame, margin: float) ->
     """
     tables = []
     for name, (budget, criterion) in COMPARISONS.items():
-        rates = selection.loc[selection["criterion"] == criterion, [*PACK, "lr"]]
-        own = evaluation[evaluation["budget"] == budget].merge(rates, on=[*PACK, "lr"])
-        for _, part in own.groupby("variant"):
-            found = against_smallest(part, margin)
-            found.insert(0, "comparison", name)
-            tables.append(found)
+        of_budget = evaluation[evaluation["budget"] == budget]
+        chosen = of_budget.merge(rates_of(selection, criterion), on=RATE)
+        for _, cells in chosen.groupby("variant"):
+            rows = against_smallest(cells, margin)
+            rows.insert(0, "comparison", name)
+            tables.append(rows)
     return pd.concat(tables, ignore_index=True) if tables else pd.DataFrame()
 
 
-def against_smallest(own: pd.DataFrame, margin: float) -> pd.DataFrame:
-    """The rows of one comparison and variant."""
-    scores = own.pivot(index="seed", columns="batch_size", values="test_score")
-    gaps = own.pivot(index="seed", columns="batch_size", values="generalisation_gap")
+def against_smallest(cells: pd.DataFrame, margin: float) -> pd.DataFrame:
+    """The rows of one comparison and variant; cells: its evaluations."""
+    scores = cells.pivot(index="seed", columns="batch_size", values="test_score")
+    gaps = cells.pivot(index="seed", columns="batch_size", values="generalisation_gap")
+    lr_of = cells.groupby("batch_size")["lr"].first()
     differences = scores.sub(scores.iloc[:, 0], axis=0)
     rows = []
     for size in scores:
         paired = differences[size].dropna().tolist()
+        turned = [-difference for difference in paired]
+        within = (statistics.p_below(paired, margin), statistics.p_below(turned, margin))
         rows.append(
-            {"variant": own["variant"].iloc[0], "batch_size": size,
-             "lr": own.loc[own["batch_size"] == size, "lr"].iloc[0], "seeds": len(paired)}
-            | columns("test_score", statistics.mean(scores[size].dropna().tolist()))
-            | columns("generalisation_gap", statistics.mean(gaps[size].dropna().tolist()))
-            | columns("difference", statistics.mean(paired))
-            | {"p_worse": statistics.p_below(paired, 0.0),
-               "p_better": statistics.p_below([-one for one in paired], 0.0),
-               "p_equivalent": max(statistics.p_below(paired, margin),
-                                   statistics.p_below([-one for one in paired], margin))}
-        )  # fmt: skip
+            {"variant": cells["variant"].iloc[0], "batch_size": size}
+            | {"lr": lr_of[size], "seeds": len(paired)}
+            | statistics.mean(scores[size].dropna().tolist()).columns("test_score")
+            | statistics.mean(gaps[size].dropna().tolist()).columns("generalisation_gap")
+            | statistics.mean(paired).columns("difference")
+            | {"p_worse": statistics.p_below(paired, 0.0)}
+            | {"p_better": statistics.p_below(turned, 0.0), "p_equivalent": max(within)}
+        )
     table = pd.DataFrame(rows)
     others = table.index[1:]
     for name in ("p_worse", "p_better", "p_equivalent"):
         table[name] = table[name].where(table.index > 0)
         table.loc[others, name] = statistics.holm(table.loc[others, name].to_numpy())
-    found = [table[f"p_{word}"] < SIGNIFICANT for word in ("worse", "better", "equivalent")]
+    shown = [table[f"p_{word}"] < SIGNIFICANT for word in ("worse", "better", "equivalent")]
     words = ["", "worse", "better", "equivalent"]
-    table["verdict"] = np.select([table.index == 0, *found], words, "unclear")
+    table["verdict"] = np.select([table.index == 0, *shown], words, "unclear")
     return table

@@ -8,8 +8,8 @@ import numpy.typing as npt
 import pandas as pd
 from scipy import stats
 
-from pipeline.analysis import statistics
-from pipeline.analysis.statistics import LEVEL, Estimate
+from pipeline.selection import statistics
+from pipeline.selection.statistics import LEVEL, Estimate
 
 Floats = npt.NDArray[np.float64]
 CANDIDATES = 2000
@@ -47,7 +47,9 @@ def mean_slope(table: pd.DataFrame, by: str | list[str], x: str, y: str) -> Esti
     """The exponent k of y = c x^k in each group, averaged over groups with Student's t interval;
     groups with a single x are left out."""
     logs = np.log(table[[x, y]].astype(float)).groupby([table[name] for name in np.atleast_1d(by)])
-    slopes = [float(np.polyfit(own[x], own[y], 1)[0]) for _, own in logs if own[x].nunique() > 1]
+    slopes = [
+        float(np.polyfit(group[x], group[y], 1)[0]) for _, group in logs if group[x].nunique() > 1
+    ]
     return statistics.mean(slopes)
 
 

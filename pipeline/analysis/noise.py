@@ -4,8 +4,8 @@ import numpy as np
 import pandas as pd
 
 from pipeline.analysis import lines
-from pipeline.analysis.statistics import Estimate
-from pipeline.analysis.targets import CELL
+from pipeline.selection.keys import CELL, rows_of
+from pipeline.selection.statistics import Estimate
 
 FEW = 1000
 LATE = 0.5
@@ -20,18 +20,18 @@ def without_population(noise: pd.DataFrame) -> pd.Series:
 
 def error_exponent(noise: pd.DataFrame, variant: str) -> Estimate:
     """k of relative error = c m^k: each moment's log-log slope, averaged over all of them."""
-    own = noise[noise["variant"] == variant]
-    own = own.assign(error=without_population(own))
-    return lines.mean_slope(own, ["batch_size", "moment"], "examples", "error")
+    rows = rows_of(noise, variant)
+    rows = rows.assign(error=without_population(rows))
+    return lines.mean_slope(rows, ["batch_size", "moment"], "examples", "error")
 
 
 def few(noise: pd.DataFrame, variant: str) -> pd.DataFrame:
     """Per moment, the agreement of the largest batch of at most FEW examples, and at most half of
     them all, with the gradient of all: mean over the batch sizes watched."""
-    own = noise[(noise["variant"] == variant) & (noise["examples"] <= noise["population"] / 2)]
-    own = own[own["examples"] <= FEW]
-    own = own[own["examples"] == own["examples"].max()]
-    means = own.groupby("moment", sort=False)[["examples", "population", "cosine"]].mean()
+    rows = rows_of(noise[noise["examples"] <= noise["population"] / 2], variant)
+    rows = rows[rows["examples"] <= FEW]
+    rows = rows[rows["examples"] == rows["examples"].max()]
+    means = rows.groupby("moment", sort=False)[["examples", "population", "cosine"]].mean()
     return means.reset_index()
 
 
@@ -63,7 +63,9 @@ def oscillation(history: pd.DataFrame) -> pd.DataFrame:
     return pd.DataFrame(rows, columns=[*CELL, "validation", "minibatch"])
 
 
-def oscillation_exponent(table: pd.DataFrame, variant: str, name: str) -> Estimate:
-    """k of oscillation = c B^k: ``lines.slope_by_seed``."""
-    own = table[(table["variant"] == variant) & (table[name] > 0)]
-    return lines.slope_by_seed(own, "batch_size", name)
+def oscillation_exponents(table: pd.DataFrame, variant: str) -> dict[str, Estimate]:
+    """k of oscillation = c B^k for ``validation`` and ``minibatch``: ``lines.slope_by_seed``."""
+    return {
+        name: lines.slope_by_seed(rows_of(table[table[name] > 0], variant), "batch_size", name)
+        for name in ("validation", "minibatch")
+    }

@@ -4,9 +4,11 @@ import numpy as np
 import pandas as pd
 from scipy import stats
 
-from pipeline.analysis import edges, lines
+from pipeline.analysis import lines
 from pipeline.analysis.lines import Bend
-from pipeline.analysis.statistics import LEVEL, Estimate
+from pipeline.selection import edges
+from pipeline.selection.keys import rows_of
+from pipeline.selection.statistics import LEVEL, Estimate
 
 
 def refined(table: pd.DataFrame, lr: float) -> float:
@@ -15,9 +17,9 @@ def refined(table: pd.DataFrame, lr: float) -> float:
     ``lr`` itself where it has no two neighbours that reach the target, or where they are not
     slower. table: one batch size's rates with median_steps.
     """
-    own = table.sort_values("lr")
-    place = int(np.flatnonzero(own["lr"].to_numpy() == lr)[0])
-    three = own.iloc[max(0, place - 1) : place + 2]
+    ascending = table.sort_values("lr")
+    place = int(np.flatnonzero(ascending["lr"].to_numpy() == lr)[0])
+    three = ascending.iloc[max(0, place - 1) : place + 2]
     steps = three["median_steps"].to_numpy(float)
     if len(three) < 3 or place == 0 or not np.isfinite(steps).all() or steps[1] > steps.min():
         return lr
@@ -51,24 +53,24 @@ def windows(rates: pd.DataFrame, selection: pd.DataFrame) -> pd.DataFrame:
     fastest = selection[selection["criterion"] == "fastest"]
     rows = []
     for winner in fastest.itertuples():
-        pack = (rates["variant"] == winner.variant) & (rates["batch_size"] == winner.batch_size)
-        own = rates[pack]
-        good = own.loc[np.isfinite(own["median_steps"]), "lr"]
-        refined_lr = refined(own, winner.lr)
+        grid_rates = rows_of(rates, winner.variant, winner.batch_size)
+        good = grid_rates.loc[np.isfinite(grid_rates["median_steps"]), "lr"]
+        refined_lr = refined(grid_rates, winner.lr)
+        is_refined = refined_lr != winner.lr
         rows.append(
             {
                 "variant": winner.variant,
                 "batch_size": winner.batch_size,
                 "lr": winner.lr,
                 "refined_lr": refined_lr,
-                "log_resolution": resolution(own, winner.lr) if refined_lr == winner.lr else 0.0,
+                "log_resolution": 0.0 if is_refined else resolution(grid_rates, winner.lr),
                 "at_edge": bool(winner.at_edge),
-                "settled": not winner.at_edge and not beside_divergence(own, winner.lr),
+                "settled": not winner.at_edge and not beside_divergence(grid_rates, winner.lr),
                 "lowest": good.min(),
                 "highest": good.max(),
                 "decades": float(np.log10(good.max() / good.min())),
-                "too_small": int((own["lr"] < good.min()).sum()),
-                "too_large": int((own["lr"] > good.max()).sum()),
+                "too_small": int((grid_rates["lr"] < good.min()).sum()),
+                "too_large": int((grid_rates["lr"] > good.max()).sum()),
             }
         )
     return pd.DataFrame(rows, columns=COLUMNS)
@@ -84,19 +86,19 @@ def beside_divergence(table: pd.DataFrame, lr: float) -> bool:
     return bool(lost and following["lr"] > edges.FINE * lr)
 
 
-def exponent(window: pd.DataFrame, variant: str) -> tuple[Estimate, Bend | None]:
+def exponent(windows: pd.DataFrame, variant: str) -> tuple[Estimate, Bend | None]:
     """k of best rate = c B^k over the batch sizes whose winner is settled, and its bend.
 
     The interval is no narrower than the grid of rates allows: a rate that could not be refined is
     known to within half a step of it, an error with the variance step^2 / 12.
     """
-    own = window[(window["variant"] == variant) & window["settled"].astype(bool)]
-    sizes, best = own["batch_size"], own["refined_lr"]
+    settled = rows_of(windows[windows["settled"].astype(bool)], variant)
+    sizes, best = settled["batch_size"], settled["refined_lr"]
     slope = lines.log_log_slope(sizes, best)
     if slope.n < 3:
         return slope, None
     weights = np.log(sizes) - np.log(sizes).mean()
-    error = np.sqrt(((weights * own["log_resolution"]) ** 2).sum() / 12) / (weights**2).sum()
+    error = np.sqrt(((weights * settled["log_resolution"]) ** 2).sum() / 12) / (weights**2).sum()
     half = max(slope.high - slope.value, float(stats.t.ppf((1 + LEVEL) / 2, slope.n - 2)) * error)
     wide = Estimate(slope.value, slope.value - half, slope.value + half, slope.n)
     return wide, lines.bend(sizes, best)

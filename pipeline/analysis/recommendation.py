@@ -5,12 +5,12 @@ from dataclasses import dataclass, replace
 import numpy as np
 import pandas as pd
 
-from pipeline.analysis import statistics
 from pipeline.analysis.critical import FLAT, Critical
 from pipeline.analysis.lines import Bend
-from pipeline.analysis.statistics import Estimate
-from pipeline.analysis.targets import PACK
-from pipeline.params import Limits
+from pipeline.params.protocol import Limits
+from pipeline.selection import statistics
+from pipeline.selection.keys import CELL, rows_of
+from pipeline.selection.statistics import Estimate
 
 
 @dataclass(frozen=True)
@@ -29,7 +29,7 @@ def lead(confirmed: pd.DataFrame, best: pd.Series, other: pd.Series) -> Estimate
     both arrived. The seconds of a step count as known.
     """
     plain = float(other["seconds_to_target"] / best["seconds_to_target"])
-    steps = confirmed.set_index([*PACK, "lr", "seed"])["steps_to_target"].sort_index()
+    steps = confirmed.set_index(CELL)["steps_to_target"].sort_index()
     seeds = [steps.loc[row["variant"], row["batch_size"], row["lr"]] for row in (other, best)]
     ratios = (seeds[0] / seeds[1]).dropna()
     if len(ratios) < 2:
@@ -118,9 +118,9 @@ def rivals(
     Larger batches save steps up to FLAT times the critical batch size; throughput saturates at
     its bend. Both look at the recommended variant alone.
     """
-    own = tradeoff[tradeoff["variant"] == best["variant"]].sort_values("batch_size")
-    useful = own[own["batch_size"] <= FLAT * critical.curve.critical] if critical else own[:0]
-    saturating = own[own["batch_size"] >= bend.at.value] if bend else own[:0]
+    rows = rows_of(tradeoff, best["variant"]).sort_values("batch_size")
+    useful = rows[rows["batch_size"] <= FLAT * critical.curve.critical] if critical else rows[:0]
+    saturating = rows[rows["batch_size"] >= bend.at.value] if bend else rows[:0]
     return [
         Rival("largest batch that still saves steps", None if useful.empty else useful.iloc[-1]),
         Rival(

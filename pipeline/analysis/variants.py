@@ -7,11 +7,11 @@ from itertools import permutations
 import numpy as np
 import pandas as pd
 
-from pipeline.analysis import statistics
-from pipeline.analysis.statistics import Estimate
-from pipeline.analysis.targets import PACK
-from pipeline.analysis.tradeoff import columns
-from pipeline.params import Settings
+from pipeline.params.settings import Settings
+from pipeline.selection import statistics
+from pipeline.selection.keys import PACK, RATE, rows_of
+from pipeline.selection.statistics import Estimate
+from pipeline.selection.winners import rates_of
 
 
 def screening(rates: pd.DataFrame) -> pd.DataFrame:
@@ -21,12 +21,13 @@ def screening(rates: pd.DataFrame) -> pd.DataFrame:
     seeds; largest_rate: the largest at which no seed diverges, NaN where there is none.
     """
     rows = []
-    for pack, own in rates.groupby(PACK, sort=True):
-        stable = own.loc[own["diverged"] == 0, "lr"]
+    for pack, grid_rates in rates.groupby(PACK, sort=True):
+        stable = grid_rates.loc[grid_rates["diverged"] == 0, "lr"]
+        usable = int(np.isfinite(grid_rates["median_steps"]).sum())
         rows.append(
             dict(zip(PACK, pack, strict=True))
-            | {"diverged_share": own["diverged"].sum() / own["seeds"].sum()}
-            | {"usable_rates": int(np.isfinite(own["median_steps"]).sum()), "rates": len(own)}
+            | {"diverged_share": grid_rates["diverged"].sum() / grid_rates["seeds"].sum()}
+            | {"usable_rates": usable, "rates": len(grid_rates)}
             | {"largest_rate": stable.max() if len(stable) else np.nan}
         )
     return pd.DataFrame(rows)
@@ -34,8 +35,8 @@ def screening(rates: pd.DataFrame) -> pd.DataFrame:
 
 def by_seed(table: pd.DataFrame, selection: pd.DataFrame, criterion: str, value: str) -> pd.Series:
     """A value at the rate that a criterion chose, by (variant, batch_size, seed)."""
-    rates = selection.loc[selection["criterion"] == criterion, [*PACK, "lr"]]
-    return table.merge(rates, on=[*PACK, "lr"]).set_index([*PACK, "seed"])[value]
+    chosen = table.merge(rates_of(selection, criterion), on=RATE)
+    return chosen.set_index([*PACK, "seed"])[value]
 
 
 def compare(
@@ -58,11 +59,11 @@ def compare(
             ratios = paired(steps, *keys, np.divide)
             differences = paired(tests, *keys, np.subtract)
             row = {"reference": reference, "variant": variant, "batch_size": size}
-            row |= columns("steps_ratio", statistics.geometric_mean(ratios))
+            row |= statistics.geometric_mean(ratios).columns("steps_ratio")
             row |= {"pairs": len(ratios)}
             row |= {"arrived": len(of_pack(steps, keys[0]))}
             row |= {"reference_arrived": len(of_pack(steps, keys[1]))}
-            row |= columns("score_difference", statistics.mean(differences))
+            row |= statistics.mean(differences).columns("score_difference")
             rows.append(row | screened.loc[(variant, size)].to_dict())
     return pd.DataFrame(rows)
 
@@ -88,11 +89,11 @@ def pairs(settings: Mapping[str, Settings], key: str) -> list[tuple[str, str]]:
     key: ``scaling``, ``optimizer``, or ``norm``, which stands for how the model is normalised.
     """
 
-    def without(own: Settings) -> Settings:
+    def without(setting: Settings) -> Settings:
         if key == "norm":
-            plain = replace(own.model, norm="none", norm_layers="all", ghost_size=2)
-            return replace(own, lr=(), model=plain)
-        return replace(own, lr=(), **{key: getattr(Settings(), key)})
+            plain = replace(setting.model, norm="none", norm_layers="all", ghost_size=2)
+            return replace(setting, lr=(), model=plain)
+        return replace(setting, lr=(), **{key: getattr(Settings(), key)})
 
     return [
         (reference, variant)
@@ -103,5 +104,5 @@ def pairs(settings: Mapping[str, Settings], key: str) -> list[tuple[str, str]]:
 
 def overall(table: pd.DataFrame, reference: str, variant: str, value: str) -> Estimate:
     """A ratio over all batch sizes: geometric mean with an interval over the sizes."""
-    own = table[(table["reference"] == reference) & (table["variant"] == variant)]
-    return statistics.geometric_mean(own[value].dropna().tolist())
+    rows = rows_of(table[table["reference"] == reference], variant)
+    return statistics.geometric_mean(rows[value].dropna().tolist())

@@ -2,11 +2,13 @@
 
 import pandas as pd
 
+from pipeline.selection.keys import rows_of
+
 
 def growth(curves: pd.DataFrame, variant: str) -> pd.Series:
     """Length of the weights at the last evaluation over the first, by (batch_size, seed)."""
-    own = curves[curves["variant"] == variant].sort_values("step")
-    lengths = own.groupby(["batch_size", "seed"])["weight_norm"].agg(["first", "last"])
+    rows = rows_of(curves, variant).sort_values("step")
+    lengths = rows.groupby(["batch_size", "seed"])["weight_norm"].agg(["first", "last"])
     return lengths["last"] / lengths["first"]
 
 

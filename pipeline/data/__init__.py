@@ -1,1 +1,4 @@
-"""From a source to three scaled parts of a data set."""
+"""Stage ``preprocess``: from a source to data/processed.
+
+Numpy, pandas, Arrow and scikit-learn; no torch, and nothing of what trains.
+"""

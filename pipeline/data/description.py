@@ -1,14 +1,55 @@
-"""What a reader wants to know of a prepared data set, as small tables."""
+"""What later stages and a reader want to know of a prepared data set: a summary, small tables."""
+
+import hashlib
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
 
+from pipeline.data.examples import Array
 from pipeline.data.prepared import Prepared
 from pipeline.data.scaling import by_feature
-from pipeline.data.sources import Array
+from pipeline.params.data import FILES, Data
 
 DESCRIBED_ROWS = 100_000
 QUANTILES = {"minimum": 0.0, "q25": 0.25, "median": 0.5, "q75": 0.75, "maximum": 1.0}
+
+
+def summary(prepared: Prepared, data: Data) -> dict[str, object]:
+    """summary.json: what later stages and the report need to know about the data."""
+    train = prepared.parts["train"]
+    regression = prepared.task == "regression"
+    return {
+        "source": data.source,
+        "file": None if data.path is None else Path(data.path).name,
+        "md5": md5(data),
+        "task": prepared.task,
+        "target": data.target,
+        "shape": list(train.x.shape[1:]),
+        "outputs": 1 if regression else len(prepared.classes),
+        "examples": {name: len(part) for name, part in prepared.parts.items()},
+        "features": list(prepared.features),
+        "classes": list(prepared.classes),
+        "target_mean": float(train.y.mean()) if regression else None,
+        "target_sd": float(train.y.std()) if regression else None,
+        "notes": [*prepared.notes, *place_note(data)],
+    }
+
+
+def place_note(data: Data) -> list[str]:
+    """Says so where the data lie outside the project."""
+    is_own_file = data.source in FILES and data.path is not None
+    if not is_own_file or Path(str(data.path)).resolve().is_relative_to(Path.cwd().resolve()):
+        return []
+    return ["the data lie outside the project: nobody else has them by its commits alone"]
+
+
+def md5(data: Data) -> str | None:
+    """The MD5 of a user's file, the one that DVC keeps; None for folders and named data sets."""
+    if data.path is None or not Path(data.path).is_file():
+        return None
+    with Path(data.path).open("rb") as file:
+        return hashlib.file_digest(file, "md5").hexdigest()
 
 
 def features(prepared: Prepared) -> pd.DataFrame:
@@ -38,5 +79,5 @@ def classes(prepared: Prepared) -> pd.DataFrame:
 def columns(prepared: Prepared) -> pd.DataFrame:
     """One row per column of a user's table: what it was taken for, missing values, and why it was
     dropped or what was done to it."""
-    own = [(c.name, c.kind, c.missing, c.why) for c in prepared.columns]
-    return pd.DataFrame(own, columns=["column", "kind", "missing", "note"])
+    rows = [(c.name, c.kind, c.missing, c.why) for c in prepared.columns]
+    return pd.DataFrame(rows, columns=["column", "kind", "missing", "note"])

@@ -1,14 +1,30 @@
 """From the ``data`` section to a data set that was read, split and encoded."""
 
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 
-from pipeline.data import arrays, images, sources, splits, table
+from pipeline.data import splits
+from pipeline.data.examples import Source
 from pipeline.data.prepared import Prepared
-from pipeline.data.sources import Source
+from pipeline.data.sources import arrays, images, named
+from pipeline.data.table.prepare import prepare_table
 from pipeline.errors import InputError
-from pipeline.params import Data
+from pipeline.params.data import Data
+
+READERS: dict[str, Callable[[Data], Source]] = {
+    "digits": lambda data: named.digits(),
+    "breast_cancer": lambda data: named.embedded_table("breast_cancer"),
+    "wine": lambda data: named.embedded_table("wine"),
+    "diabetes": lambda data: named.embedded_table("diabetes"),
+    "mnist": lambda data: named.torchvision_images("mnist", place(data)),
+    "fashion_mnist": lambda data: named.torchvision_images("fashion_mnist", place(data)),
+    "cifar10": lambda data: named.torchvision_images("cifar10", place(data)),
+    "images": lambda data: images.read(place(data), data.images),
+    "arrays": lambda data: arrays.read(place(data), data.task),
+}
+"""Every source but a table, which is split before it is encoded."""
 
 
 def prepare(data: Data, seed: int) -> Prepared:
@@ -17,12 +33,12 @@ def prepare(data: Data, seed: int) -> Prepared:
     Raises InputError for a missing or damaged file, naming it, and for a task that does not fit.
     """
     if data.source == "table":
-        return table.prepare(data, seed)
+        return prepare_table(data, seed)
     source = read(data)
     check_task(source, data)
     has_test = source.test is not None and data.split.test == "official"
     rows = splits.drawn(data.split, source.examples.y, source.classes, seed, has_test)
-    parts = {name: source.examples.take(own) for name, own in rows.items()}
+    parts = {name: source.examples.take(of_part) for name, of_part in rows.items()}
     if source.test is not None and has_test:
         parts["test"] = source.test
     task = "classification" if source.classes else "regression"
@@ -31,16 +47,12 @@ def prepare(data: Data, seed: int) -> Prepared:
 
 def read(data: Data) -> Source:
     """The source by its name."""
-    if data.source == "digits":
-        return sources.digits()
-    if data.source in ("breast_cancer", "wine", "diabetes"):
-        return sources.embedded_table(data.source)
-    path = Path(str(data.path))
-    if data.source == "images":
-        return images.read(path, data.images)
-    if data.source == "arrays":
-        return arrays.read(path, data.task)
-    return sources.torchvision_images(data.source, path)
+    return READERS[data.source](data)
+
+
+def place(data: Data) -> Path:
+    """Where the user's files lie."""
+    return Path(str(data.path))
 
 
 def check_task(source: Source, data: Data) -> None:

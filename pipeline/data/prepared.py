@@ -4,8 +4,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from pipeline.data.columns import Column
-from pipeline.data.sources import Examples
+from pipeline.data.examples import Array, Examples
+from pipeline.data.table.columns import Column
 from pipeline.errors import InputError
 
 
@@ -31,3 +31,11 @@ class Prepared:
         if len(targets) == 0 or (targets == targets[0]).all():
             value = targets[0] if len(targets) else "absent"
             raise InputError(f"data.split: every target of the training part is {value}")
+
+    def arrays(self) -> dict[str, Array]:
+        """The parts' inputs and targets under the names train_x, train_y, val_x, ..."""
+        return {
+            f"{name}_{kind}": getattr(part, kind)
+            for name, part in self.parts.items()
+            for kind in ("x", "y")
+        }

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 from sklearn.preprocessing import MinMaxScaler, StandardScaler
 
-from pipeline.data.sources import Array
+from pipeline.data.examples import Array
 
 CHUNK_ROWS = 4096
 

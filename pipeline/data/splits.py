@@ -5,9 +5,9 @@ from collections.abc import Sequence
 import numpy as np
 from sklearn.model_selection import GroupShuffleSplit, train_test_split
 
-from pipeline.data.sources import Array
+from pipeline.data.examples import Array
 from pipeline.errors import InputError
-from pipeline.params import Split
+from pipeline.params.data import Split
 
 FEWEST = 3
 """Of a class: one for each part."""

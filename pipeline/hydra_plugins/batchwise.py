@@ -13,7 +13,9 @@ from hydra.core.config_store import ConfigStore
 from omegaconf import OmegaConf
 
 from pipeline.errors import require
-from pipeline.params import FILES, is_factory, schema
+from pipeline.params.data import FILES
+from pipeline.params.load import schema
+from pipeline.params.network import is_factory
 
 CONF = Path("conf")
 

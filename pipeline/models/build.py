@@ -10,7 +10,7 @@ from torch import nn
 from pipeline.errors import InputError
 from pipeline.models.images import cnn, resnet
 from pipeline.models.mlp import mlp
-from pipeline.params import Model, is_factory
+from pipeline.params.network import Model, is_factory
 
 
 def build(model: Model, shape: tuple[int, ...], outputs: int) -> nn.Module:

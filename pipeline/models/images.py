@@ -5,7 +5,7 @@ from torch import nn
 from pipeline.errors import require
 from pipeline.models.dropout import Dropout
 from pipeline.models.mlp import ACTIVATION, batch_norm, has_norm
-from pipeline.params import Model
+from pipeline.params.network import Model
 
 
 def check_images(model: Model, shape: tuple[int, ...]) -> None:

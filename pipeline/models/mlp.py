@@ -5,7 +5,7 @@ from torch.nn.modules.batchnorm import _BatchNorm
 
 from pipeline.models.batch_norm import GhostBatchNorm
 from pipeline.models.dropout import Dropout
-from pipeline.params import Model
+from pipeline.params.network import Model
 
 ACTIVATION = {"relu": nn.ReLU, "tanh": nn.Tanh, "gelu": nn.GELU}
 

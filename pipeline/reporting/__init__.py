@@ -1,1 +1,4 @@
-"""Tables, figures and the page."""
+"""Stage ``report``, the showing: a ``Study`` in, bytes out.
+
+Nothing is fitted here.
+"""

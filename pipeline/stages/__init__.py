@@ -1,1 +1,4 @@
-"""The DAG's commands: one thin main each, the only files that know argv and paths."""
+"""One command for each stage of dvc.yaml: it reads files, calls its folder, writes files.
+
+No stage imports another.
+"""

@@ -13,21 +13,24 @@ import os
 import shutil
 import sys
 from pathlib import Path
-from typing import Any
 
 from hydra import compose, initialize_config_dir
 from hydra.errors import HydraException, OverrideParseException
 from omegaconf import OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
-from pipeline import params
 from pipeline.errors import InputError, command, require
 from pipeline.hydra_plugins.batchwise import CONF, conf_digest
-from pipeline.params import Params
-from pipeline.stages import files
-
-DERIVED = ("conf_digest", "watched.")
-"""Keys that find themselves."""
+from pipeline.params.data import FILES
+from pipeline.params.load import (
+    DERIVED,
+    Params,
+    flattened,
+    from_config,
+    load_params,
+    one_line,
+)
+from pipeline.workspace import files
 
 
 def composed(overrides: list[str]) -> str:
@@ -41,17 +44,17 @@ def composed(overrides: list[str]) -> str:
         OmegaConf.resolve(config)
     except OverrideParseException as error:
         rule = """a value with spaces or signs is quoted twice: "data.target='price (€)'"."""
-        raise InputError(f"{params.one_line(error)}; {rule}") from None
+        raise InputError(f"{one_line(error)}; {rule}") from None
     except (HydraException, OmegaConfBaseException) as error:
-        raise InputError(params.one_line(error)) from None
-    check_file(params.from_config(config))
+        raise InputError(one_line(error)) from None
+    check_file(from_config(config))
     return OmegaConf.to_yaml(config)
 
 
-def check_file(config: Params) -> None:
+def check_file(params: Params) -> None:
     """Refuse a file or folder of the user's own that is not there, before DVC looks for it."""
-    path = config.data.path
-    known = config.data.source not in params.FILES or path is None or Path(path).exists()
+    path = params.data.path
+    known = params.data.source not in FILES or path is None or Path(path).exists()
     require(known, "data.path", path, "does not exist")
 
 
@@ -69,9 +72,7 @@ def is_stale() -> bool:
     try:
         return OmegaConf.select(OmegaConf.load(files.PARAMS), "conf_digest") != conf_digest()
     except Exception as error:  # the YAML parser's errors share no base class with OmegaConf
-        raise InputError(
-            f"{files.PARAMS}: not readable as YAML: {params.one_line(error)}"
-        ) from None
+        raise InputError(f"{files.PARAMS}: not readable as YAML: {one_line(error)}") from None
 
 
 def refresh() -> Params:
@@ -80,7 +81,7 @@ def refresh() -> Params:
     Raises InputError when the grid changed: DVC has laid out its stages already.
     """
     if not is_stale():
-        return params.load(files.PARAMS)
+        return load_params(files.PARAMS)
     if "DVC_EXP_NAME" in os.environ:  # DVC composed a moment ago, from its copy of conf/
         raise InputError("conf/ has files this experiment does not: `git add conf` and run again")
     before = OmegaConf.select(OmegaConf.load(files.PARAMS), "grid")
@@ -88,30 +89,20 @@ def refresh() -> Params:
     after = OmegaConf.select(OmegaConf.load(files.PARAMS), "grid")
     if any(before[key] != after[key] for key in ("variant", "batch_size")):
         raise InputError("the grid changed after DVC laid out its stages: run `dvc repro` again")
-    return params.load(files.PARAMS)
+    return load_params(files.PARAMS)
 
 
 def overrides() -> dict[str, list[object]]:
     """By key: the default study's value and the current one, where they differ."""
-    defaults, own = (
+    default, current = (
         flattened(OmegaConf.to_container(OmegaConf.create(text)))
         for text in (composed([]), files.PARAMS.read_text())
     )
     return {
-        key: [defaults.get(key), own.get(key)]
-        for key in defaults | own
-        if defaults.get(key) != own.get(key) and not key.startswith(DERIVED)
+        key: [default.get(key), current.get(key)]
+        for key in default | current
+        if default.get(key) != current.get(key) and key not in DERIVED
     }
-
-
-def flattened(value: Any, key: str = "") -> dict[str, object]:
-    """Values by dotted key; lists and empty mappings whole."""
-    if not isinstance(value, dict) or not value:
-        return {key: value}
-    found: dict[str, object] = {}
-    for name, own in value.items():
-        found |= flattened(own, f"{key}.{name}" if key else str(name))
-    return found
 
 
 def prune_runs(current: Params) -> None:

@@ -7,110 +7,107 @@ in snapshots.csv and snapshots.safetensors the weights along the way that ``eval
 
 import functools
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 import pandas as pd
 
-from pipeline import params
-from pipeline.analysis import budgets, selection, targets
-from pipeline.data import tensors
-from pipeline.data.tensors import Dataset
-from pipeline.engine import budget
-from pipeline.engine.pack import Pack
-from pipeline.errors import InputError, command
-from pipeline.measure import machine
-from pipeline.params import BatchSize, Cell, Params
-from pipeline.stages import files, moments, timing, trainings
-
-
-def select(config: Params, lanes: pd.DataFrame, history: pd.DataFrame) -> pd.DataFrame:
-    """The winners of the screening, with the target they were chosen for."""
-    metric, target = config.target.metric, config.target.value
-    if target == "auto":
-        first = lanes[lanes["variant"] == config.grid.variant[0]]
-        target = targets.auto_target(first, metric)
-    rates = selection.by_rate(lanes, history, metric, target)
-    chosen = selection.winners(rates)
-    if not (chosen["criterion"] == "fastest").any():
-        best = targets.tuned_bests(lanes, metric)["best"].abs()
-        rule = f"is reached by no rate at most seeds; the best {metric} is {best.max():.4g}"
-        raise InputError(f"target.value: {target!r} {rule}")
-    shares = budgets.compare(history)
-    if len(shares):
-        chosen = pd.concat([chosen, selection.under_budgets(rates, shares)], ignore_index=True)
-    return chosen.assign(metric=metric, target=target)
-
-
-def confirm_cells(
-    config: Params, chosen: pd.DataFrame, variant: str, batch_size: BatchSize
-) -> list[Cell]:
-    """The winners' rates of one pack crossed with the fresh seeds."""
-    return [
-        Cell(variant, batch_size, lr, seed, "confirm")
-        for lr in sorted(set(chosen["lr"]))
-        for seed in config.confirm_seeds()
-    ]
+from pipeline.errors import command
+from pipeline.lanes import trainings
+from pipeline.params.load import Params, load_params
+from pipeline.params.settings import Cell
+from pipeline.selection import budgets, winners
+from pipeline.selection.keys import rows_of
+from pipeline.solutions import snapshots
+from pipeline.training import budget, dataset
+from pipeline.training.dataset import Dataset
+from pipeline.training.device import device
+from pipeline.training.pack import Pack, Trained
+from pipeline.workspace import durations, files
 
 
 @dataclass(frozen=True)
-class Job:
-    """A pack to train on its data, and the solutions to keep along the way."""
+class Confirmation:
+    """A pack of winners to train on its data; kept: the solutions to keep along the way."""
 
     pack: Pack
     data: Dataset
     kept: pd.DataFrame
 
+    @property
+    def name(self) -> str:
+        """The pack's name in files and messages."""
+        return f"{self.pack.cells[0].variant}-{self.pack.batch_size}"
 
-def jobs(
-    config: Params, chosen: pd.DataFrame, limits: dict[str, tuple[str, float]]
-) -> Iterator[Job]:
+
+def confirmations(
+    params: Params, chosen: pd.DataFrame, limits: dict[str, tuple[str, float]]
+) -> Iterator[Confirmation]:
     """The packs to train; a batch size without a winner has none."""
-    where = machine.device(config.impl.device)
-    load = functools.cache(lambda scaling: tensors.load(files.PROCESSED, scaling, where))
-    for variant, size in config.packs():
-        data = load(config.settings(variant).scaling)
-        resolved = budget.resolve(size, len(data.train))
-        own = chosen[(chosen["variant"] == variant) & (chosen["batch_size"] == resolved)]
-        if len(own):
-            cells = confirm_cells(config, own, variant, size)
-            pack = trainings.make_pack(config, variant, size, cells, data)
-            kept = moments.wanted(pack, own, limits)
-            yield Job(replace(pack, snapshots=tuple(sorted(set(kept["step"])))), data, kept)
+    where = device(params.impl.device)
+    load = functools.cache(lambda scaling: dataset.load(files.PROCESSED, scaling, where))
+    for variant, size in params.packs():
+        data = load(params.settings(variant).scaling)
+        rows = rows_of(chosen, variant, budget.resolve(size, len(data.train)))
+        if len(rows):
+            cells = [
+                Cell(variant, size, lr, seed, "confirm")
+                for lr in sorted(set(rows["lr"]))
+                for seed in params.confirm_seeds()
+            ]
+            pack = trainings.make_pack(params, variant, size, cells, data)
+            kept = snapshots.wanted(pack, rows, limits)
+            steps = tuple(sorted(set(kept["step"])))
+            yield Confirmation(replace(pack, snapshots=steps), data, kept)
+
+
+@dataclass
+class Outcome:
+    """What all confirmations left behind, pack by pack."""
+
+    history: list[pd.DataFrame] = field(default_factory=list)
+    cells: list[pd.DataFrame] = field(default_factory=list)
+    snapshots: list[pd.DataFrame] = field(default_factory=list)
+    weights: dict[str, np.ndarray] = field(default_factory=dict)
+    snapshot_weights: dict[str, np.ndarray] = field(default_factory=dict)
+
+    def add(self, work: Confirmation, trained: Trained) -> None:
+        """One more pack."""
+        kept = snapshots.survived(work.kept, trained)
+        keys = trainings.keys(work.pack).drop(columns="phase").iloc[kept["cell"]]
+        moments = kept[["moment", "step"]].reset_index(drop=True)
+        self.history.append(trainings.history(work.pack, trained))
+        self.cells.append(trainings.cell_table(work.pack, trained))
+        self.snapshots.append(keys.reset_index(drop=True).join(moments))
+        self.weights |= {f"{work.name}/{name}": array for name, array in trained.weights.items()}
+        if len(kept):
+            arrays = snapshots.weights(kept, trained)
+            self.snapshot_weights |= {f"{work.name}/{name}": a for name, a in arrays.items()}
+
+    def write(self) -> None:
+        """Write everything but the selection."""
+        results = files.RESULTS
+        files.write_csv(results / "snapshots.csv", pd.concat(self.snapshots))
+        files.write_tensors(results / "snapshots.safetensors", self.snapshot_weights)
+        files.write_tensors(results / "confirm.safetensors", self.weights)
+        files.write_parquet(results / "confirm_lanes.parquet", pd.concat(self.cells))
+        files.write_parquet(results / "confirm.parquet", pd.concat(self.history))
 
 
 @command
 def main() -> None:
     """Read runs/, select, train the winners, write results/."""
-    config = params.load(files.PARAMS)
-    lanes, history = files.runs(config, "lanes.parquet"), files.runs(config, "history.parquet")
-    chosen = select(config, lanes, history)
-    confirmed: dict[str, list[pd.DataFrame]] = {"history": [], "lanes": [], "snapshots": []}
-    weights: dict[str, np.ndarray] = {}
-    snapshots: dict[str, np.ndarray] = {}
-    store = trainings.checkpoints("confirm")
-    for job in jobs(config, chosen, budgets.common(history)):
-        name = f"{job.pack.cells[0].variant}-{job.pack.batch_size}"
-        trained = trainings.train(job.pack, job.data, config, store, f"confirm {name}")
-        kept = moments.survived(job.kept, trained)
-        keys = trainings.keys(job.pack).drop(columns="phase").iloc[kept["cell"]]
-        confirmed["history"].append(trainings.history(job.pack, trained))
-        confirmed["lanes"].append(trainings.lanes(job.pack, trained))
-        confirmed["snapshots"].append(
-            keys.reset_index(drop=True).join(kept[["moment", "step"]].reset_index(drop=True))
-        )
-        weights |= {f"{name}/{key}": array for key, array in trained.weights.items()}
-        if len(kept):
-            arrays = moments.kept(kept, trained)
-            snapshots |= {f"{name}/{key}": array for key, array in arrays.items()}
+    params = load_params(files.PARAMS)
+    lanes, history = files.runs(params, "lanes.parquet"), files.runs(params, "history.parquet")
+    chosen = winners.select(params, lanes, history)
+    store, outcome = trainings.checkpoints("confirm", params), Outcome()
+    for work in confirmations(params, chosen, budgets.common(history)):
+        label = f"confirm {work.name}"
+        outcome.add(work, trainings.train(work.pack, work.data, params, store, label))
     files.write_csv(files.RESULTS / "selection.csv", chosen)
-    files.write_csv(files.RESULTS / "snapshots.csv", pd.concat(confirmed["snapshots"]))
-    files.write_tensors(files.RESULTS / "snapshots.safetensors", snapshots)
-    files.write_tensors(files.RESULTS / "confirm.safetensors", weights)
-    files.write_parquet(files.RESULTS / "confirm_lanes.parquet", pd.concat(confirmed["lanes"]))
-    files.write_parquet(files.RESULTS / "confirm.parquet", pd.concat(confirmed["history"]))
+    outcome.write()
     store.clear()
-    timing.record(files.RESULTS / "selection.csv")
+    durations.record(files.RESULTS / "selection.csv")
 
 
 if __name__ == "__main__":

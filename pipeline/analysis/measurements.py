@@ -1,0 +1,42 @@
+"""What the report is made from."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import pandas as pd
+
+from pipeline.selection.keys import WHOLE
+
+
+@dataclass(frozen=True)
+class Measurements:
+    """The tables that the stages left behind; an empty one was not measured.
+
+    data: the summary of the data.
+    """
+
+    history: pd.DataFrame = field(default_factory=pd.DataFrame)
+    lanes: pd.DataFrame = field(default_factory=pd.DataFrame)
+    selection: pd.DataFrame = field(default_factory=pd.DataFrame)
+    confirmed: pd.DataFrame = field(default_factory=pd.DataFrame)
+    confirmed_lanes: pd.DataFrame = field(default_factory=pd.DataFrame)
+    evaluation: pd.DataFrame = field(default_factory=pd.DataFrame)
+    sharpness: pd.DataFrame = field(default_factory=pd.DataFrame)
+    landscape: pd.DataFrame = field(default_factory=pd.DataFrame)
+    gradient_noise: pd.DataFrame = field(default_factory=pd.DataFrame)
+    throughput: pd.DataFrame = field(default_factory=pd.DataFrame)
+    data: Mapping[str, Any] = field(default_factory=dict)
+    features: pd.DataFrame = field(default_factory=pd.DataFrame)
+    classes: pd.DataFrame = field(default_factory=pd.DataFrame)
+    columns: pd.DataFrame = field(default_factory=pd.DataFrame)
+
+    @property
+    def target(self) -> float:
+        """The validation score or loss that counted as trained."""
+        return float(self.selection["target"].iloc[0])
+
+    @property
+    def final_scores(self) -> pd.DataFrame:
+        """The rows of ``evaluation`` at the end of the whole budget."""
+        return self.evaluation[self.evaluation["budget"] == WHOLE]

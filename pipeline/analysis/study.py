@@ -1,0 +1,428 @@
+"""All that is computed from the tables of a study, each quantity once.
+
+Claims, figures, words and the page read a ``Study``; nothing is fitted beside it. A quantity is a
+property that is computed when it is first asked for and kept, so that this file reads as the list
+of what is known, in the order of the report.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+import pandas as pd
+
+from pipeline.analysis import (
+    critical,
+    curvature,
+    data_parallel,
+    descent,
+    escape,
+    generalisation,
+    lines,
+    noise,
+    rates,
+    recommendation,
+    sensitivity,
+    timings,
+    tradeoff,
+    variants,
+    weights,
+)
+from pipeline.analysis.critical import Critical, Curve, Runs
+from pipeline.analysis.frame import SCORE_NAME, Frame, goal
+from pipeline.analysis.lines import Bend
+from pipeline.analysis.measurements import Measurements
+from pipeline.analysis.recommendation import Recommendation, Rival, Stricter
+from pipeline.params.load import Params
+from pipeline.params.settings import Settings
+from pipeline.selection import budgets, statistics, winners
+from pipeline.selection.keys import rows_of
+from pipeline.selection.statistics import Estimate
+
+IMBALANCED = 1.5
+"""The commonest class over the rarest, beyond which the balanced accuracy is shown too."""
+
+
+@dataclass(frozen=True)
+class Study:
+    """What was asked, what was measured, and what follows from it.
+
+    Tables hold all variants unless their text says otherwise; what it says of "the first variant"
+    is that of ``frame.first``.
+    """
+
+    params: Params
+    measured: Measurements
+
+    def with_known(self, **quantities: Any) -> "Study":
+        """The same study with quantities that are known already, and are not computed.
+
+        Raises AttributeError for a name that is no quantity of a study.
+        """
+        study = Study(self.params, self.measured)
+        for name, value in quantities.items():
+            if not isinstance(getattr(Study, name, None), cached_property):
+                raise AttributeError(f"{name!r} is no quantity of a study")
+            study.__dict__[name] = value
+        return study
+
+    @cached_property
+    def frame(self) -> Frame:
+        """What everything shown has in common."""
+        data, target = self.measured.data, self.params.target
+        return Frame(
+            data["examples"]["train"],
+            SCORE_NAME[data["task"]],
+            goal(target.metric, self.measured.target, data["task"]),
+            tuple(self.params.grid.variant),
+        )
+
+    @cached_property
+    def settings(self) -> Mapping[str, Settings]:
+        """How each variant trains."""
+        return {name: self.params.settings(name) for name in self.frame.variants}
+
+    @cached_property
+    def is_imbalanced(self) -> bool:
+        """Whether classes differ in size so much that accuracy alone could mislead."""
+        classes = self.measured.classes
+        if classes.empty:
+            return False
+        total = classes[["train", "val", "test"]].sum(axis=1)
+        return bool(total.max() > IMBALANCED * total.min())
+
+    def of_first(self, table: pd.DataFrame) -> pd.DataFrame:
+        """A table's rows of the first variant."""
+        return rows_of(table, self.frame.first)
+
+    # The tradeoff and the recommendation
+
+    @cached_property
+    def confirmed(self) -> pd.DataFrame:
+        """``tradeoff.confirmed_steps``: the steps to target of every confirmed cell."""
+        measured = self.measured
+        return tradeoff.confirmed_steps(
+            measured.confirmed,
+            measured.confirmed_lanes,
+            self.params.target.metric,
+            measured.target,
+        )
+
+    @cached_property
+    def tradeoff(self) -> pd.DataFrame:
+        """``tradeoff.table``: what each batch size costs and gives."""
+        measured = self.measured
+        return tradeoff.table(
+            measured.selection, self.confirmed, measured.final_scores, measured.throughput
+        )
+
+    @cached_property
+    def recommendation(self) -> Recommendation:
+        """The batch size to use within the limits."""
+        return recommendation.recommend(self.tradeoff, self.params.limits)
+
+    @cached_property
+    def lead(self) -> Estimate | None:
+        """The runner-up's time over the recommended one's, where there are both."""
+        advice = self.recommendation
+        if advice.best is None or advice.runner_up is None:
+            return None
+        return recommendation.lead(self.confirmed, advice.best, advice.runner_up)
+
+    @cached_property
+    def other_targets(self) -> pd.DataFrame:
+        """``sensitivity.other_targets``: the answer under an easier and a harder target."""
+        return sensitivity.other_targets(
+            self.params, self.measured, self.recommendation, self.critical
+        )
+
+    @cached_property
+    def stricter_limits(self) -> tuple[Stricter, ...]:
+        """What limits just stricter than the recommended row would leave; none without one."""
+        best = self.recommendation.best
+        if best is None:
+            return ()
+        return tuple(recommendation.sensitivity(self.tradeoff, self.params.limits, best))
+
+    @cached_property
+    def rivals(self) -> tuple[Rival, ...]:
+        """What rules of the literature would have chosen; none without a recommendation.
+
+        The bend is that of the first variant's throughput, which speaks of no other.
+        """
+        best = self.recommendation.best
+        if best is None:
+            return ()
+        bend = self.bend if best["variant"] == self.frame.first else None
+        fit = self.fits.get(best["variant"])
+        return tuple(recommendation.rivals(self.tradeoff, best, fit, bend))
+
+    # Steps to the target
+
+    @cached_property
+    def curves(self) -> pd.DataFrame:
+        """``tradeoff.fastest_curves``: the confirmed trainings at the fastest rates."""
+        return tradeoff.fastest_curves(self.measured.confirmed, self.measured.selection)
+
+    @cached_property
+    def budgets(self) -> pd.DataFrame:
+        """``budgets.compare``: the best scores under each budget."""
+        return budgets.compare(self.measured.history)
+
+    @cached_property
+    def runs(self) -> Mapping[str, Runs]:
+        """The trainings that the curve of steps is fitted to, by variant."""
+        selection = self.measured.selection
+        return {
+            name: critical.runs_of(self.confirmed, selection, name) for name in self.frame.variants
+        }
+
+    @cached_property
+    def fits(self) -> Mapping[str, Critical]:
+        """The fitted curve of steps by variant, of those where it could be fitted."""
+        fits = {name: critical.fit(runs, self.params.seed) for name, runs in self.runs.items()}
+        return {name: fit for name, fit in fits.items() if fit is not None}
+
+    @cached_property
+    def critical(self) -> Critical | None:
+        """The first variant's fit."""
+        return self.fits.get(self.frame.first)
+
+    @cached_property
+    def misfit(self) -> float:
+        """``critical.lack_of_fit`` of the first variant; NaN without a fit."""
+        if self.critical is None:
+            return float("nan")
+        return critical.lack_of_fit(self.runs[self.frame.first], self.critical.curve)
+
+    @cached_property
+    def step_curves(self) -> Mapping[str, Curve]:
+        """The fitted curves of the variants whose batch does not grow."""
+        return {
+            name: fit.curve
+            for name, fit in self.fits.items()
+            if not critical.grows(self.confirmed, name)
+        }
+
+    @cached_property
+    def critical_table(self) -> pd.DataFrame:
+        """The fits as a table."""
+        return critical.table(self.fits)
+
+    # The learning rate
+
+    @cached_property
+    def screened(self) -> pd.DataFrame:
+        """``winners.by_rate``: what the screening found at every rate."""
+        measured, metric = self.measured, self.params.target.metric
+        return winners.by_rate(measured.lanes, measured.history, metric, measured.target)
+
+    @cached_property
+    def rates(self) -> pd.DataFrame:
+        """The screened rates with their seconds to target and what they won by."""
+        timed = tradeoff.rates_with_seconds(self.screened, self.tradeoff)
+        return tradeoff.rates_with_winners(timed, self.measured.selection)
+
+    @cached_property
+    def windows(self) -> pd.DataFrame:
+        """``rates.windows``: the best rate of each batch size, and those that would do."""
+        return rates.windows(self.screened, self.measured.selection)
+
+    @cached_property
+    def rate_exponent(self) -> Estimate:
+        """k of the first variant's best rate = c B^k."""
+        return rates.exponent(self.windows, self.frame.first)[0]
+
+    @cached_property
+    def rate_bend(self) -> Bend | None:
+        """Where that growth bends."""
+        return rates.exponent(self.windows, self.frame.first)[1]
+
+    @cached_property
+    def descents(self) -> pd.DataFrame:
+        """The textbook's descents on two variables, step by step."""
+        return descent.paths()
+
+    # Variants
+
+    @cached_property
+    def variants(self) -> pd.DataFrame:
+        """``variants.compare``: every ordered pair of variants; empty for a single one."""
+        if not self.frame.has_variants:
+            return pd.DataFrame()
+        measured = self.measured
+        return variants.compare(
+            self.screened, measured.selection, self.confirmed, measured.final_scores
+        )
+
+    @cached_property
+    def screening(self) -> pd.DataFrame:
+        """``variants.screening``: what became of each pack's grid of rates."""
+        return variants.screening(self.screened)
+
+    @cached_property
+    def steps_ratios(self) -> Mapping[str, Estimate]:
+        """Every other variant's steps to target over the first one's, over all batch sizes."""
+        first, *others = self.frame.variants
+        return {
+            name: variants.overall(self.variants, first, name, "steps_ratio") for name in others
+        }
+
+    # This machine
+
+    @cached_property
+    def timed(self) -> pd.DataFrame:
+        """The first variant's timings of batches taken whole."""
+        return timings.whole_batches(self.measured.throughput, self.frame.first)
+
+    @cached_property
+    def bend(self) -> Bend | None:
+        """Where the first variant's throughput saturates."""
+        return lines.bend(self.timed["batch_size"], self.timed["examples_per_second"])
+
+    @cached_property
+    def alignment(self) -> pd.DataFrame:
+        """``timings.alignment``: the first variant's aligned sizes against their neighbours."""
+        return timings.alignment(self.timed)
+
+    @cached_property
+    def speed_ups(self) -> Mapping[str, Estimate]:
+        """The mean speed-up of each kind of aligned size."""
+        return {
+            str(kind): timings.mean_speed_up(pairs)
+            for kind, pairs in self.alignment.groupby("kind", sort=False)
+        }
+
+    @cached_property
+    def accumulation(self) -> pd.DataFrame:
+        """``timings.accumulated``: what micro-batches cost."""
+        return timings.accumulated(self.measured.throughput)
+
+    @cached_property
+    def devices(self) -> pd.DataFrame:
+        """``data_parallel.predict``: more devices."""
+        return data_parallel.predict(
+            self.tradeoff,
+            self.measured.throughput,
+            self.frame.examples,
+            self.params.data_parallel,
+        )
+
+    @cached_property
+    def best_by_devices(self) -> pd.DataFrame:
+        """The best batch size for each number of devices."""
+        return data_parallel.best_by_devices(self.devices)
+
+    # What the solutions are like
+
+    @cached_property
+    def generalisation(self) -> pd.DataFrame:
+        """``generalisation.compare``: test scores against the smallest batch size's."""
+        measured, margin = self.measured, self.params.limits.score_margin
+        return generalisation.compare(measured.evaluation, measured.selection, margin)
+
+    @cached_property
+    def sharpness(self) -> pd.DataFrame:
+        """``curvature.by_batch_size``: three measures of the best-scoring solutions."""
+        return curvature.by_batch_size(self.measured.sharpness)
+
+    @cached_property
+    def sharpness_exponents(self) -> Mapping[str, Estimate]:
+        """How each measure grows with the first variant's batch size, by its column."""
+        return curvature.exponents(self.measured.sharpness, self.frame.first)
+
+    @cached_property
+    def stability(self) -> pd.DataFrame:
+        """``curvature.products`` of the first variant: rate times largest eigenvalue."""
+        return curvature.products(self.measured.sharpness, self.frame.first)
+
+    @cached_property
+    def stability_limit(self) -> float | None:
+        """What that product may reach before full-batch descent diverges."""
+        return curvature.stability_limit(self.settings[self.frame.first].optimizer)
+
+    @cached_property
+    def rescaling(self) -> pd.DataFrame:
+        """``curvature.control``: what a rescaling of layers does to the measures."""
+        return curvature.control(self.measured.sharpness)
+
+    @cached_property
+    def line_peaks(self) -> pd.DataFrame:
+        """``weights.line_peaks`` of the first variant; empty where no line was drawn."""
+        landscape = self.measured.landscape
+        line = self.of_first(landscape[landscape["path"] == "line"])
+        return weights.line_peaks(line) if len(line) else pd.DataFrame()
+
+    @cached_property
+    def line_peak_ratio(self) -> Estimate:
+        """The highest loss between two solutions over that at the higher of them."""
+        peaks = self.line_peaks
+        if peaks.empty:
+            return statistics.UNKNOWN
+        return statistics.geometric_mean((peaks["peak"] / peaks["end"]).tolist())
+
+    @cached_property
+    def noise_scales(self) -> pd.DataFrame:
+        """``noise.scales``: the gradient noise scale along the trainings."""
+        return noise.scales(self.measured.gradient_noise)
+
+    @cached_property
+    def noise_exponent(self) -> Estimate:
+        """How the first variant's gradient error falls with the number of examples."""
+        return noise.error_exponent(self.measured.gradient_noise, self.frame.first)
+
+    @cached_property
+    def oscillation(self) -> pd.DataFrame:
+        """``noise.oscillation``: how the loss moves late in training."""
+        return noise.oscillation(self.curves)
+
+    @cached_property
+    def oscillation_exponents(self) -> Mapping[str, Estimate]:
+        """How the first variant's oscillation goes with the batch size, by its column."""
+        return noise.oscillation_exponents(self.oscillation, self.frame.first)
+
+    @cached_property
+    def escapes(self) -> pd.DataFrame:
+        """``escape.escapes``: noisy descents in a double well, none of it from the data."""
+        return escape.escapes(self.params.seed)
+
+    @cached_property
+    def weight_growth(self) -> pd.Series:
+        """The first variant's length of the weights at the end over the start."""
+        return weights.growth(self.curves, self.frame.first)
+
+
+def tables(study: Study) -> dict[str, pd.DataFrame]:
+    """What lies below reports/tables, by name; what a study cannot have is left out."""
+    measured = study.measured
+    always = {
+        "tradeoff": study.tradeoff,
+        "rates": study.rates,
+        "curves": study.curves,
+        "budgets": study.budgets,
+        "sensitivity": study.other_targets,
+        "critical": study.critical_table,
+        "windows": study.windows,
+        "descent": study.descents,
+        "throughput": measured.throughput,
+        "power_of_two": study.alignment,
+        "accumulate": study.accumulation,
+        "data_parallel": study.devices,
+        "generalisation": study.generalisation,
+        "sharpness": study.sharpness,
+        "stability": study.stability,
+        "rescaling": study.rescaling,
+        "landscape": measured.landscape,
+        "gradient_noise": measured.gradient_noise,
+        "noise_scales": study.noise_scales,
+        "oscillation": study.oscillation,
+        "escapes": study.escapes,
+    }
+    where_there_are_any = {
+        "variants": study.variants,
+        "features": measured.features,
+        "classes": measured.classes,
+        "columns": measured.columns,
+    }
+    return always | {name: table for name, table in where_there_are_any.items() if len(table)}

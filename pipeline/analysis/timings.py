@@ -1,0 +1,65 @@
+"""What the timings of steps say: batches taken whole, aligned sizes, accumulated micro-batches."""
+
+import numpy as np
+import pandas as pd
+
+from pipeline.selection import statistics
+from pipeline.selection.keys import rows_of
+from pipeline.selection.statistics import Estimate
+
+ALIGNED_MARGIN = 0.02
+"""A difference in speed below this is none."""
+
+
+def whole_batches(throughput: pd.DataFrame, variant: str) -> pd.DataFrame:
+    """One variant's timings of batches taken whole, by batch size."""
+    rows = rows_of(throughput[throughput["micro_batches"] == 1], variant)
+    return rows.sort_values("batch_size", ignore_index=True)
+
+
+def alignment(timed: pd.DataFrame) -> pd.DataFrame:
+    """Sizes that were timed with both neighbours, against the mean of the two.
+
+    kind: ``powers of two`` or ``multiples of 32``; speed_up: examples per second over the
+    geometric mean of the neighbours' examples per second. The times are first quartiles over
+    blocks: other work on the machine only ever adds to a block, and the effect looked for is small.
+    """
+    seconds = dict(zip(timed["batch_size"], timed["seconds_per_step_q25"], strict=True))
+    speed = {size: size / seconds[size] for size in seconds}
+    rows = []
+    for size in sorted(speed):
+        if size < 8 or size - 1 not in speed or size + 1 not in speed:
+            continue
+        power = size & (size - 1) == 0
+        if power or size % 32 == 0:
+            neighbours = np.sqrt(speed[size - 1] * speed[size + 1])
+            kind = "powers of two" if power else "multiples of 32"
+            rows.append({"batch_size": size, "kind": kind, "speed_up": speed[size] / neighbours})
+    return pd.DataFrame(rows, columns=["batch_size", "kind", "speed_up"])
+
+
+def mean_speed_up(pairs: pd.DataFrame) -> Estimate:
+    """The geometric mean of the speed-ups with its interval over sizes."""
+    return statistics.geometric_mean(pairs["speed_up"].tolist())
+
+
+def accumulated(throughput: pd.DataFrame) -> pd.DataFrame:
+    """Each variant's largest batch by number of micro-batches, with time and memory over the
+    whole batch's: relative_seconds, relative_bytes."""
+    rows = []
+    for _, timed in throughput.groupby("variant", sort=False):
+        parts = timed.dropna(subset=["update_difference"])
+        if parts.empty:
+            continue
+        of_size = timed[timed["batch_size"] == parts["batch_size"].iloc[0]]
+        whole = of_size[of_size["micro_batches"] == 1].iloc[0]
+        table = of_size.sort_values("micro_batches")
+        rows.append(
+            table[["variant", "batch_size", "micro_batches", "update_difference"]].assign(
+                relative_seconds=table["seconds_per_step"] / whole["seconds_per_step"],
+                relative_bytes=table["peak_bytes"] / whole["peak_bytes"],
+            )
+        )
+    columns = ["variant", "batch_size", "micro_batches", "update_difference"]
+    columns += ["relative_seconds", "relative_bytes"]
+    return pd.concat(rows, ignore_index=True) if rows else pd.DataFrame(columns=columns)

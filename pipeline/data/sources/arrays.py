@@ -1,0 +1,94 @@
+"""A file with the arrays x and y: .npz or .safetensors, never anything pickled."""
+
+import zipfile
+from pathlib import Path
+
+import numpy as np
+
+from pipeline.data.examples import FEW_VALUES, Array, Examples, Source
+from pipeline.data.splits import check_classes
+from pipeline.data.table.columns import LARGEST
+from pipeline.errors import InputError
+
+
+def read(path: Path, task: str) -> Source:
+    """x: (examples, features) or (examples, channels, height, width); y: (examples,), whole
+    numbers or text for classes.
+
+    Raises InputError for a file that lacks one of them, is pickled, or holds other shapes.
+    """
+    stored = loaded(path)
+    for name in ("x", "y"):
+        if name not in stored:
+            raise InputError(f"{path}: holds no array {name!r}")
+    x, y = stored["x"], stored["y"]
+    check_shapes(path, x, y)
+    labels, classes = labelled(path, y.reshape(len(y)), task)
+    names = tuple(f"{'x' if x.ndim == 2 else 'channel '}{place}" for place in range(x.shape[1]))
+    inputs = x if x.dtype == np.uint8 else x.astype(np.float64)
+    return Source(Examples(inputs, labels), names, classes)
+
+
+def loaded(path: Path) -> dict[str, Array]:
+    """The arrays of the file by name."""
+    if not path.exists():
+        raise InputError(f"data.path: '{path}' does not exist")
+    if path.suffix not in (".npz", ".safetensors"):
+        raise InputError(f"data.path: '{path}' ends in neither .npz nor .safetensors")
+    try:
+        if path.suffix == ".safetensors":
+            from safetensors import safe_open
+
+            with safe_open(path, "numpy") as tensors:
+                known = set(tensors.keys())
+                return {name: tensors.get_tensor(name) for name in ("x", "y") if name in known}
+        with np.load(path, allow_pickle=False) as file:
+            found = {name: file[name] for name in ("x", "y") if name in file.files}
+            return {name: own for name, own in found.items() if isinstance(own, np.ndarray)}
+    except Exception as error:  # safetensors' error is no public class; numpy raises several
+        if isinstance(error, ValueError) and "allow_pickle" in str(error):
+            raise InputError(f"{path}: holds pickled objects, which are never loaded") from None
+        said = getattr(error, "strerror", None) or str(error)
+        if isinstance(error, zipfile.BadZipFile | ValueError):
+            said = f"is not what its ending says: {said}"
+        raise InputError(f"{path}: {said}") from None
+
+
+def check_shapes(path: Path, x: Array, y: Array) -> None:
+    """Refuse inputs that are no numbers or of another shape, and targets of another length."""
+    if x.dtype.kind not in "fiub":
+        raise InputError(f"{path}: x holds {x.dtype}, which is no number")
+    if x.ndim not in (2, 4) or 0 in x.shape:
+        raise InputError(
+            f"{path}: x has the shape {x.shape}; it must be (examples, features) or "
+            "(examples, channels, height, width)"
+        )
+    if x.ndim == 4 and x.shape[3] in (1, 3, 4) and x.shape[1] not in (1, 3, 4):
+        rule = "which looks like (examples, height, width, channels); channels come second"
+        raise InputError(f"{path}: x has the shape {x.shape}, {rule}")
+    if y.shape not in ((len(x),), (len(x), 1)):
+        raise InputError(f"{path}: y has the shape {y.shape} and x has {len(x)} examples")
+    if not np.isfinite(x).all():
+        place = np.argwhere(~np.isfinite(x))[0]
+        raise InputError(f"{path}: x{place.tolist()} is {x[tuple(place)]}, which is not finite")
+    for name, own in (("x", x), ("y", y)):
+        if own.dtype.kind == "f" and np.abs(own[np.isfinite(own)]).max(initial=0) > LARGEST:
+            raise InputError(f"{path}: {name} holds numbers beyond {LARGEST:g}")
+
+
+def labelled(path: Path, y: Array, task: str) -> tuple[Array, tuple[str, ...]]:
+    """Labels from 0 and the classes' names, or targets and none."""
+    is_number = y.dtype.kind in "fiub"
+    if is_number and not np.isfinite(y).all():
+        raise InputError(f"{path}: y[{int(np.argmin(np.isfinite(y)))}] is not finite")
+    if not is_number and (task == "regression" or y.dtype.kind != "U"):
+        raise InputError(f"{path}: y holds {y.dtype}, which does not fit data.task={task}")
+    values, labels = np.unique(y, return_inverse=True)
+    few = len(values) <= FEW_VALUES and is_number and bool((values == np.floor(values)).all())
+    if task == "regression" or (task == "auto" and is_number and not few):
+        if len(values) < 2:
+            raise InputError(f"{path}: y has the single value {values[0]}")
+        return y.astype(np.float64), ()
+    classes = tuple(str(value.item() if is_number else value) for value in values)
+    check_classes(labels, classes)
+    return labels.astype(np.int64), classes

@@ -1,1 +1,0 @@
-"""Training the cells of one (variant, batch size)."""

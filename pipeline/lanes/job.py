@@ -1,0 +1,31 @@
+"""What stays the same from piece to piece of one training."""
+
+from dataclasses import dataclass, field
+
+from pipeline.lanes.checkpoint import Checkpoint, Store
+from pipeline.lanes.plan import Plan
+from pipeline.lanes.step import Graphs
+from pipeline.training.dataset import Dataset
+from pipeline.training.pack import Pack
+from pipeline.workspace.processes import OnDone
+
+
+@dataclass(frozen=True)
+class Job:
+    """How to train, on what, and who hears of it.
+
+    on_steps: hears how many steps of cells were just done. store: where checkpoints lie, or None
+    for none. graphs: the recorded gradients, which pieces of the same shape share.
+    """
+
+    data: Dataset
+    plan: Plan
+    on_steps: OnDone
+    store: Store | None = None
+    graphs: Graphs = field(default_factory=dict)
+
+    def checkpoint(self, pack: Pack) -> Checkpoint | None:
+        """The checkpoint of a piece trained by this plan."""
+        if self.store is None:
+            return None
+        return self.store.checkpoint(pack, self.plan.engine, self.plan.micro_batches)

@@ -1,0 +1,168 @@
+"""How a pack will be trained: which engine, how many processes, how many lanes at once.
+
+The engine is a pure function of the pack, the model, the device and whether a C++ compiler is
+there; no clock is asked, so the same study always takes the same path.
+"""
+
+import os
+import shutil
+from dataclasses import dataclass, replace
+
+import torch
+
+from pipeline.lanes import gradients, rules
+from pipeline.lanes.gradients import Batch
+from pipeline.lanes.lanes import FEWEST, Lanes, Tensors, predictor, stacked
+from pipeline.lanes.step import micro_batches
+from pipeline.params.network import MODELS
+from pipeline.params.protocol import Impl
+from pipeline.training import seeds
+from pipeline.training.dataset import Dataset
+from pipeline.training.losses import EVALUATION_ROWS
+from pipeline.training.memory import USABLE_MEMORY, free_bytes, peak_bytes
+from pipeline.training.pack import Pack
+from pipeline.workspace.processes import available_cores
+
+COMPILE_SECONDS = 30.0
+"""A cold torch.compile of one step while the other cores compile too."""
+SAVED_SECONDS_PER_STEP = 7e-5
+SAVED_SECONDS_PER_BYTE = 2.5e-10
+"""What the compiled step saves against the traced one: dispatch once a step, and passes over what
+each lane's step works on; from benchmarks/models.py."""
+SMALLEST_PIECE = 3
+"""The most lanes that are trained at once where two would be best: an odd one out joins a pair."""
+CACHE_BYTES = 4 << 20
+"""On a CPU, lanes whose step works on more than about this together go at the memory's pace."""
+
+
+@dataclass(frozen=True)
+class Plan:
+    """The choice and its reason; lanes_at_once is for each process."""
+
+    engine: str
+    reason: str
+    workers: int
+    lanes_at_once: int
+    micro_batches: int
+
+
+def make_plan(pack: Pack, data: Dataset, impl: Impl) -> Plan:
+    """Choose how to train this pack on the data's device.
+
+    Raises whatever the model's constructor raises.
+    """
+    device = data.train.x.device
+    cpus = available_cores() if device.type == "cpu" else 1
+    workers = min(cpus if impl.workers == "auto" else impl.workers, len(pack.cells))
+    obstacle = obstacle_to_lanes(pack, data, impl)
+    if obstacle:
+        return Plan("loop", obstacle, workers, 1, 1)
+    room = USABLE_MEMORY * free_bytes(device) / workers
+    micro, lane = 1, lane_bytes(pack, data, 1)
+    engine, reason = choose_engine(pack, lane, impl, workers)
+    while micro < pack.largest_batch_size and SMALLEST_PIECE * lane.total > room:
+        micro *= 2
+        lane = lane_bytes(pack, data, micro)
+    at_once = min(-(-len(pack.cells) // workers), int(room / lane.total))
+    if device.type == "cpu":
+        at_once = min(at_once, CACHE_BYTES // lane.step)
+    return Plan(engine, reason, workers, max(FEWEST, at_once), micro)
+
+
+def obstacle_to_lanes(pack: Pack, data: Dataset, impl: Impl) -> str | None:
+    """Why this pack has to train in the plain loop, or None."""
+    name = pack.settings.model.name
+    if impl.engine == "loop":
+        return "asked for"
+    obstacle = None if name in MODELS else lanes_obstacle(pack, data)
+    return f"{name} cannot be batched over lanes: {obstacle}" if obstacle else None
+
+
+def choose_engine(pack: Pack, lane: "LaneBytes", impl: Impl, workers: int) -> tuple[str, str]:
+    """The lane engine's name and why: ``compiled`` where the steps to come earn it back."""
+    if impl.engine != "auto":
+        return impl.engine, "asked for"
+    lanes = len(pack.cells) / workers
+    per_step = SAVED_SECONDS_PER_STEP + SAVED_SECONDS_PER_BYTE * lane.step * lanes
+    saved = per_step * pack.steps
+    if saved < COMPILE_SECONDS:
+        return "traced", f"compiling costs more than the {saved:.1f} s that it might save"
+    if compiler() is None:
+        return "traced", "compiling would pay, but there is no C++ compiler"
+    return "compiled", f"{pack.steps:,} steps earn the compilation back"
+
+
+def compiler() -> str | None:
+    """The C++ compiler that torch.compile would call."""
+    return shutil.which(os.environ.get("CXX", "g++")) or shutil.which("clang++")
+
+
+def lanes_obstacle(pack: Pack, data: Dataset) -> str | None:
+    """Why the model cannot be batched over lanes: by its parameters, or by trying two."""
+    settings = pack.settings
+    model = seeds.initial_model(settings.model, data.shape, data.outputs, settings.seed, 0)
+    if not all(parameter.requires_grad for parameter in model.parameters()):
+        return "some of its parameters are frozen"
+    if len(dict(model.named_parameters())) < len(
+        dict(model.named_parameters(remove_duplicate=False))
+    ):
+        return "some of its parameters are shared"
+    lanes = stacked(pack, pack.cells[:FEWEST], data)
+    rows = torch.zeros(2, pack.batch_size, dtype=torch.int64, device=data.train.x.device)
+    y = gradients.targets(data.train.y, data.outputs, data.task)
+    number = torch.ones((), dtype=torch.int64, device=rows.device)
+    return gradients.why_not_lanes(lanes, Batch(data.train.x[rows], y[rows], number), data.task)
+
+
+@dataclass(frozen=True)
+class LaneBytes:
+    """The memory of one lane: what it holds always, what a step and an evaluation work on."""
+
+    held: int
+    step: int
+    evaluation: int
+
+    @property
+    def total(self) -> int:
+        """The most that it ever takes."""
+        return self.held + max(self.step, self.evaluation)
+
+
+def lane_bytes(pack: Pack, data: Dataset, micro: int) -> LaneBytes:
+    """The memory that one more lane takes, counted on tensors without storage.
+
+    Held: weights, their copies before a step and of the last evaluation and the snapshots, the
+    last gradients, optimizer state. A step:
+    the peak of the traced gradient graph with its batch. An evaluation: the peak of one chunk.
+    """
+    meta = torch.device("meta")
+    lanes = without_storage(stacked(pack, pack.cells[:1], data).take(torch.tensor([0])))
+    rows = micro_batches(torch.zeros(1, pack.largest_batch_size), micro)[0].shape[1]
+    x = torch.empty(1, rows, *data.shape, device=meta)
+    outputs = (data.outputs,) if data.task == "classification" else (1,)
+    y, number = torch.empty(1, rows, *outputs, device=meta), torch.ones((), device=meta).long()
+    batch = Batch(x, y, number)
+    graph = gradients.trace(lanes, batch, data.task)
+    step = peak_bytes(lambda: graph(*gradients.flat(lanes, batch)), meta)
+    chunk = torch.empty(min(EVALUATION_ROWS, len(data.train)), *data.shape, device=meta)
+    with torch.no_grad():
+        evaluation = peak_bytes(lambda: predictor(lanes)(chunk), meta)
+    weights = sum(tensor.nbytes for tensor in lanes.params.values())
+    copies = 4 + len(rules.slot_names(pack.settings.optimizer)) + len(pack.snapshots)
+    return LaneBytes(weights * copies, step + x.nbytes, evaluation)
+
+
+def without_storage(lanes: Lanes) -> Lanes:
+    """The same lanes on the meta device."""
+    meta = torch.device("meta")
+
+    def moved(tensors: Tensors) -> Tensors:
+        return {name: tensor.to(meta) for name, tensor in tensors.items()}
+
+    return replace(
+        lanes,
+        model=lanes.model.to(meta),
+        params=moved(lanes.params),
+        buffers=moved(lanes.buffers),
+        dropout=moved(lanes.dropout),
+    )

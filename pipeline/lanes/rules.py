@@ -1,0 +1,249 @@
+"""The optimizers' update rules with a rate for each lane, in place.
+
+Each equals torch.optim on a lone cell. What changes from step to step (the rate, Adam's bias
+corrections) comes as a table computed in float64 beforehand, so that a step reads no clock and
+no Python number that a captured graph would freeze.
+"""
+
+import math
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from pipeline.lanes.lanes import Gradient, Tensors, dense
+from pipeline.params.optimizer import Optimizer
+
+BETA1 = 0.9
+ADAM_EPSILON = 1e-8
+ADAGRAD_EPSILON = 1e-10
+LAMB_EPSILON = 1e-6
+LARS_TRUST = 0.001
+
+
+@dataclass(frozen=True)
+class Rule:
+    """How one optimizer changes the parameters.
+
+    slots: the tensors of a parameter's shape that it remembers between steps.
+    quantities: what a step needs of the rates (lanes,) at a step number from 1, (quantities,
+    lanes); the first is minus the step size.
+    step: changes a parameter and its slots in place, by its gradient and the step's quantities,
+    each in a shape that multiplies the lanes.
+    step_by_product: the same for a gradient that is a product of two factors and need not be
+    written out; False, and nothing done, where the rule does not allow it.
+    """
+
+    slots: Callable[[Optimizer], tuple[str, ...]]
+    quantities: Callable[[Optimizer, Tensor, int], Tensor]
+    step: Callable[[Optimizer, Tensor, Tensor, Tensors, list[Tensor]], None]
+    step_by_product: (
+        Callable[[Optimizer, Tensor, tuple[Tensor, Tensor], Tensors, list[Tensor]], bool] | None
+    ) = None
+
+
+def velocity_slot(optimizer: Optimizer) -> tuple[str, ...]:
+    """The velocity, where there is momentum."""
+    return ("momentum",) if optimizer.momentum else ()
+
+
+def squares_slot(_: Optimizer) -> tuple[str, ...]:
+    """The sum of squared gradients."""
+    return ("squares",)
+
+
+def moment_slots(_: Optimizer) -> tuple[str, ...]:
+    """The running means of the gradients and of their squares."""
+    return ("mean", "squares")
+
+
+def rate_alone(_: Optimizer, rates: Tensor, __: int) -> Tensor:
+    """Minus the rate."""
+    return -rates[None]
+
+
+def adam_quantities(optimizer: Optimizer, rates: Tensor, step: int) -> Tensor:
+    """Minus rate / (1 - beta1^t), 1 / sqrt(1 - beta2^t), and the factor of decoupled decay.
+
+    Kingma & Ba 2015, algorithm 1, in the order of its section 2's last paragraph.
+    """
+    root = torch.full_like(rates, 1 / math.sqrt(1 - optimizer.beta2**step))
+    decay = 1 - rates * optimizer.weight_decay
+    return torch.stack([-rates / (1 - BETA1**step), root, decay])
+
+
+def lamb_quantities(optimizer: Optimizer, rates: Tensor, step: int) -> Tensor:
+    """Minus the rate, 1 / sqrt(1 - beta2^t), 1 / (1 - beta1^t)."""
+    root = torch.full_like(rates, 1 / math.sqrt(1 - optimizer.beta2**step))
+    return torch.stack([-rates, root, torch.full_like(rates, 1 / (1 - BETA1**step))])
+
+
+def decayed(optimizer: Optimizer, param: Tensor, gradient: Tensor) -> Tensor:
+    """The gradient of the loss with the penalty weight_decay / 2 |w|^2."""
+    if not optimizer.weight_decay:
+        return gradient
+    return gradient.add(param, alpha=optimizer.weight_decay)
+
+
+def sgd(
+    optimizer: Optimizer, param: Tensor, gradient: Tensor, slots: Tensors, now: list[Tensor]
+) -> None:
+    """Gradient descent, with momentum where the optimizer has some."""
+    move = decayed(optimizer, param, gradient)
+    if optimizer.momentum:
+        move = slots["momentum"].mul_(optimizer.momentum).add_(move)
+    param.addcmul_(move, now[0])
+
+
+def sgd_by_product(
+    optimizer: Optimizer, param: Tensor, factors: tuple[Tensor, Tensor], slots: Tensors,
+    now: list[Tensor],
+) -> bool:  # fmt: skip
+    """At small batch sizes a step goes at the pace of memory, and this spares two of its passes
+    over the weights."""
+    left, right = factors
+    # a batch may be so large that the factors are more than the weights
+    if optimizer.weight_decay or left.numel() > param.numel():
+        return False
+    if optimizer.momentum:
+        velocity = slots["momentum"].baddbmm_(left, right, beta=optimizer.momentum)
+        param.addcmul_(velocity, now[0])
+    else:
+        param.baddbmm_(left * now[0], right)
+    return True
+
+
+def nesterov(
+    optimizer: Optimizer, param: Tensor, gradient: Tensor, slots: Tensors, now: list[Tensor]
+) -> None:
+    """Nesterov's momentum as torch.optim has it (Sutskever et al. 2013, section 2)."""
+    gradient = decayed(optimizer, param, gradient)
+    velocity = slots["momentum"].mul_(optimizer.momentum).add_(gradient)
+    param.addcmul_(gradient.add(velocity, alpha=optimizer.momentum), now[0])
+
+
+def adagrad(
+    optimizer: Optimizer, param: Tensor, gradient: Tensor, slots: Tensors, now: list[Tensor]
+) -> None:
+    """Duchi et al. 2011, the diagonal form."""
+    gradient = decayed(optimizer, param, gradient)
+    squares = slots["squares"].addcmul_(gradient, gradient)
+    param.addcmul_(gradient / squares.sqrt().add_(ADAGRAD_EPSILON), now[0])
+
+
+def adam(
+    optimizer: Optimizer, param: Tensor, gradient: Tensor, slots: Tensors, now: list[Tensor]
+) -> None:
+    """Kingma & Ba 2015, algorithm 1."""
+    gradient = decayed(optimizer, param, gradient)
+    param.addcmul_(adam_direction(optimizer, gradient, slots, now[1], ADAM_EPSILON), now[0])
+
+
+def adamw(
+    optimizer: Optimizer, param: Tensor, gradient: Tensor, slots: Tensors, now: list[Tensor]
+) -> None:
+    """Adam with decoupled weight decay (Loshchilov & Hutter 2019, algorithm 2)."""
+    if optimizer.weight_decay:
+        param.mul_(now[2])
+    param.addcmul_(adam_direction(optimizer, gradient, slots, now[1], ADAM_EPSILON), now[0])
+
+
+def lars(
+    optimizer: Optimizer, param: Tensor, gradient: Tensor, slots: Tensors, now: list[Tensor]
+) -> None:
+    """You, Gitman & Ginsburg 2017, algorithm 1: the rate goes into the momentum."""
+    length, steepness = norms(param), norms(gradient)
+    trust = LARS_TRUST * length / (steepness + optimizer.weight_decay * length)
+    trust = torch.where((length > 0) & (steepness > 0), trust, 1.0)
+    move = gradient.add(param, alpha=optimizer.weight_decay) * (trust * now[0])
+    if optimizer.momentum:
+        move = slots["momentum"].mul_(optimizer.momentum).add_(move)
+    param.add_(move)
+
+
+def lamb(
+    optimizer: Optimizer, param: Tensor, gradient: Tensor, slots: Tensors, now: list[Tensor]
+) -> None:
+    """You et al. 2020, algorithm 2, with the identity for phi."""
+    direction = adam_direction(optimizer, gradient, slots, now[1], LAMB_EPSILON) * now[2]
+    direction = direction.add(param, alpha=optimizer.weight_decay)
+    length, reach = norms(param), norms(direction)
+    trust = torch.where((length > 0) & (reach > 0), length / reach, 1.0)
+    param.addcmul_(direction, trust * now[0])
+
+
+def adam_direction(
+    optimizer: Optimizer, gradient: Tensor, slots: Tensors, root: Tensor, epsilon: float
+) -> Tensor:
+    """The mean gradient over the root of the mean square (Kingma & Ba 2015, algorithm 1); ``root``
+    undoes the latter's bias."""
+    mean, beta2 = slots["mean"].lerp_(gradient, 1 - BETA1), optimizer.beta2
+    squares = slots["squares"].mul_(beta2).addcmul_(gradient, gradient, value=1 - beta2)
+    return mean / squares.sqrt().mul_(root).add_(epsilon)
+
+
+def norms(tensor: Tensor) -> Tensor:
+    """Each lane's Euclidean norm, in a shape that multiplies the lanes."""
+    length = torch.linalg.vector_norm(tensor.flatten(1), dim=1)
+    return length.view(-1, *[1] * (tensor.ndim - 1))
+
+
+RULES = {
+    "sgd": Rule(velocity_slot, rate_alone, sgd, sgd_by_product),
+    "nesterov": Rule(velocity_slot, rate_alone, nesterov),
+    "adagrad": Rule(squares_slot, rate_alone, adagrad),
+    "adam": Rule(moment_slots, adam_quantities, adam),
+    "adamw": Rule(moment_slots, adam_quantities, adamw),
+    "lars": Rule(velocity_slot, rate_alone, lars),
+    "lamb": Rule(moment_slots, lamb_quantities, lamb),
+}
+
+
+def slot_names(optimizer: Optimizer) -> tuple[str, ...]:
+    """The tensors of a parameter's shape that the optimizer remembers between steps."""
+    return RULES[optimizer.name].slots(optimizer)
+
+
+def initial_slots(optimizer: Optimizer, params: Tensors) -> dict[str, Tensors]:
+    """Zeros for every slot and parameter."""
+    return {
+        slot: {name: torch.zeros_like(tensor) for name, tensor in params.items()}
+        for slot in slot_names(optimizer)
+    }
+
+
+def table(optimizer: Optimizer, rates: Tensor, factors: Sequence[float], first_step: int) -> Tensor:
+    """The quantities of consecutive steps, (steps, quantities, lanes) float32.
+
+    rates: (lanes,) float64; factors: the schedule's, one for each step.
+    """
+    quantities = RULES[optimizer.name].quantities
+    rows = [
+        quantities(optimizer, rates * factor, step)
+        for step, factor in enumerate(factors, first_step)
+    ]
+    return torch.stack(rows).float()
+
+
+def update(
+    optimizer: Optimizer,
+    params: Tensors,
+    gradients: Mapping[str, Gradient],
+    state: dict[str, Tensors],
+    now: Tensor,
+) -> None:
+    """Change ``params`` and ``state`` in place by one step; ``now`` is a row of the table."""
+    rule = RULES[optimizer.name]
+    shapes = {param.ndim for param in params.values()}
+    by_ndim = {n: [quantity.view(-1, *[1] * (n - 1)) for quantity in now] for n in shapes}
+    for name, param in params.items():
+        gradient, quantities = gradients[name], by_ndim[param.ndim]
+        slots = {slot: tensors[name] for slot, tensors in state.items()}
+        is_done = (
+            isinstance(gradient, tuple)
+            and rule.step_by_product is not None
+            and rule.step_by_product(optimizer, param, gradient, slots, quantities)
+        )
+        if not is_done:
+            rule.step(optimizer, param, dense(gradient), slots, quantities)

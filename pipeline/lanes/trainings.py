@@ -1,0 +1,164 @@
+"""The door of the lanes: train packs for a stage, and turn what comes out into tables."""
+
+import hashlib
+import os
+import sys
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import asdict, replace
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+from filelock import FileLock, Timeout
+
+from pipeline.errors import InputError
+from pipeline.lanes import workers
+from pipeline.lanes.checkpoint import Store
+from pipeline.lanes.job import Job
+from pipeline.lanes.plan import Plan
+from pipeline.params.load import Params
+from pipeline.params.protocol import BatchSize
+from pipeline.params.settings import Cell
+from pipeline.selection import edges
+from pipeline.training import budget
+from pipeline.training.dataset import Dataset
+from pipeline.training.pack import CURVES, FINALS, Pack, Trained, joined
+from pipeline.workspace import files
+from pipeline.workspace.processes import ProcessDiedError
+from pipeline.workspace.progress import progress
+
+LOCK_SECONDS = 20
+PACKAGE = Path(__file__).resolve().parent.parent
+CODE = ("models", "training", "lanes")
+"""The folders whose code a checkpoint depends on."""
+
+
+def make_pack(
+    params: Params, variant: str, batch_size: BatchSize, cells: Sequence[Cell], data: Dataset
+) -> Pack:
+    """The pack of these cells on these data.
+
+    Raises InputError for a batch size beyond the training set.
+    """
+    examples = len(data.train)
+    resolved = budget.resolve(batch_size, examples)
+    settings = params.settings(variant)
+    settings = replace(settings, optimizer=settings.optimizer.at(resolved))
+    return Pack(settings, resolved, examples, tuple(cells))
+
+
+def train(pack: Pack, data: Dataset, params: Params, store: Store, label: str) -> Trained:
+    """Train a pack by its plan, with progress and checkpoints.
+
+    The caller clears the checkpoints once it has written the outcome.
+
+    Raises InputError when another process is training the same pack, or a worker was killed.
+    """
+    os.environ.setdefault("TORCHINDUCTOR_CACHE_DIR", str(files.COMPILED.absolute()))
+    plan = workers.planned(pack, data, params.impl)
+    print(f"{label}: {described(pack, plan)}", file=sys.stderr)
+    try:
+        with lock(label), progress(label, pack.steps * len(pack.cells)) as on_steps:
+            return workers.spread(pack, Job(data, plan, on_steps, store))
+    except ProcessDiedError as error:
+        raise InputError(f"{label}: {error}; run again to go on from its checkpoint") from None
+
+
+def extended(
+    params: Params, pack: Pack, trained: Trained, store: Store, data: Dataset, label: str
+) -> tuple[Pack, Trained]:
+    """Train further rates until the best ones lie inside the grid and away from divergence,
+    ``grid.extensions`` times at most; the pack and its outcome with all of them."""
+    for _ in range(params.grid.extensions):
+        rates = edges.rates_to_add(cell_table(pack, trained), history(pack, trained), pack.steps)
+        if not rates:
+            break
+        first = pack.cells[0]
+        cells = tuple(
+            Cell(first.variant, first.batch_size, lr, seed, "extend")
+            for lr in rates
+            for seed in params.screen_seeds()
+        )
+        more = train(replace(pack, cells=cells), data, params, store, f"{label}, added rates")
+        pack, trained = replace(pack, cells=pack.cells + cells), joined([trained, more])
+    return pack, trained
+
+
+def described(pack: Pack, plan: Plan) -> str:
+    """The plan in one line."""
+    words = [f"{len(pack.cells)} cells x {pack.steps:,} steps"]
+    words += [f"engine {plan.engine} ({plan.reason})"]
+    if plan.workers > 1:
+        words.append(f"{plan.workers} processes")
+    if plan.engine != "loop" and plan.lanes_at_once * plan.workers < len(pack.cells):
+        words.append(f"{plan.lanes_at_once} lanes at once")
+    if plan.micro_batches > 1:
+        words.append(f"{plan.micro_batches} micro-batches, as memory allows")
+    return ", ".join(words)
+
+
+@contextmanager
+def lock(label: str) -> Iterator[None]:
+    """Keep a second copy of the same training out."""
+    files.CHECKPOINTS.mkdir(exist_ok=True)
+    path = files.CHECKPOINTS / f"{label.replace(' ', '-')}.lock"
+    try:
+        with FileLock(path, timeout=LOCK_SECONDS):
+            yield
+    except Timeout:
+        rule = "another process is training it; wait for it or end it"
+        raise InputError(f"{label}: {rule} ({path} is locked)") from None
+
+
+def checkpoints(label: str, params: Params) -> Store:
+    """The checkpoints of one stage's run, named by it, by the processed data and by the code, a
+    user's own network included."""
+    digest = hashlib.sha256()
+    code = [path for name in CODE for path in sorted((PACKAGE / name).glob("*.py"))]
+    network = [Path(params.watched.model)] if params.watched.model else []
+    for path in [*sorted(files.PROCESSED.iterdir()), *code, *network]:
+        digest.update(path.name.encode() + path.read_bytes())
+    inputs = f"{label.replace(' ', '-')}-{digest.hexdigest()[:16]}"
+    return Store(files.CHECKPOINTS, inputs, params.impl.checkpoint_seconds)
+
+
+def keys(pack: Pack) -> pd.DataFrame:
+    """One row for each cell: variant, batch_size (a number), lr, seed, phase."""
+    return pd.DataFrame([asdict(cell) | {"batch_size": pack.batch_size} for cell in pack.cells])
+
+
+def history(pack: Pack, trained: Trained) -> pd.DataFrame:
+    """history.parquet: one row for each cell and evaluation, none from a cell's divergence on."""
+    cells = keys(pack)
+    points = len(trained.steps)
+    table = cells.loc[cells.index.repeat(points)].reset_index(drop=True)
+    table["step"] = np.tile(np.array(trained.steps, dtype=np.int64), len(cells))
+    table["epoch"] = np.tile([pack.epochs_seen(step) for step in trained.steps], len(cells))
+    table["examples"] = np.tile([pack.examples_seen(step) for step in trained.steps], len(cells))
+    for name in CURVES:
+        table[name] = trained.curves[name].reshape(-1)
+    return table[table["val_loss"].notna()].reset_index(drop=True)
+
+
+def cell_table(pack: Pack, trained: Trained) -> pd.DataFrame:
+    """lanes.parquet: one row for each cell with its status, the steps it took, where it diverged,
+    its best and final losses and scores."""
+    table = keys(pack)
+    diverged = trained.diverged_step > 0
+    table["status"] = np.where(diverged, "diverged", "finished")
+    table["steps"] = np.where(diverged, trained.diverged_step, pack.steps)
+    table["diverged_step"] = pd.array(trained.diverged_step, dtype="Int64")
+    table.loc[~diverged, "diverged_step"] = pd.NA
+    for name in FINALS:
+        table[name] = trained.finals[name]
+    table["engine"], table["micro_batches"] = trained.engine, trained.micro_batches
+    table["best_val_score"] = _over_curve(np.fmax, trained.curves["val_score"])
+    table["best_val_loss"] = _over_curve(np.fmin, trained.curves["val_loss"])
+    return table
+
+
+def _over_curve(better: np.ufunc, curve: np.ndarray) -> np.ndarray:
+    """The best value along each cell's curve, NaN where it never was evaluated."""
+    best: np.ndarray = better.reduce(curve, axis=1)
+    return best

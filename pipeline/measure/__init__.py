@@ -1,1 +1,0 @@
-"""What a batch size costs on this machine."""

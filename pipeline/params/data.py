@@ -1,0 +1,154 @@
+"""The ``data`` section: where the examples come from, how they are read and split."""
+
+import math
+from dataclasses import dataclass, field
+from typing import Any
+
+from pipeline.errors import InputError, require
+from pipeline.params.checks import is_number, one_of
+
+TASKS = ("auto", "classification", "regression")
+SOURCES = (
+    "digits",
+    "breast_cancer",
+    "wine",
+    "diabetes",
+    "mnist",
+    "fashion_mnist",
+    "cifar10",
+    "table",
+    "images",
+    "arrays",
+)
+FILES = ("table", "images", "arrays")
+"""Sources that are a user's own file or folder."""
+OWN_TEST_SET = ("mnist", "fashion_mnist", "cifar10")
+SCALINGS = ("none", "minmax", "standard")
+
+
+@dataclass(frozen=True)
+class Split:
+    """Shares of the data; ``test: official`` takes the source's own test set instead.
+
+    by: a column of a table; its groups stay whole (``kind: group``), or its latest rows are the
+    test part and those before them the validation part (``kind: time``).
+    """
+
+    train: float = 0.6
+    val: float = 0.2
+    test: Any = 0.2
+    by: str | None = None
+    kind: str = "group"
+
+    def __post_init__(self) -> None:
+        one_of("data.split.kind", self.kind, ("group", "time"))
+        rule = "needs a column in data.split.by"
+        require(self.kind == "group" or self.by is not None, "data.split.kind", self.kind, rule)
+        shares = [self.train, self.val]
+        if self.test != "official":
+            require(
+                is_number(self.test), "data.split.test", self.test, "is no share and not 'official'"
+            )
+            shares.append(self.test)
+        require(
+            all(0 < share < 1 for share in shares),
+            "data.split",
+            shares,
+            "has a share outside (0, 1)",
+        )
+        require(math.isclose(sum(shares), 1.0, abs_tol=1e-6), "data.split", shares, "must sum to 1")
+
+
+@dataclass(frozen=True)
+class Table:
+    """How a table is read.
+
+    separator: ``auto`` or the character; decimal: of numbers; drop: columns left out; categorical:
+    columns of numbers that are names of levels; dates: ``refuse`` or ``days`` (since 1970);
+    levels: the most columns that a category becomes; rare: the share of the training rows below
+    which its levels are joined.
+    """
+
+    separator: str = "auto"
+    encoding: str = "utf-8"
+    decimal: str = "."
+    drop: list[str] = field(default_factory=list)
+    categorical: list[str] = field(default_factory=list)
+    dates: str = "refuse"
+    levels: int = 20
+    rare: float = 0.01
+
+    def __post_init__(self) -> None:
+        single = self.separator == "auto" or len(self.separator) == 1
+        require(single, "data.table.separator", self.separator, "is neither 'auto' nor a character")
+        one_of("data.table.decimal", self.decimal, (".", ","))
+        one_of("data.table.dates", self.dates, ("refuse", "days"))
+        require(self.levels >= 2, "data.table.levels", self.levels, "is below 2")
+        require(0 <= self.rare < 1, "data.table.rare", self.rare, "is outside [0, 1)")
+        try:
+            "".encode(self.encoding)
+        except LookupError:
+            rule = "is no encoding that Python knows"
+            raise InputError(f"data.table.encoding: {self.encoding!r} {rule}") from None
+
+
+@dataclass(frozen=True)
+class Images:
+    """How a folder of images is read: each resized to ``size`` x ``size`` pixels, in grey or rgb;
+    files that cannot be decoded are refused or skipped."""
+
+    size: int = 28
+    channels: str = "grey"
+    corrupt: str = "refuse"
+
+    def __post_init__(self) -> None:
+        require(self.size >= 1, "data.images.size", self.size, "is below 1")
+        one_of("data.images.channels", self.channels, ("grey", "rgb"))
+        one_of("data.images.corrupt", self.corrupt, ("refuse", "skip"))
+
+
+@dataclass(frozen=True)
+class Data:
+    """Where the examples come from, and what is predicted.
+
+    task: ``auto`` lets a table's or an array's target tell.
+    """
+
+    source: str = "digits"
+    path: str | None = None
+    target: str | None = None
+    task: str = "classification"
+    split: Split = field(default_factory=Split)
+    table: Table = field(default_factory=Table)
+    images: Images = field(default_factory=Images)
+
+    def __post_init__(self) -> None:
+        one_of("data.source", self.source, SOURCES)
+        one_of("data.task", self.task, TASKS)
+        self._check_source()
+        is_table = self.source == "table"
+        require(is_table == (self.target is not None), "data.target", self.target, self._rule())
+        by = self.split.by
+        require(is_table or by is None, "data.split.by", by, "is for tables alone")
+        require(by is None or by != self.target, "data.split.by", by, "is the target")
+
+    def _rule(self) -> str:
+        known = "names no column: data=table needs one to predict"
+        return known if self.source == "table" else f"is for tables alone, not for {self.source}"
+
+    def _check_source(self) -> None:
+        if self.source in FILES:
+            rule = f"names no file or folder: data={self.source} needs one"
+            require(self.path is not None, "data.path", self.path, rule)
+        else:
+            rule = f"is for table and arrays; {self.source} knows its task"
+            require(self.task != "auto", "data.task", self.task, rule)
+        if self.source in OWN_TEST_SET:
+            require(self.path is not None, "data.path", self.path, f"{self.source} needs a folder")
+        else:
+            require(
+                self.split.test != "official",
+                "data.split.test",
+                self.split.test,
+                f"{self.source} has no test set of its own",
+            )

@@ -1,0 +1,223 @@
+"""All of params.yaml: read, checked, every variant laid over the base settings.
+
+OmegaConf is imported where a file is read; whoever builds the dataclasses by hand needs the
+standard library alone.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from pipeline.errors import InputError, require
+from pipeline.params.checks import one_of
+from pipeline.params.data import SCALINGS, Data
+from pipeline.params.network import Model
+from pipeline.params.optimizer import Optimizer
+from pipeline.params.protocol import (
+    CONFIRM_SEED_BASE,
+    BatchSize,
+    Confirm,
+    DataParallel,
+    Evaluation,
+    Grid,
+    Impl,
+    Limits,
+    Target,
+    Throughput,
+    Watched,
+)
+from pipeline.params.schedule import BATCH_RULES, Budget, Schedule
+from pipeline.params.settings import Cell, Settings
+
+if TYPE_CHECKING:
+    from omegaconf import DictConfig
+
+
+@dataclass(frozen=True)
+class Params:
+    """All of params.yaml."""
+
+    conf_digest: str = ""
+    watched: Watched = field(default_factory=Watched)
+    seed: int = 0
+    data: Data = field(default_factory=Data)
+    scaling: str = "standard"
+    model: Model = field(default_factory=Model)
+    optimizer: Optimizer = field(default_factory=Optimizer)
+    schedule: Schedule = field(default_factory=Schedule)
+    budget: Budget = field(default_factory=Budget)
+    grid: Grid = field(default_factory=Grid)
+    variants: dict[str, Any] = field(default_factory=lambda: {"baseline": {}})
+    target: Target = field(default_factory=Target)
+    confirm: Confirm = field(default_factory=Confirm)
+    throughput: Throughput = field(default_factory=Throughput)
+    evaluation: Evaluation = field(default_factory=Evaluation)
+    limits: Limits = field(default_factory=Limits)
+    data_parallel: DataParallel = field(default_factory=DataParallel)
+    impl: Impl = field(default_factory=Impl)
+
+    def __post_init__(self) -> None:
+        require(self.seed >= 0, "seed", self.seed, "is below 0")
+        one_of("scaling", self.scaling, SCALINGS)
+        for name in self.grid.variant:
+            known = ", ".join(self.variants)
+            require(
+                name in self.variants, "grid.variant", name, f"is not a key of variants: {known}"
+            )
+            require(
+                name.replace("_", "").isalnum(),
+                "variants",
+                name,
+                "is not made of letters, digits and _",
+            )
+
+    def packs(self) -> Iterator[tuple[str, BatchSize]]:
+        """The (variant, batch size) pairs of the grid, in its order."""
+        for variant in self.grid.variant:
+            for batch_size in self.grid.batch_size:
+                yield variant, batch_size
+
+    def settings(self, variant: str) -> Settings:
+        """The base settings with a variant's keys laid over them.
+
+        Raises InputError for an unknown key or a bad value, naming the variant.
+        """
+        overlay = self.variants[variant] or {}
+        try:
+            merged = _laid_over(self, overlay)
+        except InputError as error:
+            raise InputError(f"variants.{variant}: {error}") from None
+        names = [f.name for f in dataclasses.fields(Settings) if f.name != "lr"]
+        return Settings(**{name: getattr(merged, name) for name in names}, lr=tuple(merged.grid.lr))
+
+    def cells(self, variant: str, batch_size: BatchSize, resolved: int) -> list[Cell]:
+        """The screening cells of one pack: its rates crossed with the seeds.
+
+        resolved: the batch size as a number of examples.
+        """
+        settings = self.settings(variant)
+        schedule = settings.schedule
+        ratio = (resolved / schedule.base_batch_size) ** BATCH_RULES[schedule.batch_rule]
+        rates = [float(f"{lr * ratio:.4g}") if ratio != 1 else lr for lr in settings.lr]
+        return [Cell(variant, batch_size, lr, seed) for lr in rates for seed in self.screen_seeds()]
+
+    def screen_seeds(self) -> range:
+        """The seeds of the screening phase."""
+        return range(self.grid.seeds)
+
+    def confirm_seeds(self) -> range:
+        """Seeds that the screening never used, whatever its size."""
+        return range(CONFIRM_SEED_BASE, CONFIRM_SEED_BASE + self.confirm.seeds)
+
+
+VARIANT_KEYS = ("scaling", "model", "optimizer", "schedule", "budget", "grid")
+
+
+def _laid_over(params: Params, overlay: dict[str, Any]) -> Params:
+    from omegaconf import OmegaConf
+
+    for key, value in overlay.items():
+        require(key in VARIANT_KEYS, key, value, f"is not one of {', '.join(VARIANT_KEYS)}")
+    for key, value in overlay.get("grid", {}).items():
+        require(key == "lr", f"grid.{key}", value, "only grid.lr can vary")
+    return _build(OmegaConf.create(dataclasses.asdict(params)), OmegaConf.create(overlay))
+
+
+def schema() -> DictConfig:
+    """The structured config of Params, writable: the types for whatever is laid over it."""
+    from omegaconf import DictConfig, OmegaConf
+
+    root = OmegaConf.structured(Params)
+    nodes = [root]
+    while nodes:  # frozen dataclasses come out read-only, which no override would get through
+        node = nodes.pop()
+        OmegaConf.set_readonly(node, None)
+        if isinstance(node, DictConfig):
+            nodes += [child for key in node if OmegaConf.is_config(child := node._get_node(key))]
+        else:
+            nodes += [child for child in node._iter_ex(False) if OmegaConf.is_config(child)]
+    return root
+
+
+def _build(*layers: DictConfig) -> Params:
+    from omegaconf import OmegaConf
+    from omegaconf.errors import OmegaConfBaseException
+
+    missing = sorted(key for layer in layers for key in OmegaConf.missing_keys(layer))
+    require(not missing, ", ".join(missing), "???", "must be given a value")
+    try:
+        params: Params = OmegaConf.to_object(OmegaConf.merge(schema(), *layers))  # type: ignore[assignment]
+    except OmegaConfBaseException as error:
+        raise InputError(one_line(error)) from None
+    return params
+
+
+def one_line(error: BaseException) -> str:
+    """An OmegaConf or Hydra message as ``key: what is wrong``."""
+    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+    keys = [
+        line.removeprefix("full_key:").strip() for line in lines if line.startswith("full_key:")
+    ]
+    noise = ("full_key:", "reference_type=", "object_type=")
+    text = " ".join(line for line in lines if not line.startswith(noise))
+    text = text.split(" Config search path:")[0].split(" See https://")[0]
+    if error.__cause__ is not None:
+        text += f" ({one_line(error.__cause__)})"
+    return f"{keys[0]}: {text}" if keys and keys[0] else text
+
+
+def from_config(config: DictConfig) -> Params:
+    """Check a composed config and turn it into Params; every variant is checked too."""
+    from omegaconf import OmegaConf
+
+    params = _build(OmegaConf.create(dict(OmegaConf.to_container(config))))  # type: ignore[arg-type]
+    for variant in params.variants:
+        check_batch_norm(params, variant)
+    return params
+
+
+def check_batch_norm(params: Params, variant: str) -> None:
+    """Check a variant's settings, and that its batch norm, if it has one, sees two examples."""
+    norm = params.settings(variant).model.norm
+    refused = norm != "none" and variant in params.grid.variant and 1 in params.grid.batch_size
+    rule = f"is too small for variant {variant}: batch norm needs two examples for a variance"
+    require(not refused, "grid.batch_size", 1, rule)
+
+
+def load_params(path: Path = Path("params.yaml")) -> Params:
+    """Read and check params.yaml.
+
+    Raises InputError naming the key, the value and the rule.
+    """
+    from omegaconf import DictConfig, OmegaConf
+
+    if not path.is_file():
+        raise InputError(f"{path}: no such file; `python -m pipeline.stages.config` composes it")
+    try:
+        config = OmegaConf.load(path)
+    except Exception as error:  # the YAML parser's errors share no public base class with OmegaConf
+        raise InputError(f"{path}: not readable as YAML: {one_line(error)}") from None
+    require(isinstance(config, DictConfig), str(path), type(config).__name__, "is not a mapping")
+    assert isinstance(config, DictConfig)
+    try:
+        return from_config(config)
+    except InputError as error:
+        raise InputError(f"{path}: {error}") from None
+
+
+DERIVED = ("conf_digest", "watched.data", "watched.model")
+"""Keys that find themselves: nobody chose their values."""
+
+
+def flattened(tree: Any, key: str = "") -> dict[str, Any]:
+    """A nested mapping's values by dotted key; lists and empty mappings whole."""
+    if not isinstance(tree, Mapping) or not tree:
+        return {key: tree}
+    values: dict[str, Any] = {}
+    for name, branch in tree.items():
+        values |= flattened(branch, f"{key}.{name}" if key else str(name))
+    return values

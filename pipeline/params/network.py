@@ -1,0 +1,73 @@
+"""The ``model`` section: which network is trained."""
+
+from dataclasses import dataclass, field
+from typing import Any
+
+from pipeline.errors import require
+from pipeline.params.checks import one_of
+
+MODELS = ("linear", "mlp", "cnn", "resnet")
+ACTIVATIONS = ("relu", "tanh", "gelu")
+NORMS = ("none", "batch", "ghost")
+
+
+def is_factory(name: str) -> bool:
+    """Whether a name reads as ``module.path:function``."""
+    module, _, function = name.partition(":")
+    return function.isidentifier() and all(part.isidentifier() for part in module.split("."))
+
+
+@dataclass(frozen=True)
+class Model:
+    """The network; ``hidden`` are widths, or channels for a cnn.
+
+    ``norm_layers`` is ``all`` or a list of hidden-layer numbers from 0; ``ghost_size`` is how many
+    examples a ghost batch norm takes together; a ``module.path:function`` as the name is a user's
+    own network, which is given ``options``.
+    """
+
+    name: str = "mlp"
+    hidden: list[int] = field(default_factory=list)
+    activation: str = "relu"
+    norm: str = "none"
+    norm_layers: Any = "all"
+    ghost_size: int = 32
+    dropout: float = 0.0
+    options: dict[str, Any] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        require(
+            not self.options or is_factory(self.name),
+            "model.options",
+            dict(self.options),
+            f"is for a network of your own; {self.name} takes none",
+        )
+        require(
+            self.name in MODELS or is_factory(self.name),
+            "model.name",
+            self.name,
+            f"is not one of {', '.join(MODELS)} and no 'module.path:function'",
+        )
+        one_of("model.activation", self.activation, ACTIVATIONS)
+        one_of("model.norm", self.norm, NORMS)
+        require(
+            all(width >= 1 for width in self.hidden),
+            "model.hidden",
+            list(self.hidden),
+            "has a width below 1",
+        )
+        rule = "is below 2: one example has no variance"
+        require(self.ghost_size >= 2, "model.ghost_size", self.ghost_size, rule)
+        require(0 <= self.dropout < 1, "model.dropout", self.dropout, "is outside [0, 1)")
+        if self.norm_layers != "all":
+            self._check_norm_layers()
+
+    def _check_norm_layers(self) -> None:
+        known = range(len(self.hidden))
+        require(
+            isinstance(self.norm_layers, list)
+            and all(isinstance(layer, int) and layer in known for layer in self.norm_layers),
+            "model.norm_layers",
+            self.norm_layers,
+            f"is neither 'all' nor a list of hidden layers 0..{len(self.hidden) - 1}",
+        )

@@ -1,0 +1,167 @@
+"""The sections that make a study: grid, target, confirmation, measures, limits, machine."""
+
+from dataclasses import dataclass, field
+from typing import Any
+
+from pipeline.errors import require
+from pipeline.params.checks import check_list, is_number, one_of
+
+METRICS = ("val_score", "val_loss")
+DEVICES = ("auto", "cpu", "cuda")
+ENGINES = ("auto", "loop", "traced", "compiled")
+FULL = "full"
+CONFIRM_SEED_BASE = 1000
+BatchSize = int | str
+"""A number of examples, or ``full``: all of the training part."""
+
+
+@dataclass(frozen=True)
+class Grid:
+    """What is crossed: variants, batch sizes, learning rates, seeds.
+
+    extensions: how often rates may be added beyond an end of the grid.
+    """
+
+    variant: list[str] = field(default_factory=lambda: ["baseline"])
+    batch_size: list[Any] = field(default_factory=lambda: [32])
+    lr: list[float] = field(default_factory=lambda: [0.1])
+    seeds: int = 3
+    extensions: int = 4
+
+    def __post_init__(self) -> None:
+        require(self.extensions >= 0, "grid.extensions", self.extensions, "is below 0")
+        check_list("grid.variant", self.variant)
+        check_list("grid.batch_size", self.batch_size)
+        for size in self.batch_size:
+            whole = isinstance(size, int) and not isinstance(size, bool) and size >= 1
+            require(
+                whole or size == FULL,
+                "grid.batch_size",
+                size,
+                "is neither a whole number from 1 nor 'full'",
+            )
+        check_list("grid.lr", self.lr)
+        for lr in self.lr:
+            require(is_number(lr) and lr > 0, "grid.lr", lr, "is not a finite rate above 0")
+        require(
+            1 <= self.seeds < CONFIRM_SEED_BASE,
+            "grid.seeds",
+            self.seeds,
+            f"is outside 1..{CONFIRM_SEED_BASE - 1}",
+        )
+
+
+@dataclass(frozen=True)
+class Target:
+    """The validation score or loss that counts as trained."""
+
+    metric: str = "val_score"
+    value: Any = "auto"
+
+    def __post_init__(self) -> None:
+        one_of("target.metric", self.metric, METRICS)
+        require(
+            self.value == "auto" or is_number(self.value),
+            "target.value",
+            self.value,
+            "is neither 'auto' nor a number",
+        )
+
+
+@dataclass(frozen=True)
+class Confirm:
+    """How many fresh seeds the winners are trained with again."""
+
+    seeds: int = 5
+
+    def __post_init__(self) -> None:
+        require(self.seeds >= 2, "confirm.seeds", self.seeds, "is below 2: no interval without two")
+
+
+@dataclass(frozen=True)
+class Throughput:
+    """How often the steps of each batch size are timed: in how many blocks, of what length."""
+
+    blocks: int = 15
+    block_seconds: float = 0.01
+
+    def __post_init__(self) -> None:
+        require(self.blocks >= 3, "throughput.blocks", self.blocks, "is below 3: no quartiles")
+        seconds = self.block_seconds
+        require(seconds > 0, "throughput.block_seconds", seconds, "is not above 0")
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """On how many training (and test) examples sharpness, landscape and gradient noise are
+    measured; all of them where there are no more."""
+
+    examples: int = 1200
+
+    def __post_init__(self) -> None:
+        require(self.examples >= 2, "evaluation.examples", self.examples, "is below 2")
+
+
+@dataclass(frozen=True)
+class Limits:
+    """What the recommendation must respect; null is no limit.
+
+    score_margin: how much worse than the best batch size a test score may be.
+    """
+
+    seconds: float | None = None
+    memory_gb: float | None = None
+    score: float | None = None
+    score_margin: float = 0.01
+
+    def __post_init__(self) -> None:
+        require(self.score_margin > 0, "limits.score_margin", self.score_margin, "is not above 0")
+        for name in ("seconds", "memory_gb"):
+            limit = getattr(self, name)
+            require(limit is None or limit > 0, f"limits.{name}", limit, "is not above 0")
+
+
+@dataclass(frozen=True)
+class DataParallel:
+    """The link between devices that the prediction for several of them assumes."""
+
+    bandwidth_gb_per_second: float = 10.0
+    latency_seconds: float = 1e-5
+
+    def __post_init__(self) -> None:
+        bandwidth, latency = self.bandwidth_gb_per_second, self.latency_seconds
+        require(bandwidth > 0, "data_parallel.bandwidth_gb_per_second", bandwidth, "is not above 0")
+        require(latency >= 0, "data_parallel.latency_seconds", latency, "is below 0")
+
+
+@dataclass(frozen=True)
+class Impl:
+    """What may change the speed and never the conclusions.
+
+    checkpoint_seconds: how much of a training a kill may cost, beside the steps under way.
+    """
+
+    device: str = "auto"
+    engine: str = "auto"
+    workers: Any = "auto"
+    checkpoint_seconds: float = 10.0
+
+    def __post_init__(self) -> None:
+        one_of("impl.device", self.device, DEVICES)
+        one_of("impl.engine", self.engine, ENGINES)
+        require(
+            self.workers == "auto" or (isinstance(self.workers, int) and self.workers >= 1),
+            "impl.workers",
+            self.workers,
+            "is neither 'auto' nor a whole number from 1",
+        )
+        seconds = self.checkpoint_seconds
+        require(seconds >= 0, "impl.checkpoint_seconds", seconds, "is below 0")
+
+
+@dataclass(frozen=True)
+class Watched:
+    """Files of the user's own that DVC watches: the data, the module of the model."""
+
+    data: str = ""
+    model: str = ""

@@ -1,0 +1,60 @@
+"""The ``schedule`` and ``budget`` sections: how the rate changes, how long a cell trains."""
+
+from dataclasses import dataclass, field
+
+from pipeline.errors import require
+from pipeline.params.checks import one_of
+
+SCHEDULES = ("constant", "cosine", "step", "growth")
+BATCH_RULES = {"none": 0.0, "linear": 1.0, "sqrt": 0.5}
+"""Exponents of the rate against the batch size."""
+
+
+@dataclass(frozen=True)
+class Schedule:
+    """How the rate changes along the budget; milestones are shares of it.
+
+    At each milestone ``step`` multiplies the rate by ``factor``, and ``growth`` divides the batch
+    size by it instead, so that the same examples are seen in fewer steps (Smith et al. 2018).
+
+    batch_rule: the grid's rates are those at ``base_batch_size``, and are scaled linearly, or by
+    the square root, to every other batch size.
+    """
+
+    name: str = "constant"
+    warmup_steps: int = 0
+    milestones: list[float] = field(default_factory=list)
+    factor: float = 1.0
+    batch_rule: str = "none"
+    base_batch_size: int = 32
+
+    def __post_init__(self) -> None:
+        one_of("schedule.name", self.name, SCHEDULES)
+        one_of("schedule.batch_rule", self.batch_rule, tuple(BATCH_RULES))
+        base = self.base_batch_size
+        require(base >= 1, "schedule.base_batch_size", base, "is below 1")
+        require(self.warmup_steps >= 0, "schedule.warmup_steps", self.warmup_steps, "is below 0")
+        require(0 < self.factor <= 1, "schedule.factor", self.factor, "is outside (0, 1]")
+        milestones = list(self.milestones)
+        require(
+            milestones == sorted(milestones) and all(0 < share < 1 for share in milestones),
+            "schedule.milestones",
+            milestones,
+            "is not an ascending list of shares in (0, 1)",
+        )
+        if self.name in ("step", "growth"):
+            require(len(milestones) > 0, "schedule.milestones", milestones, "is empty")
+
+
+@dataclass(frozen=True)
+class Budget:
+    """How long a cell trains, and how often it is evaluated."""
+
+    epochs: int = 30
+    min_steps: int = 300
+    evaluations: int = 40
+
+    def __post_init__(self) -> None:
+        require(self.epochs >= 1, "budget.epochs", self.epochs, "is below 1")
+        require(self.min_steps >= 2, "budget.min_steps", self.min_steps, "is below 2")
+        require(self.evaluations >= 2, "budget.evaluations", self.evaluations, "is below 2")

@@ -1,0 +1,32 @@
+"""How one variant trains, and one training of it."""
+
+from dataclasses import dataclass, field
+
+from pipeline.params.network import Model
+from pipeline.params.optimizer import Optimizer
+from pipeline.params.protocol import BatchSize
+from pipeline.params.schedule import Budget, Schedule
+
+
+@dataclass(frozen=True)
+class Settings:
+    """How one variant trains: the base keys with the variant's laid over them."""
+
+    seed: int = 0
+    scaling: str = "standard"
+    model: Model = field(default_factory=Model)
+    optimizer: Optimizer = field(default_factory=Optimizer)
+    schedule: Schedule = field(default_factory=Schedule)
+    budget: Budget = field(default_factory=Budget)
+    lr: tuple[float, ...] = ()
+
+
+@dataclass(frozen=True)
+class Cell:
+    """One training: (variant, batch size, learning rate, seed), and the phase that asked for it."""
+
+    variant: str
+    batch_size: BatchSize
+    lr: float
+    seed: int
+    phase: str = "screen"

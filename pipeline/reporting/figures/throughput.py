@@ -1,0 +1,118 @@
+"""Throughput, seconds per step with its parts, and memory, against the batch size."""
+
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from pipeline.analysis.frame import Frame
+from pipeline.analysis.lines import Bend
+from pipeline.analysis.study import Study
+from pipeline.reporting.figures.axes import by_variant, half_width, plain_log, variant_legend
+from pipeline.reporting.figures.illustration import Illustration
+from pipeline.reporting.words import numbers
+
+
+def draw(study: Study) -> Figure:
+    """Joined points are the grid's, loose ones the other sizes; the bend is the first variant's."""
+    timed, frame = study.measured.throughput, study.frame
+    figure = Figure(figsize=(9.5, 7.2), layout="constrained")
+    axes = figure.subplot_mosaic([["rate", "rate"], ["seconds", "memory"]])
+    panels = (("rate", "examples_per_second"), ("seconds", "seconds_per_step"))
+    for style, _, rows in by_variant(timed, frame):
+        whole, grid = rows[rows["micro_batches"] == 1], rows[rows["in_grid"]]
+        for panel_name, column in panels:
+            axes[panel_name].plot(
+                whole["batch_size"], whole[column], ".", color=style["color"], alpha=0.45
+            )
+        for panel_name, column in (*panels, ("memory", "peak_bytes")):
+            axes[panel_name].plot(grid["batch_size"], grid[column], **style)
+    labels = (
+        ("rate", "examples per second", numbers.tick, 10),
+        ("seconds", "time per step", numbers.seconds, 10),
+        ("memory", "peak memory of a training", numbers.size, 2),
+    )
+    for panel_name, label, show, base in labels:
+        plain_log(axes[panel_name], show, base)
+        half_width(axes[panel_name], label, study.tradeoff, frame)
+    step_parts(axes["seconds"], study.of_first(timed))
+    mark_bend(axes["rate"], study.bend)
+    mark_limit(axes["memory"], timed)
+    variant_legend(figure, frame)
+    return figure
+
+
+def step_parts(axis: Axes, timed: pd.DataFrame) -> None:
+    """The parts of the first variant's steps as thin lines named at their end."""
+    grid = timed.dropna(subset=["seconds_forward"]).sort_values("batch_size")
+    styles = {"gather": ":", "forward": "--", "backward": "-.", "update": (0, (1, 3))}
+    for part, style in styles.items():
+        axis.plot(
+            grid["batch_size"], grid[f"seconds_{part}"],
+            linestyle=style, color="0.45", linewidth=1.2, label=part,
+        )  # fmt: skip
+    lines = [line for line in axis.lines if line.get_label() in styles]
+    axis.legend(handles=lines, frameon=False, fontsize=8, ncols=2, loc="upper left")
+    axis.set_ylim(top=3 * timed["seconds_per_step"].max())
+
+
+def mark_bend(axis: Axes, bend: Bend | None) -> None:
+    """The saturation point with its interval."""
+    if bend is not None:
+        at = bend.at
+        axis.axvspan(at.low, at.high, color="0.88", zorder=0)
+        axis.axvline(at.value, color="0.35", linestyle=":", zorder=1)
+        axis.annotate(
+            f"bends at {at.value:.0f} ({at.low:.0f} to {at.high:.0f})",
+            (at.low, 0.94), xycoords=("data", "axes fraction"), xytext=(-6, 0),
+            textcoords="offset points", color="0.25", ha="right", va="top",
+        )  # fmt: skip
+
+
+def mark_limit(axis: Axes, timed: pd.DataFrame) -> None:
+    """The memory that may be used, where it is near enough to be seen beside the data."""
+    limit, most = timed["limit_bytes"].max(), timed["peak_bytes"].max()
+    if limit < 32 * most:
+        axis.axhline(limit, color="0.35", linestyle=":")
+        axis.annotate(
+            "limit", (0.02, limit), xycoords=("axes fraction", "data"), va="bottom", color="0.25"
+        )
+
+
+def caption(study: Study) -> str:
+    """Where throughput bends, what the largest batch brings, and which batch fits."""
+    timed, frame = study.timed, study.frame
+    first, last = timed.iloc[0], timed.iloc[-1]
+    gain = last["examples_per_second"] / first["examples_per_second"]
+    return (
+        f"{bend_words(study.bend)}; batch size "
+        f"{numbers.batch_size(last['batch_size'], frame.examples)} takes {numbers.number(gain)} "
+        f"times as many examples a second as {first['batch_size']}. {capacity(last, frame)} "
+        f"{len(timed)} batch sizes, the first quartile of {timed['blocks'].max()} blocks each, in "
+        "random order, for other work only slows steps down; loose points are not in the grid. "
+        "Memory is that of a step or an evaluation, whichever takes more, without the data set."
+    )
+
+
+def bend_words(bend: Bend | None) -> str:
+    """Where throughput bends."""
+    if bend is None:
+        return "Throughput shows no bend"
+    at = bend.at
+    return (
+        f"Throughput bends at batch size {at.value:.0f} (95 % interval {at.low:.0f} to "
+        f"{at.high:.0f}), from growth as B^{bend.before.value:.2f} to B^{bend.after.value:.2f}"
+    )
+
+
+def capacity(row: pd.Series, frame: Frame) -> str:
+    """The largest batch that fits, and what ended the search."""
+    size = numbers.batch_size(row["largest_batch_size"], frame.examples)
+    limit = numbers.size(row["limit_bytes"])
+    return {
+        "memory": f"The largest batch that fits in {limit} is {size}.",
+        "data": f"All the training data fit in one batch (the limit is {limit}).",
+        "time": f"Batches up to {size} fit in {limit}; larger ones were too slow to try.",
+    }[row["search_ended_by"]]
+
+
+ILLUSTRATION = Illustration("throughput", "Throughput and memory", "throughput", draw, caption)

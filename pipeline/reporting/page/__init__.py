@@ -1,0 +1,1 @@
+"""The page and its Markdown twin: templates, sliders, heatmaps, where it all came from."""

@@ -1,0 +1,195 @@
+"""The headline table in words, the study's facts, and what to know before believing them."""
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import pandas as pd
+
+from pipeline.analysis.frame import Frame
+from pipeline.analysis.study import Study
+from pipeline.params.load import Params, flattened
+from pipeline.reporting.words import numbers
+from pipeline.selection.keys import rows_of
+
+MANY_NOISY = 0.25
+
+
+def summary(study: Study) -> pd.DataFrame:
+    """The headline table in words, by variant: every number with its interval."""
+    rows = [summary_row(study, row) for _, row in study.tradeoff.iterrows()]
+    words = pd.DataFrame(rows)
+    return words if study.frame.has_variants else words.drop(columns="variant")
+
+
+def summary_row(study: Study, row: pd.Series) -> dict[str, str]:
+    """One line of it."""
+    best, score_name = study.recommendation.best, study.frame.score_name
+
+    def pair(name: str, show: Callable[[float], str]) -> str:
+        if pd.isna(row[name]):
+            return "–"
+        within = numbers.interval(row[f"{name}_low"], row[f"{name}_high"], show)
+        return f"{show(row[name])} ({within})"
+
+    is_known = not pd.isna(row["seeds"])
+    reached = f"{row['reached']:.0f} of {row['seeds']:.0f}" if is_known else "–"
+    parts = numbers.in_parts(row["micro_batches"])
+    return {
+        "variant": row["variant"],
+        "batch size": numbers.batch_size(row["batch_size"], study.frame.examples),
+        "learning rate": numbers.rate(row["lr"]) + (" (edge)" if row["at_edge"] is True else ""),
+        "reached": reached,
+        "steps to target": pair("steps_to_target", numbers.number),
+        "time per step": numbers.seconds(row["seconds_per_step"]) + parts,
+        "time to target": pair("seconds_to_target", numbers.seconds),
+        "price": "–" if best is None else numbers.times(row, best),
+        "peak memory": numbers.size(row["peak_bytes"]),
+        f"test {score_name}": pair("test_score", numbers.number),
+        "train − test": pair("generalisation_gap", numbers.number),
+    } | in_own_terms(row, study.is_imbalanced)
+
+
+def in_own_terms(row: pd.Series, is_imbalanced: bool) -> dict[str, str]:
+    """The test error in the target's unit, or, of classes that differ in size, the accuracy that
+    counts them alike."""
+    if "test_rmse" in row:
+        return {"test RMSE": numbers.number(row["test_rmse"])}
+    if "test_balanced_accuracy" in row and is_imbalanced:
+        return {"balanced accuracy": numbers.number(row["test_balanced_accuracy"])}
+    return {}
+
+
+def origin(study: Study) -> str:
+    """Where the target comes from."""
+    frame = study.frame
+    if study.params.target.value != "auto":
+        return f"The target, {frame.target}, was set (`target.value`)."
+    of = f" of {frame.first}" if frame.has_variants else ""
+    return (
+        f"The target, {frame.target}, is what every batch size{of} reaches at its best rate: the "
+        "worst of their best medians over the screening seeds, eased by one standard error."
+    )
+
+
+def reading(study: Study) -> str:
+    """What the columns of the headline table mean, and how far to trust them."""
+    data = study.measured.data
+    tests = data["examples"]["test"]
+    sampled = (
+        f"; one of the {tests:,} test examples is {numbers.number(1 / tests)}"
+        if data["task"] == "classification"
+        else ""
+    )
+    return (
+        "Steps to target: geometric mean over seeds with its 95 % interval, or the plain median "
+        "without one where a seed missed the target. Time to target: those steps times the time of "
+        "a step of one training at a time, whose error is not in the interval. Price: that time "
+        "over the recommended one's. Peak memory: of a step or an evaluation, without the data. "
+        f"Test {study.frame.score_name} and train − test: means over seeds at the end of the whole "
+        f"budget{sampled}, which the intervals leave out."
+    )
+
+
+def facts(study: Study) -> dict[str, str]:
+    """Data, model, protocol and machine, a line each."""
+    params, measured = study.params, study.measured
+    machine = measured.throughput.iloc[0]
+    return {
+        "data": data_words(measured.data),
+        "model": f"{params.model.name} {list(params.model.hidden) or ''}".strip(),
+        **variant_facts(params),
+        "optimizer": f"{params.optimizer.name}, momentum {params.optimizer.momentum:g}, "
+        f"weight decay {params.optimizer.weight_decay:g}, {params.schedule.name} schedule",
+        "scaling": params.scaling,
+        "budget": f"{params.budget.epochs} epochs, at least {params.budget.min_steps} steps",
+        "cells": f"{len(measured.lanes)} screened, {len(measured.confirmed_lanes)} confirmed",
+        "seeds": f"{params.grid.seeds} screening, {params.confirm.seeds} fresh",
+        "machine": f"{machine['processor']}, {machine['cores']} cores, {machine['memory_gb']} GB, "
+        f"{machine['device']}, {machine['threads']} threads, torch {machine['torch']}",
+    }
+
+
+def data_words(data: Mapping[str, Any]) -> str:
+    """The data in a line."""
+    parts = ", ".join(f"{count:,} {name}" for name, count in data["examples"].items())
+    shape = " × ".join(str(length) for length in data["shape"])
+    task = data["task"] + (f" of {data['target']}" if data.get("target") else "")
+    file = f" {data['file']}" if data.get("file") else ""
+    md5 = f" (MD5 {data['md5']})" if data.get("md5") else ""
+    return f"{data['source']}{file}{md5}, {task}, inputs {shape}; {parts}"
+
+
+def variant_facts(params: Params) -> dict[str, str]:
+    """What each variant lays over the other settings, where there are several."""
+    names = params.grid.variant
+    if len(names) == 1:
+        return {}
+    words = []
+    for name in names:
+        changes = flattened(params.variants[name] or {})
+        settings = ", ".join(f"{key}={value}" for key, value in changes.items() if key)
+        words.append(f"{name}: {settings or 'as below'}")
+    return {"variants": "; ".join(words)}
+
+
+def warnings(study: Study) -> list[str]:
+    """What a careful reader must know before believing the headline."""
+    throughput, table, frame = study.measured.throughput, study.tradeoff, study.frame
+    words = []
+    noisy = int(throughput["noisy"].sum())
+    if noisy > MANY_NOISY * len(throughput):
+        words.append(
+            f"The machine was noisy while steps were timed: {noisy} of {len(throughput)} times "
+            "have quartiles more than 15 % apart; `dvc repro -f throughput` measures again."
+        )
+    edge = table[table["at_edge"].eq(True)]
+    if len(edge):
+        where = pack_words(edge, frame)
+        words.append(f"The fastest rate lies at the edge of the grid for {where}.")
+    missed = table[table["seconds_to_target"].isna()]
+    if len(missed) == len(table):
+        words.append(
+            "No batch size reached the target with most of its seeds: a longer budget "
+            "(`budget.epochs`, `budget.min_steps`), other rates (`grid.lr`) or an easier target "
+            "(`target.value`) would tell more."
+        )
+    elif len(missed):
+        words.append(f"Most seeds missed the target at {pack_words(missed, frame)}.")
+    seeds = study.rates["seeds"].max()
+    if seeds < 3:
+        count = f"{seeds} seed{'s' if seeds > 1 else ''}"
+        words.append(f"Rates were chosen on {count}: expect luck in the choice.")
+    return words
+
+
+def pack_words(table: pd.DataFrame, frame: Frame) -> str:
+    """The batch sizes of a table's rows, by variant where there are several."""
+    words = []
+    for variant in frame.variants:
+        rows = rows_of(table, variant)
+        if len(rows):
+            sizes = ", ".join(numbers.batch_size(n, frame.examples) for n in rows["batch_size"])
+            of_variant = f" ({variant})" if frame.has_variants else ""
+            words.append(f"batch size {sizes}{of_variant}")
+    return "; ".join(words)
+
+
+def notes_on_solutions(study: Study) -> list[str]:
+    """What could not be measured of the solutions, and why."""
+    notes = []
+    if study.generalisation["batch_size"].nunique() < 2:
+        notes.append(
+            "One batch size alone has solutions: nothing to compare generalisation with, and no "
+            "line to draw between solutions."
+        )
+    if study.rescaling.empty:
+        notes.append(
+            "Sharpness has no rescaling control: the network has no two layers with only ReLU, "
+            "pooling or flattening between them."
+        )
+    if study.settings[study.frame.first].model.norm != "none":
+        notes.append(
+            "Sharpness and gradient noise are measured with batch norm's running statistics; on "
+            "the lines between and around solutions they are taken anew from the training examples."
+        )
+    return notes

@@ -1,0 +1,137 @@
+"""The learning rates worth confirming: one is fastest to target, one scores best, and one is
+best under each budget that batch sizes are compared under."""
+
+import numpy as np
+import pandas as pd
+
+from pipeline.errors import InputError
+from pipeline.params.load import Params
+from pipeline.selection import budgets, targets
+from pipeline.selection.keys import BUDGET_CRITERIA, CELL, CRITERIA, PACK, RATE, SAME_RATE, rows_of
+from pipeline.selection.targets import best_per_cell, steps_to_target
+
+
+def select(params: Params, lanes: pd.DataFrame, history: pd.DataFrame) -> pd.DataFrame:
+    """selection.csv: the winners of the screening, with the target they were chosen for.
+
+    lanes, history: of all packs. Raises InputError where no rate reaches the target at most seeds.
+    """
+    metric, target = params.target.metric, params.target.value
+    if target == "auto":
+        target = targets.auto_target(rows_of(lanes, params.grid.variant[0]), metric)
+    rates = by_rate(lanes, history, metric, target)
+    chosen = winners(rates)
+    if not (chosen["criterion"] == "fastest").any():
+        best = targets.tuned_bests(lanes, metric)["best"].abs()
+        rule = f"is reached by no rate at most seeds; the best {metric} is {best.max():.4g}"
+        raise InputError(f"target.value: {target!r} {rule}")
+    best_shares = budgets.compare(history)
+    if len(best_shares):
+        chosen = pd.concat([chosen, under_budgets(rates, best_shares)], ignore_index=True)
+    return chosen.assign(metric=metric, target=target)
+
+
+def by_rate(lanes: pd.DataFrame, history: pd.DataFrame, metric: str, target: float) -> pd.DataFrame:
+    """One row per (variant, batch size, rate): medians over seeds, and what happened to the seeds.
+
+    median_steps counts a seed that missed the target as infinite, median_best (of the metric,
+    turned so that higher is better) a diverged one as -inf; median_score is NaN
+    where one diverged.
+    """
+    cells = best_per_cell(lanes, metric).merge(
+        lanes[[*CELL, "status", "best_val_score", "best_val_loss"]], on=CELL, validate="one_to_one"
+    )
+    steps = steps_to_target(history, metric, target)
+    cells = cells.merge(steps, on=CELL, how="left", validate="one_to_one")
+    cells["steps"] = cells["steps_to_target"].where(cells["status"] == "finished").fillna(np.inf)
+    cells["diverged"] = cells["status"] == "diverged"
+    cells["loss"] = cells["best_val_loss"].where(~cells["diverged"], np.inf)
+    cells["score"] = cells["best_val_score"].where(~cells["diverged"])
+    return (
+        cells.groupby(RATE, sort=True)
+        .agg(
+            seeds=("seed", "size"),
+            diverged=("diverged", "sum"),
+            reached=("steps", lambda steps: int(np.isfinite(steps).sum())),
+            median_steps=("steps", "median"),
+            median_best=("best", "median"),
+            median_score=("score", lambda scores: scores.median(skipna=False)),
+            median_loss=("loss", "median"),
+        )
+        .reset_index()
+    )
+
+
+def winners(rates: pd.DataFrame) -> pd.DataFrame:
+    """Up to two rows per pack, one for each criterion; a pack without an eligible rate has none.
+
+    Ties go to the other criterion, then to the lower loss, then to the smaller rate. ``at_edge``
+    says that the winner is the first or last rate of its pack's grid.
+    """
+    orders = {
+        "fastest": (["median_steps", "median_best"], [True, False]),
+        "best_score": (["median_best", "median_loss", "median_steps"], [False, True, True]),
+    }
+    rows = []
+    for _, grid_rates in rates.groupby(PACK, sort=True):
+        for criterion in CRITERIA:
+            columns, ascending = orders[criterion]
+            eligible = grid_rates[np.isfinite(grid_rates[columns[0]])]
+            if not eligible.empty:
+                order = eligible.sort_values([*columns, "lr"], ascending=[*ascending, True])
+                rows.append(selected(grid_rates, order.iloc[0], criterion))
+    return as_selection(rows, rates)
+
+
+def selected(grid_rates: pd.DataFrame, winner: pd.Series, criterion: str) -> dict[str, object]:
+    """The winner among a pack's rates, with what it won by and whether it is an end of them."""
+    ends = (grid_rates["lr"].min(), grid_rates["lr"].max())
+    at_edge = len(grid_rates) > 1 and winner["lr"] in ends
+    return {**winner, "criterion": criterion, "at_edge": at_edge}
+
+
+def as_selection(rows: list[dict[str, object]], rates: pd.DataFrame) -> pd.DataFrame:
+    """Selected rows as a table, their columns in a fixed order."""
+    columns = [*PACK, "criterion", "lr", "at_edge"]
+    rest = [name for name in rates.columns if name not in columns]
+    return pd.DataFrame(rows, columns=[*columns, *rest])
+
+
+def main_rates(selection: pd.DataFrame) -> pd.DataFrame:
+    """Each pack's fastest rate, or, where none reaches the target, its best-scoring one."""
+    rows = selection[selection["criterion"].isin(CRITERIA)]
+    order = rows.sort_values(
+        "criterion", key=lambda names: names.map(CRITERIA.index), kind="stable"
+    )
+    return order.drop_duplicates(PACK)[RATE]
+
+
+def rates_of(selection: pd.DataFrame, criterion: str) -> pd.DataFrame:
+    """The rate of each pack that won by a criterion: variant, batch_size, lr."""
+    return selection.loc[selection["criterion"] == criterion, RATE]
+
+
+def under_budgets(rates: pd.DataFrame, best_shares: pd.DataFrame) -> pd.DataFrame:
+    """Rows like those of ``winners``: the best rate of every pack under equal epochs and equal
+    steps, and the smallest batch size's best rate under equal epochs at every batch size.
+
+    best_shares: ``budgets.compare`` of the same trainings. A pack that did not train the smallest
+    batch size's rate, or all of whose rates lost a seed, has no such row.
+    """
+    rows = []
+    for variant, shares in best_shares.groupby("variant", sort=True):
+        wanted = [
+            (size, lr, BUDGET_CRITERIA[budget])
+            for budget, size, lr in zip(
+                shares["budget"], shares["batch_size"], shares["lr"], strict=True
+            )
+            if budget in BUDGET_CRITERIA
+        ]
+        same = [lr for _, lr, criterion in sorted(wanted) if criterion == "equal_epochs"][:1]
+        sizes = rows_of(rates, variant)["batch_size"].unique()
+        wanted += [(size, lr, SAME_RATE) for size in sizes for lr in same]
+        for size, lr, criterion in wanted:
+            grid_rates = rows_of(rates, variant, size)
+            of_rate = grid_rates[grid_rates["lr"] == lr]
+            rows += [selected(grid_rates, row, criterion) for _, row in of_rate.iterrows()]
+    return as_selection(rows, rates)

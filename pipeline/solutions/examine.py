@@ -1,0 +1,252 @@
+"""What is measured of one pack's solutions or a variant's extremes: a table for each question."""
+
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass, field, replace
+
+import numpy as np
+import pandas as pd
+from sklearn.metrics import balanced_accuracy_score
+
+from pipeline.selection.keys import CELL, WHOLE, rows_of
+from pipeline.solutions import gradient_noise, landscape, rescaling, sharpness
+from pipeline.solutions.archive import Archive, Found
+from pipeline.solutions.snapshots import CRITERIA, SHARES
+from pipeline.solutions.surface import Floats, Solutions
+from pipeline.training.dataset import Dataset, Part
+
+PARTS = ("train", "val", "test")
+CONTROLLED = ("eigenvalues", "Keskar's, full, 0.001", "adaptive")
+"""What is measured of the rescaled solutions too."""
+Measure = Callable[[Solutions, Part], dict[str, Floats]]
+Task = tuple[str, int | None]
+"""A pack, by variant and batch size; or, without a batch size, a variant's extremes."""
+
+
+@dataclass
+class Examination:
+    """Tables by name, and what they cost: seconds by measure."""
+
+    tables: dict[str, list[pd.DataFrame]] = field(default_factory=dict)
+    seconds: dict[str, float] = field(default_factory=dict)
+
+    def add(self, name: str, table: pd.DataFrame) -> None:
+        """One more piece of a table."""
+        self.tables.setdefault(name, []).append(table)
+
+    @contextmanager
+    def timed(self, measure: str) -> Iterator[None]:
+        """Count what happens inside as one measure's cost."""
+        start = time.perf_counter()
+        yield
+        spent = time.perf_counter() - start
+        self.seconds[measure] = self.seconds.get(measure, 0.0) + spent
+
+
+def tasks(selection: pd.DataFrame) -> list[Task]:
+    """Everything to do: each pack with a winner, and each variant."""
+    packs = selection[["variant", "batch_size"]].drop_duplicates()
+    of_packs: list[Task] = [(variant, int(size)) for variant, size in packs.to_numpy()]
+    return of_packs + [(variant, None) for variant in packs["variant"].unique()]
+
+
+def examination(archive: Archive, task: Task) -> Examination:
+    """Do one task."""
+    variant, batch_size = task
+    if batch_size is None:
+        return of_extremes(archive, variant)
+    return of_pack(archive, variant, batch_size)
+
+
+def of_pack(archive: Archive, variant: str, batch_size: int) -> Examination:
+    """What is measured of one pack alone."""
+    done = Examination()
+    ends = archive.ends(variant, batch_size)
+    snapshots = archive.snapshots(ends)
+    if len(ends.table):
+        with done.timed("scores"):
+            done.add("evaluation", scores(archive, ends, snapshots))
+    fastest = archive.chosen(ends, "fastest")
+    moments = along_training(archive, fastest, snapshots) if len(fastest.table) else {}
+    if moments:
+        with done.timed("gradient noise"):
+            done.add("gradient_noise", noise(archive, moments))
+    best = archive.chosen(ends, "best_score")
+    if len(best.table):
+        stable = archive.largest_stable(variant, batch_size).first_seed()
+        others = {name: pack for name, pack in moments.items() if name != "end"}
+        measure_sharpness(archive, best, {**others, "largest stable rate": stable}, done)
+    return done
+
+
+def of_extremes(archive: Archive, variant: str) -> Examination:
+    """Slices around the smallest and the largest batch size's solutions, and the lines between."""
+    done = Examination()
+    sizes = sorted(rows_of(archive.selection, variant)["batch_size"].unique())
+    best = [archive.chosen(archive.ends(variant, size), "best_score") for size in sizes]
+    there = [pack for pack in best if len(pack.table)]
+    extremes = there[:: max(1, len(there) - 1)]
+    with done.timed("landscape"):
+        for pack in extremes:
+            for table in slices(archive, pack):
+                done.add("landscape", table)
+        if len(extremes) > 1:
+            for table in lines(archive, *extremes):
+                done.add("landscape", table)
+    return done
+
+
+def scores(archive: Archive, ends: Found, snapshots: Found) -> pd.DataFrame:
+    """Loss and score on the three parts, and the train-test gap in score, of every solution: at
+    the end of its training, and at the end of the budgets it was kept for.
+
+    Of the latter the training part is a sample, which is what most of the time would go to.
+    """
+    limits = snapshots.where(snapshots.table["moment"].isin(CRITERIA))
+    packs = [(ends.table.assign(budget=WHOLE), ends.solutions)]
+    packs += [(limits.table.rename(columns={"moment": "budget"}), limits.solutions)]
+    tables = []
+    for keys, solutions in packs:
+        table = keys[[*CELL, "budget"]].copy()
+        for part in PARTS if len(table) else ():
+            examples = getattr(archive.data(ends.variant), part)
+            if part == "train" and solutions is not ends.solutions:
+                examples = archive.sample(ends.variant)
+            table[f"{part}_loss"], table[f"{part}_score"] = solutions.losses_and_scores(examples)
+        tables.append(in_own_terms(table, solutions, archive.data(ends.variant)))
+    both = pd.concat(tables)
+    return both.assign(generalisation_gap=both["train_score"] - both["test_score"])
+
+
+def in_own_terms(table: pd.DataFrame, solutions: Solutions, data: Dataset) -> pd.DataFrame:
+    """With the test error in the target's unit, or the accuracy with every class counted alike."""
+    if table.empty:
+        return table
+    if data.task == "regression":
+        return table.assign(test_rmse=np.sqrt(table["test_loss"]) * data.target_sd)
+    labels = data.test.y.cpu().numpy()
+    accuracies = [balanced_accuracy_score(labels, row) for row in solutions.predictions(data.test)]
+    return table.assign(test_balanced_accuracy=accuracies)
+
+
+def measures(seed: int) -> dict[str, Measure]:
+    """Every measure of sharpness, as columns."""
+
+    def eigenvalues(solutions: Solutions, part: Part) -> dict[str, Floats]:
+        spectrum = sharpness.spectrum(solutions, part, seed)
+        columns = {f"eigenvalue_{k + 1}": values for k, values in enumerate(spectrum.eigenvalues.T)}
+        return columns | {"eigenvalue_residual": spectrum.residual}
+
+    def trace(solutions: Solutions, part: Part) -> dict[str, Floats]:
+        value, error = sharpness.trace(solutions, part, seed)
+        return {"trace": value, "trace_standard_error": error}
+
+    def keskar(space: str, epsilon: float) -> Measure:
+        def measure(solutions: Solutions, part: Part) -> dict[str, Floats]:
+            base = sharpness.subspace(solutions, seed) if space == "subspace" else None
+            values = sharpness.keskar(solutions, part, epsilon, base)
+            return {f"keskar_{space}_{epsilon:g}": values}
+
+        return measure
+
+    def adaptive(solutions: Solutions, part: Part) -> dict[str, Floats]:
+        return {"adaptive": sharpness.adaptive(solutions, part)}
+
+    by_box = {
+        f"Keskar's, {space}, {epsilon:g}": keskar(space, epsilon)
+        for space in ("full", "subspace")
+        for epsilon in sharpness.KESKAR_EPSILONS
+    }
+    return {"eigenvalues": eigenvalues, "trace": trace, **by_box, "adaptive": adaptive}
+
+
+def measure_sharpness(
+    archive: Archive, best: Found, others: dict[str, Found], done: Examination
+) -> None:
+    """All measures of the best-scoring solutions, three of the first one rescaled, and the
+    eigenvalues of other solutions; ``point`` says which."""
+    part = archive.sample(best.variant)
+    known = measures(archive.params.seed)
+    points = {"solution": (best, tuple(known))}
+    first = best.first_seed()
+    rescaled = rescaling.rescaled(first.solutions)
+    if rescaled is not None:
+        points["rescaled"] = (replace(first, solutions=rescaled), CONTROLLED)
+    points |= {point: (pack, ("eigenvalues",)) for point, pack in others.items()}
+    for point, (pack, names) in points.items():
+        table = pack.table[CELL].assign(point=point)
+        for name in names if len(table) else ():
+            with done.timed(name):
+                table = table.assign(**known[name](pack.solutions, part))
+        done.add("sharpness", table)
+
+
+def slices(archive: Archive, pack: Found) -> Iterator[pd.DataFrame]:
+    """Loss and score along a random direction around every solution of a pack."""
+    for place, seed in enumerate(pack.table["seed"]):
+        solution = pack.solutions.take(slice(place, place + 1))
+        points = landscape.around(solution, archive.params.seed, seed)
+        table = along(archive, pack.variant, points)
+        table = table.assign(position=landscape.SLICE, path="slice")
+        yield table.assign(batch_size=pack.batch_size, seed=seed)
+
+
+def lines(archive: Archive, small: Found, large: Found) -> Iterator[pd.DataFrame]:
+    """The lines between two packs' solutions of the same seeds."""
+    for seed in sorted({*small.table["seed"]} & {*large.table["seed"]}):
+        start, end = (pack.where(pack.table["seed"] == seed).solutions for pack in (small, large))
+        points = landscape.between(start, end)
+        table = along(archive, small.variant, points).assign(position=landscape.LINE, path="line")
+        table = table.assign(batch_size=small.batch_size, seed=seed)
+        yield table.assign(other_batch_size=large.batch_size)
+
+
+def along(archive: Archive, variant: str, points: Solutions) -> pd.DataFrame:
+    """Loss and score of train and test at the points of one path."""
+    points = landscape.with_statistics(points, archive.sample(variant))
+    table = pd.DataFrame({"variant": [variant] * len(points)})
+    for part in ("train", "test"):
+        loss, score = points.losses_and_scores(archive.sample(variant, part))
+        table = table.assign(**{f"{part}_loss": loss, f"{part}_score": score})
+    return table
+
+
+def along_training(archive: Archive, fastest: Found, snapshots: Found) -> dict[str, Found]:
+    """Four moments of the first seed's training at the fastest rate; fewer where it diverged.
+
+    All trainings of a seed start alike: the initial moment is the smallest batch size's.
+    """
+    first = fastest.first_seed()
+    moments = {}
+    rows = rows_of(archive.selection, first.variant)
+    if first.batch_size == rows["batch_size"].min():
+        seed = int(first.table["seed"].iloc[0])
+        start = archive.initial(first.variant, seed, first.solutions)
+        moments["initial"] = replace(first, solutions=start)
+    moments |= {moment: snapshots.where(snapshots.table["moment"] == moment) for moment in SHARES}
+    return {name: pack for name, pack in {**moments, "end": first}.items() if len(pack.table)}
+
+
+def noise(archive: Archive, moments: dict[str, Found]) -> pd.DataFrame:
+    """Noise scale and agreement of batches with all examples, at each moment of a training."""
+    rows = [
+        {**pack.table[CELL].iloc[0], "moment": moment, **row}
+        for moment, pack in moments.items()
+        for row in noise_rows(pack.solutions, archive.sample(pack.variant), archive.params.seed)
+    ]
+    return pd.DataFrame(rows)
+
+
+def noise_rows(solution: Solutions, part: Part, seed: int) -> list[dict[str, float]]:
+    """One row for each size of the batches drawn; the noise scale stands in each."""
+    scale = gradient_noise.noise_scale(*gradient_noise.single_gradients(solution, part))
+    columns = {
+        "population": len(part),
+        "gradient_norm": float(solution.gradients(part).norm()),
+        "noise_scale": scale.value,
+        "noise_scale_low": scale.low,
+        "noise_scale_high": scale.high,
+    }
+    agreements = gradient_noise.agreements(solution, part, seed)
+    return [asdict(agreement) | columns for agreement in agreements]

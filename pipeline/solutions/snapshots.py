@@ -1,0 +1,74 @@
+"""Which weights along the confirmed trainings are kept, and for what.
+
+equal epochs, equal steps   the solutions that batch sizes are compared by under these budgets
+early, middle               a tenth and half into one training, for the gradient's noise
+"""
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+
+from pipeline.selection.keys import BUDGET_CRITERIA, SAME_RATE
+from pipeline.training.pack import Pack, Trained
+
+SHARES = {"early": 0.1, "middle": 0.5}
+CRITERIA = {name: {criterion} for name, criterion in BUDGET_CRITERIA.items()}
+CRITERIA["equal epochs"].add(SAME_RATE)
+
+
+def wanted(pack: Pack, chosen: pd.DataFrame, limits: dict[str, tuple[str, float]]) -> pd.DataFrame:
+    """One row per solution to keep: moment, step, and cell, the place in the pack.
+
+    chosen: the pack's rows of the selection; limits: ``budgets.common`` of all trainings. A limit
+    that lies between two evaluations counts as the earlier one.
+    """
+    rows = []
+    for moment, criteria in CRITERIA.items():
+        counter, limit = limits[moment]
+        rates = set(chosen.loc[chosen["criterion"].isin(criteria), "lr"])
+        rows += [
+            (moment, evaluation_up_to(pack, counter, limit), place)
+            for place, cell in enumerate(pack.cells)
+            if cell.lr in rates
+        ]
+    place = watched(pack, chosen)
+    rows += [
+        (moment, evaluation_up_to(pack, "step", share * pack.steps), place)
+        for moment, share in SHARES.items()
+    ]
+    return pd.DataFrame(rows, columns=["moment", "step", "cell"])
+
+
+def evaluation_up_to(pack: Pack, counter: str, limit: float) -> int:
+    """The last evaluation up to so many steps or epochs; the first one where that is later."""
+    points = pack.evaluation_steps
+    counted = [pack.epochs_seen(step) for step in points] if counter == "epoch" else points
+    inside = (s for s, count in zip(points, counted, strict=True) if count <= limit * (1 + 1e-9))
+    return max(inside, default=points[0])
+
+
+def watched(pack: Pack, chosen: pd.DataFrame) -> int:
+    """The cell whose gradients are watched: the first seed of the fastest rate, or of the best
+    where none reached the target."""
+    order = chosen.sort_values("criterion", key=lambda names: names != "fastest", kind="stable")
+    rate = order["lr"].iloc[0]
+    return next(place for place, cell in enumerate(pack.cells) if cell.lr == rate)
+
+
+def weights(table: pd.DataFrame, trained: Trained) -> dict[str, npt.NDArray[np.generic]]:
+    """The weights of the table's solutions by name, (solutions, ...)."""
+    return {
+        name: np.stack(
+            [
+                trained.snapshots[f"{step}/{name}"][cell]
+                for step, cell in zip(table["step"], table["cell"], strict=True)
+            ]
+        )
+        for name in trained.weights
+    }
+
+
+def survived(table: pd.DataFrame, trained: Trained) -> pd.DataFrame:
+    """The rows whose cell had not diverged at their step."""
+    diverged = trained.diverged_step[table["cell"]]
+    return table[(diverged == 0) | (table["step"] < diverged)]

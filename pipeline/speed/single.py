@@ -1,0 +1,131 @@
+"""One training at a time, the way a user would train the chosen setting."""
+
+import itertools
+from collections.abc import Callable, Iterator
+
+import torch
+from torch import Tensor, nn
+
+from pipeline.params.settings import Settings
+from pipeline.training import memory, seeds
+from pipeline.training.dataset import Dataset, Part
+from pipeline.training.loop import torch_optimizer
+from pipeline.training.losses import loss_and_score, mean_loss
+
+PARTS = ("gather", "forward", "forward_backward", "update")
+
+
+class Training:
+    """A model with torch's own optimizer, and tensors on the device to index; no DataLoader.
+
+    Steps of any batch size can be taken in turn. The loss is not read back.
+    """
+
+    def __init__(self, settings: Settings, data: Dataset) -> None:
+        device = data.train.x.device
+        model = seeds.initial_model(settings.model, data.shape, data.outputs, settings.seed, 0)
+        self.model, self.data = model.to(device).train(), data
+        self.optimizer = torch_optimizer(model.parameters(), settings.optimizer, min(settings.lr))
+        self.order = seeds.data_order(settings.seed, 0, 0, len(data.train)).to(device)
+
+    def batches(self, batch_size: int) -> Iterator[Tensor]:
+        """Rows of one fixed order, round and round."""
+        whole = len(self.order) // batch_size * batch_size
+        return itertools.cycle(self.order[:whole].split(batch_size))
+
+    def gather(self, rows: Tensor) -> Part:
+        """The examples of a batch."""
+        return Part(self.data.train.x[rows], self.data.train.y[rows])
+
+    def loss(self, batch: Part) -> Tensor:
+        """The mean loss of a batch."""
+        return mean_loss(self.model(batch.x), batch.y, self.data.task)
+
+    def step(self, rows: Tensor, micro_batches: int = 1) -> None:
+        """One update; the gradients of micro-batches add up to that of the whole batch."""
+        self.optimizer.zero_grad()
+        if micro_batches == 1:
+            self.loss(self.gather(rows)).backward()
+        else:
+            for part in rows.tensor_split(micro_batches):
+                (self.loss(self.gather(part)) * (len(part) / len(rows))).backward()
+        self.optimizer.step()
+
+    def evaluate(self) -> None:
+        """Loss and score of the validation part."""
+        self.model.eval()
+        with torch.no_grad():
+            loss_and_score(self.model, self.data.val, self.data.task)
+        self.model.train()
+
+    def stepper(self, batch_size: int, micro_batches: int = 1) -> Callable[[], None]:
+        """A closure that takes one step."""
+        batches = self.batches(batch_size)
+        return lambda: self.step(next(batches), micro_batches)
+
+    def part(self, name: str, batch_size: int) -> Callable[[], object]:
+        """A closure that does one of PARTS alone, on one and the same batch but for ``gather``."""
+        batches = self.batches(batch_size)
+        batch = self.gather(next(batches))
+
+        def forward_backward() -> None:
+            self.optimizer.zero_grad()
+            self.loss(batch).backward()
+
+        forward_backward()  # an update needs gradients
+        closures: dict[str, Callable[[], object]] = {
+            "gather": lambda: self.gather(next(batches)),
+            "forward": lambda: self.loss(batch),
+            "forward_backward": forward_backward,
+            "update": self.optimizer.step,
+        }
+        return closures[name]
+
+
+def peak_bytes(settings: Settings, data: Dataset, batch_size: int, micro_batches: int = 1) -> int:
+    """The most bytes that a training and its evaluation hold at once; the data are not counted.
+
+    Two real steps, because the optimizer's state only exists after the first.
+    """
+
+    def train() -> None:
+        training = Training(settings, data)
+        step = training.stepper(batch_size, micro_batches)
+        step()
+        step()
+        training.evaluate()
+
+    return memory.peak_bytes(train, data.train.x.device)
+
+
+def weight_bytes(settings: Settings, data: Dataset) -> int:
+    """The bytes of all parameters, which data-parallel workers exchange every step."""
+    return sum(parameter.nbytes for parameter in Training(settings, data).model.parameters())
+
+
+def needs_company(settings: Settings, data: Dataset) -> bool:
+    """Whether a batch norm makes examples depend on each other: one alone cannot train."""
+    modules = Training(settings, data).model.modules()
+    return any(isinstance(module, nn.modules.batchnorm._BatchNorm) for module in modules)
+
+
+def accumulation_difference(
+    settings: Settings, data: Dataset, batch_size: int, micro_batches: int
+) -> float:
+    """|update by micro-batches - update by the whole batch| / |update by the whole batch|.
+
+    One step each from the same weights; Euclidean norms over all parameters, in float64.
+    """
+    updates = []
+    for parts in (1, micro_batches):
+        training = Training(settings, data)
+        before = flattened(training.model)
+        training.stepper(batch_size, parts)()
+        updates.append(flattened(training.model) - before)
+    whole, accumulated = updates
+    return float((accumulated - whole).norm() / whole.norm())
+
+
+def flattened(model: nn.Module) -> Tensor:
+    """All parameters as one float64 vector."""
+    return torch.cat([parameter.detach().double().flatten() for parameter in model.parameters()])

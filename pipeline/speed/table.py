@@ -1,0 +1,146 @@
+"""throughput.csv: what was timed and weighed, a line for each batch size and way to take it."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+import pandas as pd
+import torch
+
+from pipeline.params.settings import Settings
+from pipeline.speed import cases, single
+from pipeline.speed.blocks import Timing
+from pipeline.speed.cases import Case, Trial
+from pipeline.speed.ladder import Capacity
+from pipeline.training.dataset import Dataset
+from pipeline.training.device import describe
+
+Key = tuple[str, Case, str]
+"""A variant, a case, and ``step`` or one of its parts."""
+
+
+@dataclass(frozen=True)
+class Subject:
+    """What one variant's model and optimizer can do here, and what of it will be timed."""
+
+    trial: Trial
+    capacity: Capacity
+    cases: list[Case]
+
+    def functions(self, variant: str, with_parts: bool) -> dict[Key, Callable[[], object]]:
+        """The step of every case, and, if wanted, its parts where the grid takes it whole."""
+        training = self.trial.training
+        functions: dict[Key, Callable[[], object]] = {}
+        for case in self.cases:
+            step = training.stepper(case.batch_size, case.micro_batches)
+            functions[variant, case, "step"] = step
+            if with_parts and case.in_grid and case.micro_batches == 1:
+                for part in single.PARTS:
+                    functions[variant, case, part] = training.part(part, case.batch_size)
+        return functions
+
+
+def subject(
+    settings: Settings,
+    data: Dataset,
+    grid: list[int],
+    limit_bytes: float | None,
+    with_neighbours: bool,
+) -> Subject:
+    """Try real steps of growing batches and choose what to time.
+
+    Raises InputError where the memory does not allow the smallest batch.
+    """
+    trial = Trial(settings, data, limit_bytes)
+    smallest = cases.smallest_batch(settings, data)
+    capacity = cases.capacity(trial, smallest)
+    chosen = cases.cases(trial, grid, capacity, smallest, with_neighbours)
+    return Subject(trial, capacity, chosen)
+
+
+def representatives(settings: Mapping[str, Settings]) -> dict[str, str]:
+    """For each variant the first with the same model and optimizer: nothing else changes a step."""
+    first: dict[str, str] = {}
+    for variant, setting in settings.items():
+        same = (name for name in first if is_same_step(settings[name], setting))
+        first[variant] = next(same, variant)
+    return first
+
+
+def is_same_step(one: Settings, other: Settings) -> bool:
+    """Whether two variants do the same work at every step."""
+    return one.model == other.model and one.optimizer == other.optimizer
+
+
+def table(
+    subjects: Mapping[str, Subject],
+    whose: Mapping[str, str],
+    timings: Mapping[Key, Timing],
+    device: torch.device,
+) -> pd.DataFrame:
+    """All lines of all variants; whose: the subject whose numbers each variant has."""
+    of_subject = {name: subject_rows(subject, name, timings) for name, subject in subjects.items()}
+    rows = [of_subject[name].assign(variant=variant) for variant, name in whose.items()]
+    return pd.concat(rows, ignore_index=True).assign(**describe(device))
+
+
+def subject_rows(subject: Subject, name: str, timings: Mapping[Key, Timing]) -> pd.DataFrame:
+    """All lines of one variant, by batch size."""
+    rows = []
+    for case in sorted(subject.cases, key=lambda case: (case.batch_size, case.micro_batches)):
+        of_case = {
+            part: timing
+            for (variant, timed, part), timing in timings.items()
+            if (variant, timed) == (name, case)
+        }
+        rows.append({"variant": name, **row(case, subject.trial, of_case)})
+    return pd.DataFrame(rows).assign(
+        largest_batch_size=subject.capacity.batch_size,
+        search_ended_by=subject.capacity.ended_by,
+        limit_bytes=round(subject.trial.limit_bytes),
+        weight_bytes=single.weight_bytes(subject.trial.settings, subject.trial.data),
+    )
+
+
+def row(case: Case, trial: Trial, timings: Mapping[str, Timing]) -> dict[str, object]:
+    """One line of the table; a part that was not measured is left empty.
+
+    Seconds are the first quartiles of the blocks: other work on the machine only slows steps down.
+    """
+    step = timings["step"]
+    low, high = step.quartiles
+    part = {name: timing.quartiles[0] for name, timing in timings.items()}
+    backward = part.get("forward_backward", float("nan")) - part.get("forward", 0.0)
+    return {
+        "batch_size": case.batch_size,
+        "micro_batches": case.micro_batches,
+        "in_grid": case.in_grid,
+        "seconds_per_step": low,
+        "seconds_per_step_median": step.median,
+        "seconds_per_step_q25": low,
+        "seconds_per_step_q75": high,
+        "noisy": step.is_noisy,
+        "examples_per_second": case.batch_size / low,
+        "seconds_gather": part.get("gather"),
+        "seconds_forward": part.get("forward"),
+        "seconds_backward": backward,
+        "seconds_update": part.get("update"),
+        **memory_columns(case, trial),
+        "blocks": len(step.blocks),
+        "steps_per_block": step.steps_per_block,
+    }
+
+
+def memory_columns(case: Case, trial: Trial) -> dict[str, float | None]:
+    """Memory of the grid's sizes, of micro-batches and of powers of two; and what accumulating
+    changes in the update."""
+    size, parts = case.batch_size, case.micro_batches
+    columns: dict[str, float | None] = {"peak_bytes": None, "reserved_bytes": None}
+    if case.in_grid or parts > 1 or size & (size - 1) == 0:
+        columns["peak_bytes"] = trial.peak(size, parts)
+        columns["reserved_bytes"] = trial.reserved[size, parts]
+    columns["update_difference"] = None
+    if parts > 1 and not case.in_grid:
+        columns["update_difference"] = single.accumulation_difference(
+            trial.settings, trial.data, size, parts
+        )
+    return columns

@@ -1,0 +1,80 @@
+"""The loss that is minimised, the score that is reported, and when a training has diverged."""
+
+from collections.abc import Callable
+
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+from pipeline.training.dataset import Part
+
+EVALUATION_ROWS = 512
+DIVERGED_LOSS = 1e3
+"""A mean loss beyond this is a divergence: a constant prediction's is about log(classes) or 1."""
+
+
+def mean_loss(outputs: Tensor, y: Tensor, task: str) -> Tensor:
+    """Mean cross entropy (outputs (n, classes), y (n,)), or mean squared error (both (n, 1))."""
+    if task == "classification":
+        return functional.cross_entropy(outputs, y)
+    return functional.mse_loss(outputs, y)
+
+
+def has_diverged(loss: float) -> bool:
+    """Whether a loss is not finite or beyond the bound."""
+    return not loss <= DIVERGED_LOSS
+
+
+def loss_and_score(
+    predict: Callable[[Tensor], Tensor], part: Part, task: str
+) -> tuple[float, float]:
+    """Mean loss and score (accuracy, or R²) over a part.
+
+    Chunks have a fixed size: the evaluation never knows the training's batch size.
+    """
+    loss, hits = 0.0, 0.0
+    for start in range(0, len(part), EVALUATION_ROWS):
+        rows = slice(start, start + EVALUATION_ROWS)
+        outputs, y = predict(part.x[rows]), part.y[rows]
+        loss += mean_loss(outputs, y, task).item() * len(y)
+        if task == "classification":
+            hits += (outputs.argmax(-1) == y).sum().item()
+    if task == "classification":
+        return loss / len(part), hits / len(part)
+    spread = part.y.double().var(correction=0).item()
+    return loss / len(part), 1 - loss / len(part) / spread
+
+
+def losses_and_scores(
+    predict: Callable[[Tensor], Tensor], trainings: int, part: Part, task: str
+) -> tuple[Tensor, Tensor]:
+    """Mean loss and score of several trainings over a part, both (trainings,) float64 on the CPU.
+
+    predict: inputs (n, ...) to outputs (trainings, n, outputs). The same quantities, in the same
+    chunks, as ``loss_and_score``.
+    """
+    sums = torch.zeros(2, trainings, dtype=torch.float64, device=part.x.device)
+    with torch.no_grad():
+        for start in range(0, len(part), EVALUATION_ROWS):
+            rows = slice(start, start + EVALUATION_ROWS)
+            outputs, y = predict(part.x[rows]), part.y[rows]
+            if task == "classification":
+                sums[0] += cross_entropies(outputs, y).sum(1)
+                sums[1] += (outputs.argmax(-1) == y).sum(1)
+            else:
+                sums[0] += (outputs - y).square().sum((1, 2))
+    loss = sums[0].cpu() / len(part)
+    if task == "classification":
+        return loss, sums[1].cpu() / len(part)
+    return loss, 1 - loss / part.y.double().var(correction=0).item()
+
+
+def cross_entropies(outputs: Tensor, y: Tensor) -> Tensor:
+    """(trainings, n, classes) and labels (n,) to every example's cross entropy (trainings, n)."""
+    labels = y.expand(len(outputs), -1)[..., None]
+    return outputs.logsumexp(-1) - outputs.gather(-1, labels)[..., 0]
+
+
+def norm(tensors: list[Tensor]) -> float:
+    """The Euclidean norm of all the tensors' entries together, in float64."""
+    return torch.stack([tensor.double().square().sum() for tensor in tensors]).sum().sqrt().item()

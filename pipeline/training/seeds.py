@@ -1,0 +1,45 @@
+"""Every source of randomness in a training, keyed by what it may depend on.
+
+Initial weights depend on the seed alone, the data order on (seed, epoch) alone, so that
+learning rates, batch sizes and variants are compared in pairs.
+"""
+
+import hashlib
+
+import torch
+from torch import Tensor, nn
+
+from pipeline.models.build import build
+from pipeline.models.dropout import Dropout
+from pipeline.params.network import Model
+
+
+def keyed(*key: int | str) -> int:
+    """A 63-bit seed that is a fixed function of its key."""
+    digest = hashlib.blake2b(repr(key).encode(), digest_size=8).digest()
+    return int.from_bytes(digest, "big") >> 1
+
+
+def initial_model(
+    model: Model, shape: tuple[int, ...], outputs: int, base_seed: int, seed: int
+) -> nn.Module:
+    """The network with its initial weights, on the CPU; torch's global generator is untouched."""
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(keyed("weights", base_seed, seed))
+        return build(model, shape, outputs)
+
+
+def data_order(base_seed: int, seed: int, epoch: int, examples: int) -> Tensor:
+    """The order of all training examples in one epoch (int64, on the CPU)."""
+    generator = torch.Generator().manual_seed(keyed("order", base_seed, seed, epoch))
+    return torch.randperm(examples, generator=generator)
+
+
+def dropout_bases(model: nn.Module, base_seed: int, seed: int) -> dict[str, Tensor]:
+    """One base key (int32, (2,)) for each dropout layer, by the name of its buffer."""
+    bases = {}
+    for name, module in model.named_modules():
+        if isinstance(module, Dropout):
+            halves = divmod(keyed("dropout", base_seed, seed, name), 2**32)
+            bases[f"{name}.key"] = torch.tensor([half - 2**31 for half in halves]).to(torch.int32)
+    return bases

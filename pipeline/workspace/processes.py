@@ -1,0 +1,110 @@
+"""The one pool of processes: every job in a fork of its own, results in order, no error lost.
+
+Training, measuring and drawing run in it. Forks share what the parent holds in memory and start
+at once; what a job returns comes back through a pipe.
+"""
+
+import multiprocessing
+import os
+import signal
+import traceback
+from collections.abc import Callable, Sequence
+from multiprocessing.connection import Connection, wait
+from multiprocessing.process import BaseProcess
+from multiprocessing.reduction import ForkingPickler
+from typing import Any
+
+from pipeline.errors import InputError
+
+OnDone = Callable[[int], None]
+"""Hears how many more units of work were just done."""
+Job = Callable[[OnDone], Any]
+
+
+class ProcessDiedError(InputError):
+    """A process ended without a result: the system or a person killed it."""
+
+
+def available_cores() -> int:
+    """How many cores this process may use."""
+    return len(os.sched_getaffinity(0))
+
+
+def in_processes(jobs: Sequence[Job], on_done: OnDone) -> list[Any]:
+    """Run each job in a fork; their results in the jobs' order.
+
+    Raises the first exception that a job raised, with the job's traceback as a note, and
+    ProcessDiedError where a process was killed; the other processes are ended then.
+    """
+    context = multiprocessing.get_context("fork")
+    connections: list[Connection] = []
+    processes: list[BaseProcess] = []
+    for job in jobs:
+        ours, theirs = context.Pipe(duplex=False)
+        process: BaseProcess = context.Process(target=_work, args=(theirs, job))
+        process.start()
+        theirs.close()
+        connections.append(ours)
+        processes.append(process)
+    try:
+        return _collected(connections, processes, on_done)
+    finally:
+        for process in processes:
+            process.terminate()
+            process.join()
+
+
+def _collected(
+    connections: Sequence[Connection], processes: Sequence[BaseProcess], on_done: OnDone
+) -> list[Any]:
+    results: dict[int, Any] = {}
+    while len(results) < len(connections):
+        waiting = [place for place in range(len(connections)) if place not in results]
+        ready = wait([connections[place] for place in waiting])
+        for place in (place for place in waiting if connections[place] in ready):
+            try:
+                kind, content = connections[place].recv()
+            except EOFError:
+                raise _died(processes[place]) from None
+            if kind == "progress":
+                on_done(content)
+            elif kind == "failed":
+                raise content
+            else:
+                results[place] = content
+    return [results[place] for place in range(len(connections))]
+
+
+def _died(process: BaseProcess) -> ProcessDiedError:
+    process.join()
+    code = process.exitcode or 0
+    end = f"was killed by {signal.Signals(-code).name}" if code < 0 else f"ended with status {code}"
+    return ProcessDiedError(f"a worker process {end} before it was done")
+
+
+def _work(connection: Connection, job: Job) -> None:
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent hears it and ends its children
+    parent = os.getppid()
+
+    def on_done(count: int) -> None:
+        if os.getppid() != parent:  # the parent was killed: leave its checkpoints to its successor
+            os._exit(1)
+        connection.send(("progress", count))
+
+    try:
+        connection.send(("done", job(on_done)))
+    except BaseException as error:
+        error.add_note(traceback.format_exc())
+        connection.send(("failed", _sendable(error)))
+
+
+def _sendable(error: BaseException) -> BaseException:
+    """The exception, or its words where it does not survive the pipe."""
+    try:
+        ForkingPickler.loads(ForkingPickler.dumps(error))  # as the pipe will
+    except Exception:  # whatever an exception's own constructor raises
+        told = RuntimeError(f"{type(error).__name__}: {error}")
+        for note in getattr(error, "__notes__", ()):
+            told.add_note(note)
+        return told
+    return error

@@ -1,0 +1,50 @@
+"""The prediction for several devices."""
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from makers.timings import SIZES, timings_of
+from pipeline.analysis import data_parallel
+from pipeline.params.protocol import DataParallel
+
+
+class TestDevices:
+    LINK = DataParallel(bandwidth_gb_per_second=10, latency_seconds=1e-5)
+
+    def tradeoff(self) -> pd.DataFrame:
+        return pd.DataFrame(
+            {
+                "variant": "baseline",
+                "batch_size": [8, 64, 1024],
+                "seeds": 5.0,
+                "reached": [5.0, 3.0, 0.0],
+                "steps_to_target": [1000.0, 1.0, np.nan],
+            }
+        )
+
+    def test_the_all_reduce_on_paper(self) -> None:
+        assert data_parallel.all_reduce_seconds(1e9, 1, self.LINK) == 0
+        assert data_parallel.all_reduce_seconds(1e9, 4, self.LINK) == pytest.approx(0.15 + 6e-5)
+
+    def test_the_model_on_paper(self) -> None:
+        timed = timings_of(1e-4 + 1e-6 * SIZES)
+        found = data_parallel.predict(self.tradeoff(), timed, 10_000, self.LINK)
+        four = found[(found["batch_size"] == 8) & (found["devices"] == 4)].iloc[0]
+        assert four["local_batch_size"] == 2
+        step = 1.02e-4 + 1.5 * 1e6 / 1e10 + 6e-5
+        assert four["seconds_per_step"] == pytest.approx(step)
+        assert four["seconds_per_epoch"] == pytest.approx(step * 1250)
+        assert four["seconds_to_target"] == pytest.approx(step * 1000)
+
+    def test_there_are_no_more_devices_than_examples_in_a_batch(self) -> None:
+        timed = timings_of(1e-4 + 1e-6 * SIZES)
+        found = data_parallel.predict(self.tradeoff(), timed, 10_000, self.LINK)
+        assert found.groupby("batch_size")["devices"].max().tolist() == [8, 64, 1024]
+        best = data_parallel.best_by_devices(found)
+        assert set(best["batch_size"]) == {8}
+
+    def test_step_times_between_and_beyond_the_measured(self) -> None:
+        timed = timings_of(np.array([1.0, 4.0]), np.array([1.0, 4.0]))
+        for size, seconds in ((1, 1), (2, 2), (4, 4), (8, 8)):
+            assert data_parallel.step_seconds(timed, size) == pytest.approx(seconds)

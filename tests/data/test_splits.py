@@ -1,0 +1,57 @@
+"""Three parts, and what may lie in which."""
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from makers.sources import EMBEDDED, data_of
+from pipeline.data import splits
+from pipeline.data.preparation import prepare, read
+from pipeline.errors import InputError
+from pipeline.params.data import Split
+
+
+class TestSplits:
+    @pytest.mark.parametrize("name", EMBEDDED)
+    def test_parts_are_disjoint_and_complete(self, name: str) -> None:
+        source = read(data_of(name))
+        parts = splits.drawn(Split(), source.examples.y, source.classes, 0)
+        assert sorted(np.concatenate(list(parts.values()))) == list(range(len(source.examples)))
+
+    def test_classes_keep_their_shares(self) -> None:
+        parts = prepare(data_of("wine"), 0).parts.values()
+        shares = [np.bincount(part.y) / len(part) for part in parts]
+        assert np.ptp(shares, axis=0).max() < 0.03
+
+    def test_the_seed_alone_decides(self) -> None:
+        first, again, other = (
+            prepare(data_of("wine"), seed).parts["train"].x for seed in (0, 0, 1)
+        )
+        assert np.array_equal(first, again)
+        assert not np.array_equal(first, other)
+
+    def test_a_class_with_one_row_is_refused(self) -> None:
+        with pytest.raises(InputError, match=r"class 'y' has 1 of 9 rows"):
+            splits.drawn(Split(), np.array([0] * 8 + [1]), ("x", "y"), 0)
+
+    @given(st.lists(st.integers(0, 9), min_size=30, max_size=60), st.integers(0, 5))
+    def test_groups_stay_whole(self, groups: list[int], seed: int) -> None:
+        if len(set(groups)) < 5:
+            return
+        own = np.array(groups)
+        parts = splits.by_group(Split(), own, seed)
+        assert sorted(np.concatenate(list(parts.values()))) == list(range(len(own)))
+        found = [set(own[rows]) for rows in parts.values()]
+        assert sum(len(names) for names in found) == len(set(groups))
+
+    @given(st.lists(st.integers(0, 99), min_size=5, max_size=60))
+    def test_the_latest_rows_are_the_test_part(self, times: list[int]) -> None:
+        own = np.array(times)
+        parts = splits.by_time(Split(), own)
+        assert own[parts["train"]].max() <= own[parts["val"]].min()
+        assert own[parts["val"]].max() <= own[parts["test"]].min()
+
+    def test_too_few_groups_are_refused(self) -> None:
+        with pytest.raises(InputError, match=r"data\.split\.by"):
+            splits.by_group(Split(), np.zeros(9), 0)

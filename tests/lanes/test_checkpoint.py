@@ -1,0 +1,79 @@
+"""A killed training goes on from its checkpoint and ends with the same bytes."""
+
+from pathlib import Path
+
+import pytest
+
+from makers.data import MakeData
+from makers.packs import MODELS, OPTIMIZERS, SCHEDULES, assert_same_bits, lanes, make_job, make_pack
+from pipeline.lanes import order
+from pipeline.lanes.checkpoint import Store
+from pipeline.lanes.pieces import train_pieces
+from pipeline.lanes.run import train_lanes
+from pipeline.params.schedule import Budget
+
+
+class Interruption(Exception):  # noqa: N818
+    """Stands for a kill."""
+
+
+class TestResume:
+    @pytest.mark.parametrize(
+        ("optimizer", "schedule"), [("momentum", "constant"), ("adam", "growth")]
+    )
+    @pytest.mark.parametrize("at", [1, 7, 13])
+    def test_a_killed_training_ends_with_the_same_bytes(
+        self, make_data: MakeData, tmp_path: Path, at: int, optimizer: str, schedule: str,
+        monkeypatch: pytest.MonkeyPatch,
+    ) -> None:  # fmt: skip
+        monkeypatch.setattr(order, "CHUNK_STEPS", 3)
+        keys = {"model": MODELS["both"], "optimizer": OPTIMIZERS[optimizer]}
+        keys |= {"schedule": SCHEDULES[schedule], "budget": Budget(4, 16, 6)}
+        pack, data = make_pack((0.03, 0.1, 1e9), **keys), make_data("regression")
+        expected = lanes(pack, data)
+        heard = 0
+
+        def stop(count: int) -> None:
+            nonlocal heard
+            heard += count
+            if heard >= at * len(pack.cells):
+                raise Interruption
+
+        store = Store(tmp_path, "inputs")
+        with pytest.raises(Interruption):
+            train_lanes(pack, make_job(data, on_steps=stop, store=store))
+        assert list(tmp_path.glob("inputs-*"))
+        resumed: list[int] = []
+        found = train_lanes(pack, make_job(data, on_steps=resumed.append, store=store))
+        assert 0 < sum(resumed) < pack.steps * len(pack.cells)
+        assert_same_bits(found, expected)
+
+    def test_a_training_killed_as_its_last_lane_died_goes_on(
+        self, make_data: MakeData, tmp_path: Path
+    ) -> None:
+        pack, data = make_pack((1e9,)), make_data("regression")
+        job = make_job(data, store=Store(tmp_path, "inputs"))
+        expected, again = train_lanes(pack, job), train_lanes(pack, job)
+        assert_same_bits(again, expected)
+
+    def test_a_finished_training_is_not_repeated(self, make_data: MakeData, tmp_path: Path) -> None:
+        store = Store(tmp_path, "inputs")
+        pack, data = make_pack((0.1,)), make_data()
+        for engine in ("traced", "loop"):
+            first = train_pieces(pack, make_job(data, engine, store=store))
+            saved = {path: path.stat().st_mtime_ns for path in tmp_path.iterdir()}
+            again = train_pieces(pack, make_job(data, engine, store=store))
+            assert_same_bits(again, first)
+            assert {path: path.stat().st_mtime_ns for path in tmp_path.iterdir()} == saved
+
+    def test_another_configuration_is_not_picked_up(self, tmp_path: Path) -> None:
+        store, pack = Store(tmp_path, "inputs"), make_pack()
+        names = {
+            store.checkpoint(pack, "traced", 1).path,
+            store.checkpoint(pack, "traced", 2).path,
+            store.checkpoint(pack, "compiled", 1).path,
+            store.checkpoint(pack.part([0, 1]), "traced", 1).path,
+            store.checkpoint(make_pack(seeds=(0, 1, 6)), "traced", 1).path,
+            Store(tmp_path, "other inputs").checkpoint(pack, "traced", 1).path,
+        }
+        assert len(names) == 6

@@ -1,0 +1,105 @@
+"""Which engine, how many lanes, with which memory."""
+
+from dataclasses import replace
+
+import pytest
+import torch
+
+from makers.data import MakeData
+from makers.packs import lanes, make_pack
+from pipeline.errors import InputError
+from pipeline.lanes import plan
+from pipeline.lanes.plan import lane_bytes, make_plan
+from pipeline.params.network import Model
+from pipeline.params.optimizer import Optimizer
+from pipeline.params.protocol import Impl
+from pipeline.params.schedule import Budget
+from pipeline.training.memory import peak_bytes
+
+
+class TestChoice:
+    def test_short_packs_are_traced(self, make_data: MakeData) -> None:
+        made = make_plan(make_pack(), make_data(), Impl())
+        assert made.engine == "traced"
+        assert "compiling costs more" in made.reason
+
+    def test_long_packs_are_compiled_if_there_is_a_compiler(
+        self, make_data: MakeData, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        pack = make_pack(budget=Budget(1, 10_000_000, 6))
+        monkeypatch.setattr(plan, "compiler", lambda: "g++")
+        assert make_plan(pack, make_data(), Impl()).engine == "compiled"
+        monkeypatch.setattr(plan, "compiler", lambda: None)
+        made = make_plan(pack, make_data(), Impl())
+        assert made.engine == "traced"
+        assert made.reason == "compiling would pay, but there is no C++ compiler"
+
+    def test_what_is_asked_for_is_done(self, make_data: MakeData) -> None:
+        for engine in ("loop", "traced", "compiled"):
+            made = make_plan(make_pack(), make_data(), Impl(engine=engine))
+            assert (made.engine, made.reason) == (engine, "asked for")
+
+    @pytest.mark.usefixtures("own_module")
+    def test_a_model_that_cannot_be_lanes_says_why(self, make_data: MakeData) -> None:
+        made = make_plan(make_pack(model=Model("own_module:branching")), make_data(), Impl())
+        assert made.engine == "loop"
+        assert made.reason.startswith("own_module:branching cannot be batched over lanes: ")
+        batched = make_plan(make_pack(model=Model("own_module:build")), make_data(), Impl())
+        assert batched.engine == "traced"
+
+    @pytest.mark.usefixtures("own_module")
+    @pytest.mark.parametrize(
+        ("name", "message"),
+        [
+            ("own_module:missing", "cannot be imported"),
+            ("no_such_module:build", "cannot be imported"),
+            ("own_module:no_model", "returned int"),
+        ],
+    )
+    def test_a_broken_factory_is_named(self, make_data: MakeData, name: str, message: str) -> None:
+        with pytest.raises(InputError, match=message):
+            make_plan(make_pack(model=Model(name)), make_data(), Impl())
+
+
+class TestMemory:
+    def test_a_lane_takes_at_least_its_weights_and_state(self, make_data: MakeData) -> None:
+        weights = 4 * (6 * 100 + 100 + 100 * 3 + 3)
+        for optimizer, copies in (("sgd", 6), ("adam", 8)):
+            pack = make_pack(model=Model("mlp", [100]), optimizer=Optimizer(optimizer))
+            assert lane_bytes(pack, make_data(), 1).held == copies * weights
+
+    def test_smaller_batches_take_less(self, make_data: MakeData) -> None:
+        pack = replace(make_pack(), snapshots=(), batch_size=64)
+        steps = [lane_bytes(pack, make_data(), micro).step for micro in (1, 2, 4)]
+        assert steps == sorted(steps, reverse=True)
+
+    @pytest.mark.parametrize("batch_size", [8, 64, 512])
+    @pytest.mark.parametrize("optimizer", ["sgd", "adam"])
+    def test_a_training_stays_near_the_prediction(
+        self, make_data: MakeData, batch_size: int, optimizer: str
+    ) -> None:
+        data = make_data(examples=2048)
+        rates = tuple(0.001 * k for k in range(1, 9))
+        chosen = {"model": Model("mlp", [64, 64]), "optimizer": Optimizer(optimizer)}
+        pack = make_pack(rates, (0,), budget=Budget(1, 4, 2), **chosen)
+        pack = replace(pack, snapshots=(), batch_size=batch_size, examples=2048)
+        predicted = 8 * lane_bytes(pack, data, 1).total + data.train.x.nbytes
+        found = peak_bytes(lambda: lanes(pack, data), torch.device("cpu"))
+        assert 0.5 <= found / predicted <= 1.5
+
+    def test_little_memory_means_fewer_lanes_then_micro_batches(
+        self, make_data: MakeData, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        pack, data = replace(make_pack(), snapshots=(), batch_size=64), make_data()
+        lane = lane_bytes(pack, data, 1).total
+
+        def planned(free: float) -> tuple[int, int]:
+            monkeypatch.setattr(plan, "free_bytes", lambda _: free)
+            made = make_plan(pack, data, Impl(workers=1))
+            return made.lanes_at_once, made.micro_batches
+
+        assert planned(1e12) == (6, 1)
+        assert planned(4.1 * lane / plan.USABLE_MEMORY) == (4, 1)
+        at_once, micro = planned(1.5 * lane / plan.USABLE_MEMORY)
+        assert at_once == 2
+        assert micro > 1

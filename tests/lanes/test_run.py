@@ -1,0 +1,185 @@
+"""The lane engine against the plain loop, and the promises about a lane's bits."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from makers.data import MakeData
+from makers.packs import (
+    MODELS,
+    OPTIMIZERS,
+    SCHEDULES,
+    assert_close,
+    assert_same_bits,
+    cells_of,
+    lanes,
+    make_job,
+    make_pack,
+    plain,
+    with_snapshots,
+)
+from pipeline.lanes import run
+from pipeline.lanes.pieces import train_pieces
+from pipeline.params.network import Model
+from pipeline.params.schedule import Budget
+from pipeline.training.dataset import Dataset, Part
+from pipeline.training.pack import FINALS, interleaved
+
+
+class TestEqualsThePlainLoop:
+    @pytest.mark.parametrize("task", ["classification", "regression"])
+    @pytest.mark.parametrize("optimizer", OPTIMIZERS)
+    def test_every_optimizer(self, make_data: MakeData, optimizer: str, task: str) -> None:
+        pack, data = make_pack(optimizer=OPTIMIZERS[optimizer]), make_data(task)
+        assert_close(lanes(pack, data), plain(pack, data))
+
+    @pytest.mark.parametrize("optimizer", ["momentum", "adamw"])
+    @pytest.mark.parametrize("schedule", SCHEDULES)
+    def test_every_schedule(self, make_data: MakeData, schedule: str, optimizer: str) -> None:
+        keys = {"schedule": SCHEDULES[schedule], "optimizer": OPTIMIZERS[optimizer]}
+        pack, data = make_pack(**keys), make_data()
+        assert_close(lanes(pack, data), plain(pack, data))
+
+    @pytest.mark.parametrize("task", ["classification", "regression"])
+    @pytest.mark.parametrize("model", MODELS)
+    def test_every_model(self, make_data: MakeData, model: str, task: str) -> None:
+        pack, data = make_pack(model=MODELS[model]), make_data(task)
+        assert_close(lanes(pack, data), plain(pack, data))
+
+    @pytest.mark.parametrize("name", ["plain", "normed", "resnet"])
+    def test_convolutions(self, name: str) -> None:
+        model = {
+            "plain": Model("cnn", [3, 4]),
+            "normed": Model("cnn", [3], norm="batch", dropout=0.2),
+            "resnet": Model("resnet"),
+        }[name]
+        pixels = torch.rand(24, 1, 6, 6, generator=torch.Generator().manual_seed(0))
+        part = Part(pixels, (pixels.mean((1, 2, 3)) > 0.5).long())
+        data = Dataset("classification", 2, part, part, part)
+        pack = replace(make_pack((0.01,), (0, 1), model=model), snapshots=(), examples=24)
+        pack = replace(pack, settings=replace(pack.settings, budget=Budget(1, 3, 2)))
+        assert_close(lanes(pack, data), plain(pack, data))
+
+    @settings(max_examples=12, deadline=None, suppress_health_check=list(HealthCheck))
+    @given(
+        batch_size=st.integers(2, 64),
+        rates=st.lists(st.floats(1e-3, 0.1), min_size=1, max_size=3, unique=True),
+        seeds=st.lists(st.integers(0, 2000), min_size=1, max_size=3, unique=True),
+        optimizer=st.sampled_from(sorted(OPTIMIZERS)),
+    )
+    def test_any_small_grid(
+        self, make_data: MakeData, batch_size: int, rates: list[float], seeds: list[int],
+        optimizer: str,
+    ) -> None:  # fmt: skip
+        pack = make_pack(tuple(rates), tuple(seeds), optimizer=OPTIMIZERS[optimizer])
+        pack = with_snapshots(replace(pack, snapshots=(), batch_size=batch_size))
+        assert_close(lanes(pack, make_data()), plain(pack, make_data()))
+
+    @pytest.mark.slow
+    def test_compiled(self, make_data: MakeData) -> None:
+        pack, data = make_pack(model=MODELS["both"], optimizer=OPTIMIZERS["adam"]), make_data()
+        found = lanes(pack, data, engine="compiled")
+        assert_close(found, plain(pack, data))
+        assert set(found.engine) == {"compiled"}
+        alone = lanes(pack.part([1, 4]), data, engine="compiled")
+        assert_same_bits(alone, cells_of(found, [1, 4]))
+
+    def test_micro_batches_add_up_to_the_batch(self, make_data: MakeData) -> None:
+        pack, data = make_pack(optimizer=OPTIMIZERS["momentum"]), make_data()
+        found = lanes(pack, data, micro_batches=3)
+        assert_close(found, plain(pack, data))
+        assert set(found.micro_batches) == {3}
+
+
+class TestBits:
+    @pytest.mark.parametrize("model", MODELS)
+    @pytest.mark.parametrize("optimizer", ["momentum", "adam"])
+    def test_a_lane_does_not_depend_on_its_neighbours(
+        self, make_data: MakeData, model: str, optimizer: str
+    ) -> None:
+        keys = {"model": MODELS[model], "optimizer": OPTIMIZERS[optimizer]}
+        pack, data = make_pack(**keys), make_data()
+        whole = lanes(pack, data)
+        for places in ([3], [4, 0], [5, 1, 2]):
+            assert_same_bits(lanes(pack.part(places), data), cells_of(whole, places))
+
+    def test_the_same_again(self, make_data: MakeData) -> None:
+        pack, data = make_pack(model=MODELS["both"]), make_data()
+        assert_same_bits(lanes(pack, data), lanes(pack, data))
+
+    def test_pieces_of_any_size_join_to_the_same(self, make_data: MakeData) -> None:
+        pack, data = make_pack(), make_data()
+        whole = lanes(pack, data)
+        for at_once in (1, 2, 4):
+            assert_same_bits(train_pieces(pack, make_job(data, lanes_at_once=at_once)), whole)
+        dealt = interleaved([lanes(pack.part(range(k, 6, 4)), data) for k in range(4)])
+        assert_same_bits(dealt, whole)
+
+    def test_global_state_is_untouched(self, make_data: MakeData) -> None:
+        torch.manual_seed(1)
+        state, threads = torch.get_rng_state(), torch.get_num_threads()
+        lanes(make_pack(model=MODELS["both"]), make_data())
+        plain(make_pack((0.1,), (0,)), make_data())
+        assert torch.equal(torch.get_rng_state(), state)
+        assert torch.get_num_threads() == threads
+        assert torch.get_default_dtype() == torch.float32
+
+
+def test_the_last_snapshot_is_the_end(make_data: MakeData) -> None:
+    pack = make_pack((0.03, 1e6))
+    found = lanes(pack, make_data("regression"))
+    for name, weights in found.weights.items():
+        last = found.snapshots[f"{pack.steps}/{name}"]
+        assert np.array_equal(last[:3], weights[:3])
+        assert not np.array_equal(found.snapshots[f"{pack.snapshots[0]}/{name}"][:3], weights[:3])
+        assert np.isnan(last[3:]).all()
+
+
+class TestDivergence:
+    @pytest.mark.parametrize("task", ["classification", "regression"])
+    def test_a_dead_lane_is_a_result_and_harms_nobody(self, make_data: MakeData, task: str) -> None:
+        data = make_data(task)
+        pack = make_pack((0.03, 1e6, float(np.float32(3e38))))
+        found, expected = lanes(pack, data), plain(pack, data)
+        assert (expected.diverged_step[3:] > 0).all()
+        assert_close(cells_of(found, [0, 1, 2]), cells_of(expected, [0, 1, 2]))
+        assert np.array_equal(found.diverged_step, expected.diverged_step)
+        healthy = lanes(make_pack((0.03,)), data)
+        assert_same_bits(cells_of(found, [0, 1, 2]), healthy)
+        for name in FINALS:
+            assert np.isnan(found.finals[name][3:]).all()
+        for name in found.weights:
+            assert np.isfinite(found.weights[name]).all()
+
+    def test_when_all_die_the_training_ends(self, make_data: MakeData) -> None:
+        pack, data = make_pack((1e9,)), make_data("regression")
+        found = lanes(pack, data)
+        assert (found.diverged_step > 0).all()
+        assert np.array_equal(found.diverged_step, plain(pack, data).diverged_step)
+
+    def test_most_dead_are_dropped(
+        self, make_data: MakeData, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        sizes: list[int] = []
+        use = run.Run.use
+
+        def spy(self: run.Run, trainee: run.Trainee) -> None:
+            sizes.append(len(trainee.lanes))
+            use(self, trainee)
+
+        monkeypatch.setattr(run.Run, "use", spy)
+        pack = make_pack((0.03, 1e9, 1e10, 1e11), (0,))
+        assert_close(lanes(pack, make_data("regression")), plain(pack, make_data("regression")))
+        assert sizes[0] == 4
+        assert sizes[-1] == 2
+
+
+@pytest.mark.usefixtures("own_module")
+class TestOwnModel:
+    def test_it_trains_as_lanes(self, make_data: MakeData) -> None:
+        pack, data = make_pack(model=Model("own_module:build")), make_data()
+        assert_close(lanes(pack, data), plain(pack, data))

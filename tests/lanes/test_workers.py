@@ -1,0 +1,94 @@
+"""Processes: their number changes no bit, and their death is told."""
+
+import os
+import signal
+from pathlib import Path
+
+import pytest
+import torch
+
+from makers.data import dataset
+from makers.packs import assert_same_bits, make_job, make_pack
+from makers.processes import fresh
+from pipeline.errors import InputError
+from pipeline.lanes import trainings, workers
+from pipeline.lanes.job import Job
+from pipeline.lanes.plan import Plan
+from pipeline.params.load import Params
+from pipeline.params.network import Model
+from pipeline.params.protocol import Impl
+from pipeline.training.pack import Pack, Trained
+
+pytestmark = pytest.mark.slow
+
+
+SMALL = Model("mlp", [8, 5], norm="batch", dropout=0.2)
+LARGE = Model("mlp", [256, 256])
+"""Its lanes together are large enough for operations that several threads would share."""
+
+
+def trained_by(count: int, model: Model = SMALL) -> Trained:
+    pack = make_pack(model=model)
+    heard: list[int] = []
+    job = Job(dataset(), Plan("traced", "", count, 2, 1), heard.append)
+    trained = workers.spread(pack, job)
+    assert sum(heard) == pack.steps * len(pack.cells)
+    return trained
+
+
+def start_threads() -> None:
+    """Work that two intra-op threads share, as scaling a large data set does."""
+    torch.set_num_threads(2)
+    torch.rand(1 << 20).double().mul_(2)
+
+
+def trained_beside_threads() -> Trained:
+    start_threads()
+    return trained_by(2, LARGE)
+
+
+def planned() -> tuple[str, int]:
+    start_threads()
+    plan = workers.planned(make_pack(model=LARGE), dataset(), Impl(workers=3))
+    return plan.engine, plan.workers
+
+
+def killed(folder: Path) -> str:
+    """What a training says whose second process is killed."""
+    os.chdir(folder)
+    real = workers.train_pieces
+
+    def train_pieces(pack: Pack, job: Job) -> Trained:
+        if pack.cells[0].seed == 1:
+            os.kill(os.getpid(), signal.SIGKILL)
+        return real(pack, job)
+
+    workers.train_pieces = train_pieces  # type: ignore[assignment]
+    store = make_job(dataset()).store
+    try:
+        params = Params(impl=Impl(workers=2))
+        trainings.train(make_pack(), dataset(), params, store, "train here 8")
+    except InputError as error:
+        return str(error)
+    return "nothing"
+
+
+def test_the_number_of_processes_changes_no_bit() -> None:
+    one, two, three = (fresh(trained_by, count) for count in (1, 2, 3))
+    assert_same_bits(two, one)
+    assert_same_bits(three, one)
+
+
+def test_threads_of_the_parent_stay_there() -> None:
+    assert_same_bits(fresh(trained_beside_threads), fresh(trained_by, 1, LARGE))
+
+
+def test_a_plan_is_made_elsewhere() -> None:
+    assert fresh(planned) == ("traced", 3)
+
+
+def test_a_killed_process_of_a_training_is_told(tmp_path: Path) -> None:
+    assert fresh(killed, tmp_path) == (
+        "train here 8: a worker process was killed by SIGKILL before it was done; "
+        "run again to go on from its checkpoint"
+    )

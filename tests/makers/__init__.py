@@ -1,0 +1,1 @@
+"""Shared makers of projects, data, packs, tables and studies; tests import them, nothing else."""

@@ -1,0 +1,156 @@
+"""params.yaml: what is accepted, what is refused and in which words."""
+
+import math
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from omegaconf import OmegaConf
+
+from pipeline.errors import InputError
+from pipeline.params.load import Params, from_config, load_params
+from pipeline.params.optimizer import Optimizer
+
+BAD = [
+    ("grid: {batch_size: [0]}", "grid.batch_size: 0"),
+    ("grid: {batch_size: [1.5]}", "grid.batch_size: 1.5"),
+    ("grid: {batch_size: [true]}", "grid.batch_size: True"),
+    ("grid: {batch_size: [most]}", "grid.batch_size: 'most'"),
+    ("grid: {batch_size: []}", "grid.batch_size: [] is empty"),
+    ("grid: {batch_size: [4, 4]}", "grid.batch_size: [4, 4] has duplicates"),
+    ("grid: {lr: [-1]}", "grid.lr: -1.0"),
+    ("grid: {lr: [.inf]}", "grid.lr: inf"),
+    ("grid: {lr: [.nan]}", "grid.lr: nan"),
+    ("grid: {lr: fast}", "grid.lr"),
+    ("grid: {seeds: 0}", "grid.seeds: 0"),
+    ("grid: {variant: [other]}", "grid.variant: 'other'"),
+    ("grid: {batchsize: [4]}", "grid.batchsize: Key 'batchsize' not in 'Grid'"),
+    ("budget: {epochs: abc}", "budget.epochs: Value 'abc'"),
+    ("budget: {epochs: 1.5}", "budget.epochs: Value '1.5'"),
+    ("budget: {epochs: '???'}", "budget.epochs: '???'"),
+    ("budget: {epochs: 0}", "budget.epochs: 0 is below 1"),
+    ("speed: 3", "speed: Key 'speed' not in 'Params'"),
+    ("scaling: robust", "scaling: 'robust'"),
+    ("seed: -1", "seed: -1"),
+    ("model: {name: transformer}", "model.name: 'transformer'"),
+    ("model: {hidden: [0]}", "model.hidden: [0]"),
+    ("model: {dropout: 1.0}", "model.dropout: 1.0"),
+    ("model: {norm: batch, hidden: [4], norm_layers: [1]}", "model.norm_layers: [1]"),
+    ("model: {norm: ghost, ghost_size: 1}", "model.ghost_size: 1"),
+    ("model: {norm: batch, hidden: [4]}\ngrid: {batch_size: [1, 4]}", "grid.batch_size: 1 is too"),
+    (
+        "variants: {bn: {model: {norm: ghost}}}\ngrid: {variant: [bn], batch_size: [1]}",
+        "grid.batch_size: 1 is too small for variant bn",
+    ),
+    ("throughput: {blocks: 2}", "throughput.blocks: 2 is below 3"),
+    ("throughput: {block_seconds: 0}", "throughput.block_seconds: 0"),
+    ("impl: {checkpoint_seconds: -1}", "impl.checkpoint_seconds: -1"),
+    ("evaluation: {examples: 1}", "evaluation.examples: 1"),
+    ("optimizer: {name: lamb, momentum: 0.9}", "optimizer.momentum: 0.9"),
+    ("data: {source: imagenet}", "data.source: 'imagenet'"),
+    ("data: {source: mnist, split: {test: official, train: 0.8}}", "data.path: None"),
+    ("data: {split: {train: 0.9}}", "data.split: [0.9, 0.2, 0.2] must sum to 1"),
+    ("data: {split: {test: official, train: 0.8}}", "data.split.test: 'official'"),
+    ("data: {split: {train: 1.6, val: -0.8}}", "data.split"),
+    ("optimizer: {name: lion}", "optimizer.name: 'lion'"),
+    ("optimizer: {name: nesterov}", "optimizer.momentum: 0.0"),
+    ("optimizer: {name: adam, momentum: 0.9}", "optimizer.momentum: 0.9"),
+    ("optimizer: {weight_decay: -1}", "optimizer.weight_decay: -1"),
+    ("optimizer: {beta2: 1.0}", "optimizer.beta2: 1.0"),
+    ("optimizer: {beta2_batch_size: 0}", "optimizer.beta2_batch_size: 0"),
+    ("schedule: {name: step}", "schedule.milestones: []"),
+    ("schedule: {batch_rule: cubic}", "schedule.batch_rule: 'cubic'"),
+    ("schedule: {base_batch_size: 0}", "schedule.base_batch_size: 0"),
+    ("schedule: {name: step, milestones: [0.9, 0.1]}", "schedule.milestones"),
+    ("confirm: {seeds: 1}", "confirm.seeds: 1"),
+    ("target: {value: best}", "target.value: 'best'"),
+    ("limits: {seconds: 0}", "limits.seconds: 0"),
+    ("impl: {device: tpu}", "impl.device: 'tpu'"),
+    ("impl: {workers: none}", "impl.workers: 'none'"),
+    ("variants: {bn: {model: {nrm: batch}}}", "variants.bn: model.nrm"),
+    ("variants: {bn: {model: {norm: layer}}}", "variants.bn: model.norm: 'layer'"),
+    ("variants: {bn: {seed: 3}}", "variants.bn: seed: 3"),
+    ("variants: {bn: {grid: {seeds: 3}}}", "variants.bn: grid.seeds: 3"),
+    ("variants: {a-b: {}}\ngrid: {variant: [a-b]}", "variants: 'a-b'"),
+    ("- 1", "is not a mapping"),
+    ("grid: [", "not readable as YAML"),
+]
+
+
+@pytest.mark.parametrize(("text", "message"), BAD)
+def test_bad_values_are_named_with_their_rule(tmp_path: Path, text: str, message: str) -> None:
+    path = tmp_path / "params.yaml"
+    path.write_text(text)
+    with pytest.raises(InputError) as error:
+        load_params(path)
+    assert message in str(error.value)
+    assert "\n" not in str(error.value)
+    assert str(path) in str(error.value)
+
+
+def test_a_missing_file_says_how_to_make_it(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match=r"pipeline\.stages\.config"):
+        load_params(tmp_path / "params.yaml")
+
+
+def params_of(**sections: object) -> Params:
+    return from_config(OmegaConf.create(dict(sections)))
+
+
+def test_a_variant_is_laid_over_the_base() -> None:
+    loaded = params_of(
+        grid={"variant": ["baseline", "adam"], "lr": [0.1, 1.0], "seeds": 2},
+        optimizer={"name": "sgd", "weight_decay": 0.5},
+        variants={"adam": {"optimizer": {"name": "adam"}, "grid": {"lr": [0.001]}}},
+    )
+    assert loaded.settings("baseline").optimizer.name == "sgd"
+    adam = loaded.settings("adam")
+    assert (adam.optimizer.name, adam.optimizer.weight_decay, adam.lr) == ("adam", 0.5, (0.001,))
+    assert [(c.lr, c.seed) for c in loaded.cells("adam", 8, 8)] == [(0.001, 0), (0.001, 1)]
+    assert len(loaded.cells("baseline", 8, 8)) == 4
+
+
+def test_a_variant_may_be_made_of_any_letters_digits_and_underscores() -> None:
+    assert list(params_of(variants={"b_1": None}, grid={"variant": ["b_1"]}).packs()) == [
+        ("b_1", 32)
+    ]
+
+
+@given(
+    st.lists(st.integers(1, 4096) | st.just("full"), min_size=1, max_size=6, unique=True),
+    st.lists(st.floats(1e-6, 100), min_size=1, max_size=6, unique=True),
+    st.integers(1, 20),
+    st.integers(2, 20),
+)
+def test_every_sound_grid_is_enumerated_once(
+    sizes: list[int | str], rates: list[float], seeds: int, confirm: int
+) -> None:
+    grid = {"batch_size": sizes, "lr": rates, "seeds": seeds}
+    loaded = params_of(grid=grid, confirm={"seeds": confirm})
+    cells = [cell for pack in loaded.packs() for cell in loaded.cells(*pack, 1)]
+    assert len(cells) == len(set(cells)) == len(sizes) * len(rates) * seeds
+    assert not set(loaded.confirm_seeds()) & set(loaded.screen_seeds())
+    assert len(loaded.confirm_seeds()) == confirm
+
+
+@pytest.mark.parametrize(("rule", "rates"), [("none", [0.1]), ("linear", [0.4]), ("sqrt", [0.2])])
+def test_a_batch_rule_scales_the_rates(tmp_path: Path, rule: str, rates: list[float]) -> None:
+    path = tmp_path / "params.yaml"
+    path.write_text(
+        f"schedule: {{batch_rule: {rule}, base_batch_size: 32}}\n"
+        "grid: {lr: [0.1], seeds: 1, batch_size: [32, full]}"
+    )
+    loaded = load_params(path)
+    assert [cell.lr for cell in loaded.cells("baseline", "full", 128)] == rates
+    assert [cell.lr for cell in loaded.cells("baseline", 32, 32)] == [0.1]
+
+
+def test_beta2_keeps_its_half_life_in_examples() -> None:
+    rule = Optimizer("adam", beta2=0.95, beta2_batch_size=512)
+    for size in (1, 64, 512, 4096):
+        own = rule.at(size)
+        half_life_examples = size * math.log(0.5) / math.log(own.beta2)
+        assert half_life_examples == pytest.approx(512 * math.log(0.5) / math.log(0.95))
+    assert rule.at(1).beta2 == pytest.approx(0.9999, abs=1e-6)  # Marek et al. 2025
+    assert Optimizer("adam").at(64) == Optimizer("adam")

@@ -1,0 +1,121 @@
+"""Figures: all of them drawn, the same from any process, and readable where data are extreme."""
+
+import ast
+import os
+import signal
+from collections.abc import Iterator
+from pathlib import Path
+
+import matplotlib as mpl
+import numpy as np
+import pandas as pd
+import pytest
+from matplotlib.figure import Figure
+
+from makers.processes import fresh as in_a_fresh_process
+from makers.project import ROOT
+from makers.reports import cached, fresh
+from pipeline.analysis.frame import Frame
+from pipeline.analysis.study import Study, tables
+from pipeline.reporting import sections
+from pipeline.reporting.content import content_of
+from pipeline.reporting.figures import axes, drawing, tradeoff
+from pipeline.reporting.figures.axes import STYLE
+from pipeline.reporting.figures.illustration import Illustration
+from pipeline.workspace.processes import ProcessDiedError
+
+FOLDER = ROOT / "pipeline" / "reporting" / "figures"
+
+
+@pytest.fixture(autouse=True)
+def _style() -> Iterator[None]:
+    with mpl.rc_context(STYLE):
+        yield
+
+
+def assigns_an_illustration(path: Path) -> bool:
+    """Whether a module is one figure."""
+    return any(
+        isinstance(node, ast.Assign) and ast.unparse(node.targets[0]) == "ILLUSTRATION"
+        for node in ast.parse(path.read_text()).body
+    )
+
+
+def test_every_figure_stands_in_one_section() -> None:
+    files = {path.stem for path in FOLDER.glob("*.py") if assigns_an_illustration(path)}
+    listed = [item.name for section in sections.SECTIONS for item in section.illustrations]
+    assert len(files) > 20
+    assert sorted([sections.OPENING.name, *listed]) == sorted(files)
+
+
+def test_every_figure_has_its_table() -> None:
+    study = cached((4, 16, 64), (0.01, 0.1, 1.0, 10.0), 3, variants=("baseline", "adam"))
+    names = set(tables(study))
+    assert {item.table for item in sections.illustrations(study)} <= names
+
+
+def test_processes_draw_what_one_would() -> None:
+    first, again = (fresh((4, 16), (0.1, 1.0), 3) for _ in range(2))
+    expected = {
+        item.name: drawing.drawn(item.draw(first)) for item in sections.illustrations(first)
+    }
+    assert drawing.all_drawn(again, sections.illustrations(again)) == expected
+
+
+def killed() -> str:
+    """What drawing says when one of its processes is killed."""
+
+    def draw(_: Study) -> Figure:
+        os.kill(os.getpid(), signal.SIGKILL)
+        return Figure()
+
+    study = fresh((4, 16), (0.1, 1.0), 3)
+    figures = [sections.OPENING, Illustration("last", "", "", draw, lambda _: "")]
+    try:
+        drawing.all_drawn(study, figures)
+    except ProcessDiedError as error:
+        return str(error)
+    return "nothing"
+
+
+def test_a_killed_process_is_told() -> None:
+    said = in_a_fresh_process(killed)
+    assert said == "a worker process was killed by SIGKILL before it was done"
+
+
+def test_a_figure_that_fails_is_told() -> None:
+    def draw(_: Study) -> Figure:
+        raise ValueError("nothing to see")
+
+    figure = Illustration("bad", "", "", draw, lambda _: "")
+    with pytest.raises(ValueError, match="nothing to see"):
+        drawing.all_drawn(cached((4, 16), (0.1, 1.0), 3), [figure])
+
+
+def test_many_variants_can_be_told_apart() -> None:
+    names = tuple(f"variant_{place}" for place in range(12))
+    frame = Frame(64, "accuracy", "a goal", names)
+    looks = {tuple(axes.look(name, frame).values()) for name in names}
+    assert len(looks) == len(names)
+    study = cached((4, 16), (0.1, 1.0), 2, variants=names[:5])
+    caption = content_of(study).opening.caption
+    assert "95 % intervals over 3 fresh seeds, of variant_0" in caption
+    figures = sections.illustrations(study)
+    assert set(drawing.all_drawn(study, figures)) == {item.name for item in figures}
+
+
+def test_hopeless_scores_do_not_squeeze_the_others() -> None:
+    axis = Figure().subplots()
+    tradeoff.leave_out_far_below(axis, pd.Series([0.95, 0.96, 0.97, 0.98, 0.1]))
+    assert axis.get_ylim()[0] > 0.9
+    assert [words.get_text() for words in axis.texts] == ["▾ 1 below"]
+    untouched = Figure().subplots()
+    tradeoff.leave_out_far_below(untouched, pd.Series([0.95, 0.96, 0.9]))
+    assert not untouched.texts
+
+
+def test_wide_intervals_do_not_squeeze_the_points() -> None:
+    axis = Figure().subplots()
+    axis.set(yscale="log", ylim=(1e-9, 1e9))
+    axes.to_the_points(axis, pd.Series([1.0, 10.0, np.nan]))
+    assert axis.get_ylim() == pytest.approx((1 / axes.REACH, 10 * axes.REACH))

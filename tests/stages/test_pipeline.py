@@ -1,0 +1,359 @@
+"""The real pipeline, run by DVC on the smoke study: results, caching, overrides, failures."""
+
+import hashlib
+import json
+import re
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+from safetensors.numpy import load_file, save_file
+
+from makers.project import SHARED_DATA, Project, shrink
+
+pytestmark = pytest.mark.slow
+
+
+UP_TO_DATE = "Data and pipelines are up to date."
+
+
+def ran(said: str) -> list[str]:
+    """The stages that a `dvc repro` ran, config aside."""
+    return [name for name in re.findall(r"Running stage '([^']+)'", said) if name != "config"]
+
+
+def digests(folder: Path, *names: str) -> dict[str, str]:
+    """A digest of every file below the named folders."""
+    return {
+        path.relative_to(folder).as_posix(): hashlib.sha256(path.read_bytes()).hexdigest()
+        for name in names
+        for path in sorted((folder / name).rglob("*"))
+        if path.is_file() and path.name != "throughput.csv"
+    }
+
+
+class TestResults:
+    def test_history_and_lanes_have_the_promised_columns(self, built: Project) -> None:
+        history = pd.read_parquet(built.folder / "runs/baseline-32/history.parquet")
+        assert list(history) == [
+            "variant", "batch_size", "lr", "seed", "phase", "step", "epoch", "examples",
+            "train_loss", "train_loss_sd", "val_loss", "val_score", "grad_norm", "weight_norm",
+            "largest_weight", "update_to_weight",
+        ]  # fmt: skip
+        assert (history["examples"] == history["step"] * 32).all()
+        lanes = pd.read_parquet(built.folder / "runs/baseline-full/lanes.parquet")
+        assert len(lanes) == 4
+        assert (lanes["batch_size"] == 1077).all()
+        assert set(lanes["status"]) <= {"finished", "diverged"}
+
+    def test_weights_are_stacked_in_the_order_of_the_lanes(self, built: Project) -> None:
+        weights = load_file(built.folder / "runs/baseline-32/weights.safetensors")
+        assert weights["1.weight"].shape == (4, 32, 64)
+
+    def test_confirmation_uses_fresh_seeds_alone(self, built: Project) -> None:
+        confirmed = pd.read_parquet(built.folder / "results/confirm_lanes.parquet")
+        assert set(confirmed["seed"]) == set(range(1000, 1005))
+        assert set(confirmed["phase"]) == {"confirm"}
+
+    def test_evaluation_is_consistent(self, built: Project) -> None:
+        table = pd.read_csv(built.folder / "results/evaluation.csv")
+        gap = table["train_score"] - table["test_score"]
+        assert np.allclose(table["generalisation_gap"], gap)
+        assert set(table["budget"]) == {"whole budget", "equal epochs", "equal steps"}
+        table = table[table["budget"] == "whole budget"]
+        lanes = pd.read_parquet(built.folder / "results/confirm_lanes.parquet")
+        both = table.merge(lanes, on=["variant", "batch_size", "lr", "seed"])
+        assert np.allclose(both["val_score"], both["final_val_score"], atol=3e-3)
+        assert np.allclose(both["train_loss"], both["final_train_loss"], rtol=1e-4)
+
+    def test_every_measure_of_the_solutions_is_there(self, built: Project) -> None:
+        results = built.folder / "results"
+        sharpness = pd.read_csv(results / "sharpness.csv")
+        solutions = sharpness[sharpness["point"] == "solution"]
+        assert solutions.groupby("batch_size")["seed"].nunique().tolist() == [5, 5]
+        assert solutions.drop(columns=["variant", "point"]).notna().all().all()
+        assert {"early", "middle", "rescaled", "initial"} < set(sharpness["point"])
+        noise = pd.read_csv(results / "gradient_noise.csv")
+        assert set(noise["moment"]) == {"initial", "early", "middle", "end"}
+        assert set(noise["population"]) == {128}
+        landscape = pd.read_csv(results / "landscape.csv")
+        assert landscape.groupby(["path", "batch_size", "seed"]).size().eq(25).all()
+
+    def test_snapshots_are_evaluations_of_the_confirmed_trainings(self, built: Project) -> None:
+        snapshots = pd.read_csv(built.folder / "results/snapshots.csv")
+        history = pd.read_parquet(built.folder / "results/confirm.parquet")
+        keys = ["variant", "batch_size", "lr", "seed"]
+        found = snapshots.merge(history, on=[*keys, "step"])
+        assert len(found) == len(snapshots)
+        scores = pd.read_csv(built.folder / "results/evaluation.csv")
+        both = scores.merge(found, left_on=[*keys, "budget"], right_on=[*keys, "moment"])
+        assert len(both) == snapshots["moment"].str.startswith("equal").sum()
+        assert np.allclose(both["val_loss_x"], both["val_loss_y"], rtol=1e-4)
+
+    def test_the_report_says_what_the_tables_say(self, built: Project) -> None:
+        advice = json.loads(built.read("reports/recommendation.json"))
+        table = pd.read_csv(built.folder / "reports/tables/tradeoff.csv")
+        best = table.loc[table["batch_size"] == advice["recommended"]["batch_size"]].iloc[0]
+        assert best["seconds_to_target"] == advice["recommended"]["seconds_to_target"]
+        assert advice["headline"] in built.read("reports/report.md")
+
+    def test_dvc_shows_metrics_plots_and_experiments(self, study: Project) -> None:
+        assert "recommended.batch_size" in study.run("dvc", "metrics", "show")
+        assert "index.html" in study.run("dvc", "plots", "show")
+        assert "best_test_score" in study.run("dvc", "exp", "show", "--md")
+
+
+class TestCaching:
+    def test_nothing_to_do_does_nothing(self, study: Project) -> None:
+        assert study.repro().strip().endswith(UP_TO_DATE)
+
+    def test_a_new_batch_size_trains_only_itself(self, study: Project) -> None:
+        study.compose("grid.batch_size=[32,64,full]")
+        stages = ran(study.repro())
+        assert [name for name in stages if name.startswith("train")] == ["train@baseline-64"]
+        assert "preprocess" not in stages
+        sizes = pd.read_csv(study.folder / "reports/tables/tradeoff.csv")["batch_size"]
+        assert sizes.tolist() == [32, 64, 1077]
+
+    def test_a_removed_batch_size_leaves_the_report_and_comes_back_untrained(
+        self, study: Project
+    ) -> None:
+        study.compose("grid.batch_size=[32]")
+        assert not [name for name in ran(study.repro()) if name.startswith("train")]
+        sizes = pd.read_csv(study.folder / "reports/tables/tradeoff.csv")["batch_size"]
+        assert sizes.tolist() == [32]
+        assert not (study.folder / "runs/baseline-full").exists()
+        study.compose()
+        assert "train" not in " ".join(ran(study.repro()))
+        assert (study.folder / "runs/baseline-full/lanes.parquet").exists()
+
+    def test_a_changed_figure_runs_only_the_report(self, study: Project) -> None:
+        study.replace(
+            "pipeline/reporting/figures/steps.py", "batch × steps constant", "perfect scaling"
+        )
+        assert ran(study.repro()) == ["report"]
+
+    def test_a_new_variant_trains_only_itself(self, study: Project) -> None:
+        study.compose(
+            "+variants.adam={optimizer: {name: adam}, grid: {lr: [0.001, 0.01]}}",
+            "grid.variant=[baseline,adam]",
+        )
+        trained = [name for name in ran(study.repro("train")) if name.startswith("train")]
+        assert sorted(trained) == ["train@adam-32", "train@adam-full"]
+
+    def test_deleted_runs_are_restored_without_training(self, study: Project) -> None:
+        before = digests(study.folder, "runs")
+        shutil.rmtree(study.folder / "runs")
+        assert "Running stage 'train" not in study.repro()
+        assert digests(study.folder, "runs") == before
+
+    def test_running_again_gives_the_same_bytes(self, study: Project) -> None:
+        before = digests(study.folder, "data", "runs", "results")
+        study.repro("--force", "--no-run-cache")
+        assert digests(study.folder, "data", "runs", "results") == before
+
+    def test_an_edit_of_conf_reaches_a_plain_repro(self, study: Project) -> None:
+        study.replace("conf/config.yaml", "seeds: 5", "seeds: 3")
+        assert set(ran(study.repro())) == {"confirm", "evaluate", "report"}
+        assert "3 of 3 seeds" in study.read("reports/report.md")
+
+    def test_a_hand_edit_of_params_is_honoured_and_checked(self, study: Project) -> None:
+        study.replace("params.yaml", "  seeds: 5", "  seeds: 3")
+        assert "confirm" in ran(study.repro())
+        study.replace("params.yaml", "  seeds: 3", "  seeds: none")
+        said = study.repro(ok=False)
+        assert "confirm.seeds: Value 'none'" in said
+        assert "Traceback" not in said
+
+
+class TestExperiments:
+    def test_overrides_on_the_command_line(self, study: Project) -> None:
+        said = study.run(
+            "dvc", "exp", "run", "-S", "grid.batch_size=[16,64]", "-S", "model.hidden=[32]"
+        )
+        assert "train@baseline-16" in said
+        weights = load_file(study.folder / "runs/baseline-16/weights.safetensors")
+        assert weights["1.weight"].shape == (4, 32, 64)
+        assert study.repro().strip().endswith(UP_TO_DATE)
+        name = study.run("dvc", "exp", "list", "--name-only").split()[-1]
+        said = study.run("python", "-m", "pipeline.compare", "HEAD", name, "workspace")
+        rows = [line.split(" | ") for line in said.splitlines() if line.startswith("|")]
+        assert "model.hidden" in rows[0]
+        assert [row[0] for row in rows[2:]] == ["| HEAD", f"| {name}", "| workspace"]
+        assert rows[3][1:] == rows[4][1:]
+        assert name in study.read("reports/comparison.svg")
+
+    @pytest.mark.parametrize(
+        ("names", "message"),
+        [
+            (["HEAD", "nonsense"], "compare: 'nonsense' is neither an experiment nor a commit"),
+            (["HEAD"], "usage: python -m pipeline.compare"),
+            (["HEAD", "HEAD"], "usage: python -m pipeline.compare"),
+        ],
+    )
+    def test_a_bad_comparison_is_refused(
+        self, built: Project, names: list[str], message: str
+    ) -> None:
+        said = built.run("python", "-m", "pipeline.compare", *names, ok=False)
+        assert message in said
+        assert "Traceback" not in said
+
+    @pytest.mark.parametrize(
+        ("override", "message"),
+        [
+            ("budget.epochs=abc", "Value 'abc'"),
+            ("grid=nope", "Could not find 'grid/nope'"),
+            ("budget.epoch=3", "Could not override 'budget.epoch'"),
+            ("+nope=1", "nope: Key 'nope' not in 'Params'"),
+            ("grid.batch_size=[0]", "grid.batch_size: 0"),
+            ("grid.lr=[-1]", "grid.lr: -1.0"),
+        ],
+    )
+    def test_a_bad_override_is_refused(self, study: Project, override: str, message: str) -> None:
+        said = study.run("dvc", "exp", "run", "-S", override, ok=False)
+        assert message in said
+        assert "Traceback" not in said
+
+
+OWN_MODEL = """
+from torch import nn
+
+def build(shape, outputs, width):
+    return nn.Sequential(nn.Linear(shape[0], width), nn.Tanh(), nn.Linear(width, outputs))
+"""
+
+
+def own_table() -> pd.DataFrame:
+    """A target of its own unit, a column of text, missing values and a counter."""
+    random = np.random.default_rng(0)
+    table = pd.DataFrame(random.normal(size=(300, 3)), columns=["a", "b", "c"])
+    table["price"] = 1000 * (table["a"] - table["b"]) + random.normal(0, 100, 300)
+    table["kind"] = np.where(table["c"] > 0, "p", "q")
+    table.loc[::9, "b"] = np.nan
+    return table.assign(row=range(300))
+
+
+def test_a_table_and_a_network_of_ones_own(study: Project) -> None:
+    own_table().to_csv(study.folder / "own.csv", index=False)
+    (study.folder / "own_model.py").write_text(OWN_MODEL)
+    study.run("dvc", "add", "own.csv")
+    study.compose(
+        "data=table", "data.path=own.csv", "data.target=price", "model.name=own_model:build",
+        "+model.options.width=8",
+    )  # fmt: skip
+    study.repro()
+    check_report(study)
+    check_watching(study)
+
+
+def check_report(study: Project) -> None:
+    """What it says of the data, in the target's own unit."""
+    report = study.read("reports/report.md")
+    for words in ("own.csv (MD5 ", "regression of price", "row (like an ID", "test RMSE"):
+        assert words in report
+    summary = json.loads(study.read("data/processed/summary.json"))
+    assert summary["features"] == ["a", "b", "b is missing", "c", "kind = p", "kind = q"]
+    table = pd.read_csv(study.folder / "results/evaluation.csv")
+    assert np.allclose(table["test_rmse"], np.sqrt(table["test_loss"]) * summary["target_sd"])
+    weights = load_file(study.folder / "runs/baseline-32/weights.safetensors")
+    assert weights["0.weight"].shape == (4, 8, 6)
+    assert summary["md5"] in study.read("own.csv.dvc")
+
+
+def check_watching(study: Project) -> None:
+    """A changed file runs what hangs on it and nothing else."""
+    assert UP_TO_DATE in study.repro("--dry")
+    with (study.folder / "own.csv").open("a") as file:
+        file.write("1,2,3,4000,p,300\n")
+    assert ran(study.repro("--dry"))[0] == "preprocess"
+    study.run("dvc", "checkout", "--force", "own.csv.dvc")
+    (study.folder / "own_model.py").write_text(OWN_MODEL + "# a word\n")
+    again = ran(study.repro("--dry"))
+    assert "preprocess" not in again
+    assert "train@baseline-32" in again
+
+
+class TestExtension:
+    def test_rates_are_added_until_the_best_lies_inside(self, study: Project) -> None:
+        study.compose("grid.batch_size=[32]", "grid.lr=[0.001,0.002]", "grid.extensions=2")
+        study.repro("train")
+        lanes = pd.read_parquet(study.folder / "runs/baseline-32/lanes.parquet")
+        added = sorted(set(lanes.loc[lanes["phase"] == "extend", "lr"]))
+        assert added == [0.006325, 0.02]
+        history = pd.read_parquet(study.folder / "runs/baseline-32/history.parquet")
+        assert set(history["lr"]) == set(lanes["lr"])
+        study.repro()
+        assert "edge of the grid" in study.read("reports/report.md")
+
+
+class TestFailures:
+    def test_a_batch_size_beyond_the_data(self, study: Project) -> None:
+        study.compose("grid.batch_size=[32,2000]")
+        said = study.repro(ok=False)
+        assert "grid.batch_size: 2000 is beyond the 1077 training examples" in said
+        assert "Traceback" not in said
+
+    def test_full_given_twice(self, study: Project) -> None:
+        study.compose("grid.batch_size=[1077,full]")
+        assert "grid.batch_size: 1077 is also what 'full' means here" in study.repro(
+            "throughput", ok=False
+        )
+
+    def test_a_memory_limit_below_one_example(self, study: Project) -> None:
+        study.compose("limits.memory_gb=1e-7")
+        said = study.repro("throughput", ok=False)
+        assert "limits.memory_gb: a batch of 1 needs" in said
+        assert "Traceback" not in said
+
+    def test_a_failed_stage_keeps_what_was_finished(self, study: Project) -> None:
+        study.compose("target.value=0.9999", "grid.batch_size=[32,64,full]")
+        said = study.repro(ok=False)
+        assert "target.value: 0.9999 is reached by no rate" in said
+        study.compose("grid.batch_size=[32,64,full]")
+        assert not [name for name in ran(study.repro()) if name.startswith("train")]
+
+    @pytest.mark.parametrize("lost", ["early", "all"])
+    def test_trainings_that_diverged_before_they_were_kept(self, study: Project, lost: str) -> None:
+        table = pd.read_csv(study.folder / "results/snapshots.csv")
+        path = study.folder / "results/snapshots.safetensors"
+        gone = (table["batch_size"] == 32) & ((table["moment"] == "early") | (lost == "all"))
+        rows = ~gone[table["batch_size"] == 32].to_numpy()
+        weights = {
+            name: array[rows] if name.startswith("baseline-32/") else array
+            for name, array in load_file(path).items()
+            if rows.any() or not name.startswith("baseline-32/")
+        }
+        table[~gone].to_csv(study.folder / "results/snapshots.csv", index=False)
+        save_file(weights, path)
+        study.run("python", "-m", "pipeline.stages.evaluate")
+        noise = pd.read_csv(study.folder / "results/gradient_noise.csv")
+        moments = set(noise.loc[noise["batch_size"] == 32, "moment"])
+        assert moments == ({"initial", "end"} | ({"middle"} if lost == "early" else set()))
+        assert {"early", "middle", "end"} == set(noise.loc[noise["batch_size"] != 32, "moment"])
+        study.run("python", "-m", "pipeline.stages.report")
+
+    def test_a_missing_data_folder(self, study: Project) -> None:
+        study.compose("data=mnist", "data.path=nowhere", "grid=smoke")
+        said = study.repro("preprocess", ok=False)
+        assert "data.path: 'nowhere' lacks MNIST" in said
+        assert "train-images-idx3-ubyte" in said
+        assert "Traceback" not in said
+
+    def test_a_cell_outside_the_grid(self, built: Project) -> None:
+        said = built.run("python", "-m", "pipeline.stages.train", "baseline", "33", ok=False)
+        assert said.strip() == "error: train: baseline 33 is not in the grid of params.yaml"
+
+
+def test_mnist_trains(project: Project) -> None:
+    if not (SHARED_DATA / "MNIST").is_dir():
+        pytest.skip("the folder with MNIST's files is absent")
+    shrink(project)
+    project.compose(
+        "data=mnist", f"data.path={SHARED_DATA}", "grid.batch_size=[1024]", "model.hidden=[64]",
+        "grid.lr=[0.1,0.3]", "budget.epochs=1", "confirm.seeds=2",
+    )  # fmt: skip
+    project.repro("train@baseline-1024")
+    lanes = pd.read_parquet(project.folder / "runs/baseline-1024/lanes.parquet")
+    assert (lanes["final_val_score"] > 0.8).all()

@@ -1,0 +1,186 @@
+"""The structure keeps its promises: dvc.yaml lists what stages import, imports run one way."""
+
+import ast
+import functools
+from pathlib import Path
+
+import pytest
+from omegaconf import OmegaConf
+
+from makers.project import ROOT
+
+STAGES = OmegaConf.to_container(OmegaConf.load(ROOT / "dvc.yaml"), resolve=False)["stages"]  # type: ignore[index,call-overload]
+MODULES = {
+    ".".join(path.relative_to(ROOT).with_suffix("").parts): path
+    for path in sorted((ROOT / "pipeline").rglob("*.py"))
+    if path.name != "__init__.py"
+}
+PACKAGE_FILES = sorted((ROOT / "pipeline").rglob("__init__.py"))
+SILENT = {"pipeline.workspace.durations", "pipeline.workspace.progress"}
+"""What a stage may import and not list: it cannot change a byte of any output."""
+
+MAY_IMPORT = {  # folder or top-level module -> what else of the project it may use
+    "errors": set(),
+    "params": {"errors"},
+    "workspace": {"errors", "params"},
+    "hydra_plugins": {"errors", "params"},
+    "data": {"errors", "params"},
+    "models": {"errors", "params"},
+    "training": {"errors", "params", "models"},
+    "selection": {"errors", "params"},
+    "lanes": {"errors", "params", "workspace", "models", "training", "selection"},
+    "speed": {"errors", "params", "models", "training"},
+    "solutions": {"errors", "params", "workspace", "models", "training", "selection"},
+    "analysis": {"errors", "params", "selection"},
+    "reporting": {"errors", "params", "workspace", "selection", "analysis"},
+    "selfcheck": {"errors", "params", "selection", "analysis", "reporting"},
+    "compare": {"errors", "params", "workspace", "analysis", "reporting"},
+}
+HEAVY = {  # library -> the only places that may import it
+    "torch": {"models", "training", "lanes", "speed", "solutions", "stages/throughput"},
+    "torchvision": {"data/sources", "models"},
+    "matplotlib": {"reporting", "stages/report", "selfcheck", "compare"},
+    "seaborn": {"reporting"},
+    "hydra": {"hydra_plugins", "stages/config"},
+    "dvc": set(),
+}
+MANY_LIBRARIES = {"omegaconf", "pandas", "safetensors", "sklearn", "scipy", "tqdm"}
+READS_AND_WRITES_TABLES = {"lanes.trainings", "speed.table", "solutions"}
+"""In the folders that a bare GPU machine runs: what needs more than torch and numpy there."""
+
+
+@functools.cache
+def imported(module: str) -> frozenset[str]:
+    """Names of modules that a module imports, at its top or later; type-checking imports too."""
+    names = set()
+    for node in ast.walk(ast.parse(MODULES[module].read_text())):
+        if isinstance(node, ast.Import):
+            names |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom):
+            assert node.level == 0, f"{module}: relative import"
+            assert node.module
+            names |= {node.module, *(f"{node.module}.{alias.name}" for alias in node.names)}
+    return frozenset(names)
+
+
+def reached(module: str) -> set[str]:
+    """All of the project's modules that a module imports, directly or not, itself included."""
+    found, todo = set(), [module]
+    while todo:
+        name = todo.pop()
+        if name in MODULES and name not in found:
+            found.add(name)
+            todo += imported(name)
+    return found
+
+
+def folder(module: str) -> str:
+    """The folder below pipeline/ that a module lies in, or its name at the top."""
+    return module.split(".")[1]
+
+
+MODULES_OF = {
+    place: [module for module in MODULES if folder(module) == place]
+    for place in sorted({folder(module) for module in MODULES})
+}
+
+
+def files_below(dependency: str) -> set[Path]:
+    """The file, or all files of a folder but those that Python leaves there."""
+    path = ROOT / dependency
+    below = [path] if path.is_file() else path.rglob("*")
+    return {file for file in below if file.is_file() and "__pycache__" not in file.parts}
+
+
+@pytest.mark.parametrize("name", STAGES)
+def test_deps_are_exactly_what_the_stage_imports(name: str) -> None:
+    """What lies below a stage's dependencies is what it imports, with what its packages ship."""
+    module = f"pipeline.stages.{name}"
+    assert module in STAGES[name]["cmd"]
+    listed = [dep for dep in STAGES[name]["deps"] if dep.startswith("pipeline/")]
+    below = set().union(*map(files_below, listed))
+    imports = {MODULES[found] for found in reached(module) - SILENT}
+    shipped = {path for path in below if path.name == "__init__.py" or path.suffix != ".py"}
+    assert below - shipped == imports
+    assert {path.parent for path in shipped} <= {path.parent for path in imports}
+    assert len(listed) == len(set(listed))
+    assert sum(map(len, map(files_below, listed))) == len(below)  # none lies below another
+
+
+def test_what_dvc_lists_is_read_in_a_minute() -> None:
+    listed = [dep for stage in STAGES.values() for dep in stage["deps"]]
+    assert sum(dep.startswith("pipeline/") for dep in listed) <= 60
+
+
+def test_what_is_silent_only_times_and_talks() -> None:
+    for module in SILENT:
+        assert not reached(module) - {module} - set(MODULES_OF["params"]) - {
+            "pipeline.errors", "pipeline.workspace.files",
+        }  # fmt: skip
+
+
+def test_stages_are_seven_mains() -> None:
+    assert {path.stem for path in (ROOT / "pipeline/stages").glob("*.py")} == {
+        "__init__", *STAGES,
+    }  # fmt: skip
+
+
+@pytest.mark.parametrize("module", MODULES)
+def test_imports_run_one_way(module: str) -> None:
+    place = folder(module)
+    if place == "stages":
+        assert not any(name.startswith("pipeline.stages.") for name in imported(module))
+        return
+    used = {folder(name) for name in imported(module) if name.startswith("pipeline.")}
+    assert used - {place} <= MAY_IMPORT[place]
+
+
+@pytest.mark.parametrize("module", MODULES)
+def test_heavy_libraries_stay_where_they_are_used(module: str) -> None:
+    place = "/".join(module.split(".")[1:])
+    for name in imported(module):
+        library = name.split(".")[0]
+        if library in HEAVY:
+            assert any(place.startswith(allowed) for allowed in HEAVY[library]), name
+
+
+@pytest.mark.parametrize("place", ["models", "training", "lanes", "speed", "solutions"])
+def test_a_bare_machine_runs_with_torch_and_numpy_alone(place: str) -> None:
+    """Whatever else is imported at the top stands in the few modules that know tables."""
+    for module in MODULES_OF[place]:
+        name = module.removeprefix("pipeline.")
+        if not any(name.startswith(door) for door in READS_AND_WRITES_TABLES):
+            for found in reached(module):
+                assert not top_level(found) & MANY_LIBRARIES, (module, found)
+
+
+def top_level(module: str) -> set[str]:
+    """The libraries that a module needs as soon as it is imported."""
+    tops = {
+        node.names[0].name if isinstance(node, ast.Import) else str(node.module)
+        for node in ast.parse(MODULES[module].read_text()).body
+        if isinstance(node, ast.Import | ast.ImportFrom)
+    }
+    return {top.split(".")[0] for top in tops}
+
+
+def test_package_files_hold_no_code() -> None:
+    for path in PACKAGE_FILES:
+        body = ast.parse(path.read_text()).body
+        assert all(isinstance(node, ast.Expr) for node in body), path
+
+
+def test_every_output_is_ignored_or_a_report() -> None:
+    ignored = (ROOT / ".gitignore").read_text().split()
+    for stage in STAGES.values():
+        for out in [*stage.get("outs", []), *stage.get("metrics", [])]:
+            path = out if isinstance(out, str) else next(iter(out))
+            kept = Path(path).parts[0] in ("reports", "params.yaml")
+            assert kept or f"/{Path(path).parts[0]}/" in ignored
+
+
+def test_torch_load_is_never_used() -> None:
+    for path in MODULES.values():
+        assert "torch.load" not in path.read_text()
+        assert "import pickle" not in path.read_text()
+        assert "allow_pickle=True" not in path.read_text()
