@@ -47,14 +47,14 @@ def revision(name: str) -> str:
 
     Raises InputError for anything else.
     """
-    found = git("rev-parse", "--verify", "--quiet", f"{name}^{{commit}}")
-    if found is None:
+    commit = git("rev-parse", "--verify", "--quiet", f"{name}^{{commit}}")
+    if commit is None:
         refs = (git("for-each-ref", "--format=%(refname)", "refs/exps") or "").split()
-        found = next((ref for ref in refs if ref.rsplit("/", 1)[-1] == name), None)
-    if found is None:
+        commit = next((ref for ref in refs if ref.rsplit("/", 1)[-1] == name), None)
+    if commit is None:
         rule = "is neither an experiment nor a commit; `dvc exp show` lists the experiments"
         raise InputError(f"compare: {name!r} {rule}")
-    return found.strip()
+    return commit.strip()
 
 
 def read(name: str, path: str) -> str:

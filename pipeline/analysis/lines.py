@@ -56,24 +56,24 @@ def mean_slope(table: pd.DataFrame, by: str | list[str], x: str, y: str) -> Esti
 def slope_by_seed(table: pd.DataFrame, x: str, y: str) -> Estimate:
     """``mean_slope`` over seeds, with an interval no narrower than that of the one line through
     the geometric means at every x: seeds may agree on points that lie on no line."""
-    found = mean_slope(table, "seed", x, y)
+    slope = mean_slope(table, "seed", x, y)
     means = np.exp(np.log(table[[x, y]].astype(float)).groupby(table[x])[y].mean())
     line = log_log_slope(means.index.to_numpy(float), means.to_numpy())
-    half = np.nanmax([found.high - found.value, line.high - line.value, -np.inf])
+    half = np.nanmax([slope.high - slope.value, line.high - line.value, -np.inf])
     if not np.isfinite(half):
-        return found
-    return Estimate(found.value, found.value - half, found.value + half, found.n)
+        return slope
+    return Estimate(slope.value, slope.value - half, slope.value + half, slope.n)
 
 
 def coefficients(basis: Floats, y: Floats, free: int) -> list[Estimate]:
     """Least-squares coefficients with t intervals on ``free`` degrees of freedom."""
-    found = np.linalg.lstsq(basis, y, rcond=None)[0]
-    variance = np.square(y - basis @ found).sum() / free
+    values = np.linalg.lstsq(basis, y, rcond=None)[0]
+    variance = np.square(y - basis @ values).sum() / free
     errors = np.sqrt(np.diag(variance * np.linalg.inv(basis.T @ basis)))
     halves = stats.t.ppf((1 + LEVEL) / 2, free) * errors
     return [
         Estimate(float(c), float(c - half), float(c + half), len(y))
-        for c, half in zip(found, halves, strict=True)
+        for c, half in zip(values, halves, strict=True)
     ]
 
 
@@ -115,5 +115,5 @@ def bent(x: Floats, breaks: Floats) -> Floats:
 
 def residual_sums(bases: Floats, y: Floats) -> Floats:
     """The least sum of squared residuals for every basis: (breaks,)."""
-    found = np.linalg.pinv(bases) @ y
-    return np.asarray(np.square(y - (bases @ found[..., None])[..., 0]).sum(1))
+    values = np.linalg.pinv(bases) @ y
+    return np.asarray(np.square(y - (bases @ values[..., None])[..., 0]).sum(1))

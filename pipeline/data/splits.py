@@ -67,13 +67,13 @@ def by_group(share: Split, groups: Array, seed: int) -> dict[str, Array]:
     """
     rows = np.arange(len(groups))
 
-    def cut(own: Array, part: float) -> tuple[Array, Array]:
+    def cut(rows: Array, part: float) -> tuple[Array, Array]:
         splitter = GroupShuffleSplit(1, test_size=part, random_state=seed)
         try:
-            kept, rest = next(splitter.split(own, groups=groups[own]))
+            kept, rest = next(splitter.split(rows, groups=groups[rows]))
         except ValueError as error:
             raise InputError(f"data.split.by: {error}") from None
-        return own[kept], own[rest]
+        return rows[kept], rows[rest]
 
     left, test = cut(rows, share.test)
     train, val = cut(left, share.val / (share.train + share.val))

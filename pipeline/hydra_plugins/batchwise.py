@@ -30,11 +30,11 @@ def logspace(first: float, last: float, count: int) -> list[float]:
 
 def conf_digest(conf: Path = CONF) -> str:
     """A digest of what conf/ says; comments and key order inside a file do not count."""
-    said: dict[str, Any] = {
+    content: dict[str, Any] = {
         path.relative_to(conf).as_posix(): OmegaConf.to_container(OmegaConf.load(path))
         for path in sorted(conf.rglob("*.yaml"))
     }
-    return hashlib.sha256(json.dumps(said, sort_keys=True).encode()).hexdigest()[:16]
+    return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()[:16]
 
 
 NOTHING = "pipeline/__init__.py"

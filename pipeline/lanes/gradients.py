@@ -72,8 +72,8 @@ def batched(lanes: Lanes, task: str) -> Callable[..., tuple[Tensors, Tensor, Ten
         for group in (lanes.params, lanes.buffers, lanes.dropout):
             groups.append(dict(zip(group, rest[: len(group)], strict=True)))
             rest = rest[len(group) :]
-        found, (losses, buffers) = all_lanes(*groups, *rest)
-        return found, losses, buffers
+        by_parameter, (losses, buffers) = all_lanes(*groups, *rest)
+        return by_parameter, losses, buffers
 
     return gradients
 
@@ -92,8 +92,8 @@ def trace(lanes: Lanes, batch: Batch, task: str) -> GraphModule:
     from torch.fx.experimental.proxy_tensor import make_fx
 
     def values(*tensors: Tensor) -> list[Tensor]:
-        found, losses, buffers = batched(lanes, task)(*tensors)
-        return [losses, *found.values(), *buffers.values()]
+        by_parameter, losses, buffers = batched(lanes, task)(*tensors)
+        return [losses, *by_parameter.values(), *buffers.values()]
 
     graph = clean(make_fx(values, tracing_mode="fake")(*flat(lanes, batch)))
     return split_products(graph, range(1, 1 + len(lanes.params)))
@@ -104,9 +104,9 @@ def traced(graph: Callable[..., list[Any]]) -> Gradients:
 
     def gradients(lanes: Lanes, batch: Batch) -> tuple[dict[str, Gradient], Tensor, Tensors]:
         losses, *rest = graph(*flat(lanes, batch))
-        found = dict(zip(lanes.params, rest, strict=False))
-        buffers = dict(zip(lanes.buffers, rest[len(found) :], strict=True))
-        return found, losses, buffers
+        by_parameter = dict(zip(lanes.params, rest, strict=False))
+        buffers = dict(zip(lanes.buffers, rest[len(by_parameter) :], strict=True))
+        return by_parameter, losses, buffers
 
     return gradients
 

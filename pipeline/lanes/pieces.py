@@ -67,12 +67,12 @@ def fallbacks(pack: Pack, plan: Plan) -> Sequence[tuple[Pack, Plan]]:
 
 def silent_at_first(on_steps: OnDone, heard: int) -> OnDone:
     """``on_steps`` that is not told of the first ``heard`` steps, which it heard of before."""
-    told = -heard
+    counted = -heard
 
     def later(count: int) -> None:
-        nonlocal told
-        new = min(count, max(0, told + count))
-        told += count
+        nonlocal counted
+        new = min(count, max(0, counted + count))
+        counted += count
         on_steps(new)
 
     return later

@@ -69,11 +69,11 @@ def make_step(
         for part in micro_batches(rows, micro):
             share = part.shape[1] / batch_size
             gradients_of = graphs[part.shape[0], part.shape[1]]
-            found, part_losses, buffers = gradients_of(lanes, batch(part, number))
+            part_gradients, part_losses, buffers = gradients_of(lanes, batch(part, number))
             for name, tensor in buffers.items():
                 lanes.buffers[name].copy_(tensor)
             losses = losses + part_losses * share if micro > 1 else part_losses
-            for name, gradient in found.items():
+            for name, gradient in part_gradients.items():
                 total[name] = added(total.get(name), gradient, share)
         update(optimizer, lanes.params, total, trainee.state, now)
         trainee.gradients.update(total)

@@ -66,12 +66,12 @@ class GhostBatchNorm(ElementaryBatchNorm):
         if not self.training:
             return super().forward(x)
         by_size = self._ghosts(x)
-        found = [torch.vmap(statistics)(ghosts) for ghosts in by_size]
-        mean, variance = (torch.cat(own).mean(0).detach() for own in zip(*found, strict=True))
+        moments = [torch.vmap(statistics)(ghosts) for ghosts in by_size]
+        mean, variance = (torch.cat(each).mean(0).detach() for each in zip(*moments, strict=True))
         self._track(mean, variance, by_size[0][0].numel() // x.shape[1])
         normed = (
-            torch.vmap(self._normed)(ghosts, *own)
-            for ghosts, own in zip(by_size, found, strict=True)
+            torch.vmap(self._normed)(ghosts, *mean_and_variance)
+            for ghosts, mean_and_variance in zip(by_size, moments, strict=True)
         )
         return torch.cat([ghosts.flatten(0, 1) for ghosts in normed])
 

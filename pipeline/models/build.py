@@ -19,7 +19,7 @@ def build(model: Model, shape: tuple[int, ...], outputs: int) -> nn.Module:
     Draws from torch's global generator: fork and seed it around the call.
     """
     if is_factory(model.name):
-        return own(model, shape, outputs)
+        return from_factory(model, shape, outputs)
     if model.name == "cnn":
         return cnn(model, shape, outputs)
     if model.name == "resnet":
@@ -30,7 +30,7 @@ def build(model: Model, shape: tuple[int, ...], outputs: int) -> nn.Module:
     return mlp(model, inputs, outputs)
 
 
-def own(model: Model, shape: tuple[int, ...], outputs: int) -> nn.Module:
+def from_factory(model: Model, shape: tuple[int, ...], outputs: int) -> nn.Module:
     """A user's network: ``module.path:function``, called with the input's shape, the number of
     outputs and the keys of ``model.options``.
 
@@ -61,16 +61,16 @@ def check(name: str, made: nn.Module, shape: tuple[int, ...], outputs: int) -> N
     was_training = made.training
     try:
         with torch.no_grad():
-            found = made.eval()(torch.zeros(2, *shape))
+            answer = made.eval()(torch.zeros(2, *shape))
     except Exception as error:  # whatever the user's own code raises
         raise InputError(f"model.name: {name!r} fails on inputs of {shape}: {error}") from None
     made.train(was_training)
     asked = f"asked for are (2, {outputs}) in float32"
-    if not isinstance(found, torch.Tensor):
-        kind = type(found).__name__
+    if not isinstance(answer, torch.Tensor):
+        kind = type(answer).__name__
         raise InputError(f"model.name: {name!r} maps two inputs to {kind}; {asked}")
-    if found.shape != (2, outputs) or found.dtype != torch.float32:
-        got = f"{tuple(found.shape)} in {str(found.dtype).removeprefix('torch.')}"
+    if answer.shape != (2, outputs) or answer.dtype != torch.float32:
+        got = f"{tuple(answer.shape)} in {str(answer.dtype).removeprefix('torch.')}"
         raise InputError(f"model.name: {name!r} maps two inputs to {got}; {asked}")
     if not any(parameter.requires_grad for parameter in made.parameters()):
         raise InputError(f"model.name: {name!r} has no parameter to train")

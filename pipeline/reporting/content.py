@@ -72,7 +72,7 @@ def content_of(study: Study) -> Content:
         sensitivity=advice.sensitivity(study),
         claims=ledger(study),
         opening=picture(sections.OPENING, study),
-        sections=told(study),
+        sections=sections_of(study),
         summary=overview.summary(study),
         reading=overview.reading(study),
         facts=overview.facts(study),
@@ -87,7 +87,7 @@ def picture(item: Illustration, study: Study) -> Picture:
     return Picture(item.name, item.title, item.caption(study), item.table)
 
 
-def told(study: Study) -> tuple[Section, ...]:
+def sections_of(study: Study) -> tuple[Section, ...]:
     """All sections that have a figure to show."""
     all_sections = (
         Section(

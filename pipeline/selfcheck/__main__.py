@@ -57,7 +57,7 @@ class Check:
 
     name: str
     passed: bool
-    said: str
+    words: str
 
 
 def closed_form() -> Check:
@@ -122,9 +122,9 @@ def swept() -> tuple[critical.Runs, Critical]:
 
 def fitted(runs: critical.Runs) -> Critical:
     """The fit, which these runs always allow."""
-    found = critical.fit(runs, 0)
-    assert found is not None
-    return found
+    fit = critical.fit(runs, 0)
+    assert fit is not None
+    return fit
 
 
 def exact(steps: Floats) -> critical.Runs:
@@ -140,12 +140,12 @@ def known_curve() -> tuple[Floats, float]:
     return steps, fitted(exact(steps)).curve.critical
 
 
-def simulated(found: Critical, truth: float) -> Check:
+def simulated(fit: Critical, truth: float) -> Check:
     """The simulated critical batch size against the closed form's."""
     return Check(
-        "simulation", found.low <= truth <= found.high,
-        f"critical batch size {found.curve.critical:.1f} ({found.low:.1f} to {found.high:.1f}, "
-        f"n = {found.n}) from simulated trainings, {truth:.1f} from the closed form",
+        "simulation", fit.low <= truth <= fit.high,
+        f"critical batch size {fit.curve.critical:.1f} ({fit.low:.1f} to {fit.high:.1f}, "
+        f"n = {fit.n}) from simulated trainings, {truth:.1f} from the closed form",
     )  # fmt: skip
 
 
@@ -169,16 +169,16 @@ def isotropic() -> Check:
     return Check("constant product", outcome.verdict == "supported", outcome.finding)
 
 
-def picture(runs: critical.Runs, found: Critical, known: Floats, truth: float) -> Figure:
+def picture(runs: critical.Runs, fit: Critical, known: Floats, truth: float) -> Figure:
     """Simulated steps, the fit, and the closed form."""
     figure = Figure(figsize=(7.5, 4.2), layout="constrained")
     axis = figure.subplots()
     line = np.geomspace(SIZES[0], SIZES[-1], 200)
-    axis.axvspan(found.low, found.high, color="0.9", zorder=0, linewidth=0)
+    axis.axvspan(fit.low, fit.high, color="0.9", zorder=0, linewidth=0)
     axis.axvline(truth, color="0.35", linestyle=":", zorder=1)
     axis.plot(runs.batch_size, runs.steps, "o", alpha=0.5, label="simulated seeds")
     axis.plot(SIZES, known, "k_", markersize=14, label="closed form")
-    axis.plot(line, found.curve.steps(line), color="0.4", label="fit: S_min + E_min / B")
+    axis.plot(line, fit.curve.steps(line), color="0.4", label="fit: S_min + E_min / B")
     axis.set_xscale("log", base=2)
     axis.set_xticks(SIZES, [str(size) for size in SIZES])
     plain_log(axis)
@@ -196,13 +196,13 @@ def main() -> None:
     )
     parser.add_argument("--picture", default="selfcheck.png", help="where to draw the simulation")
     options = parser.parse_args()
-    runs, found = swept()
+    runs, fit = swept()
     known, truth = known_curve()
-    checks = [closed_form(), simulated(found, truth), isotropic()]
+    checks = [closed_form(), simulated(fit, truth), isotropic()]
     for check in checks:
-        print(f"{'passed' if check.passed else 'FAILED'}  {check.name}: {check.said}")
+        print(f"{'passed' if check.passed else 'FAILED'}  {check.name}: {check.words}")
     with mpl.rc_context(STYLE), open(options.picture, "wb") as file:
-        file.write(drawing.saved(picture(runs, found, known, truth), "png"))
+        file.write(drawing.saved(picture(runs, fit, known, truth), "png"))
     print(f"Picture: {options.picture}")
     sys.exit(0 if all(check.passed for check in checks) else 1)
 

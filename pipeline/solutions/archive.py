@@ -22,7 +22,7 @@ LEARNT = 0.9
 
 
 @dataclass(frozen=True)
-class Found:
+class PackSolutions:
     """Solutions of one pack: a row of ``table`` each, in the same order."""
 
     variant: str
@@ -30,13 +30,13 @@ class Found:
     table: pd.DataFrame
     solutions: Solutions
 
-    def where(self, mask: "pd.Series[bool]") -> "Found":
+    def where(self, mask: "pd.Series[bool]") -> "PackSolutions":
         """Those whose row is chosen."""
         places = torch.tensor(mask.to_numpy().nonzero()[0])
         table = self.table[mask].reset_index(drop=True)
-        return Found(self.variant, self.batch_size, table, self.solutions.take(places))
+        return PackSolutions(self.variant, self.batch_size, table, self.solutions.take(places))
 
-    def first_seed(self) -> "Found":
+    def first_seed(self) -> "PackSolutions":
         """Those of the first seed."""
         return self.where(self.table["seed"] == self.table["seed"].min())
 
@@ -64,7 +64,7 @@ class Archive:
 
     def read(
         self, variant: str, batch_size: int, table: pd.DataFrame, path: Path, prefix: str
-    ) -> Found:
+    ) -> PackSolutions:
         """Rows of one pack with their weights: tensors ``prefix + name`` of a file, row by row."""
         with safe_open(path, framework="pt", device=str(self.device)) as file:
             weights = {
@@ -74,9 +74,9 @@ class Archive:
             }
         settings = self.params.settings(variant)
         solutions = surface.solutions(settings, self.data(variant), weights)
-        return Found(variant, batch_size, table.reset_index(drop=True), solutions)
+        return PackSolutions(variant, batch_size, table.reset_index(drop=True), solutions)
 
-    def ends(self, variant: str, batch_size: int) -> Found:
+    def ends(self, variant: str, batch_size: int) -> PackSolutions:
         """The confirmed solutions of a pack that did not diverge."""
         cells = pd.read_parquet(files.RESULTS / "confirm_lanes.parquet")
         path, prefix = files.RESULTS / "confirm.safetensors", f"{variant}-{batch_size}/"
@@ -84,7 +84,7 @@ class Archive:
         pack = self.read(variant, batch_size, rows, path, prefix)
         return pack.where(pack.table["status"] == "finished")
 
-    def snapshots(self, ends: Found) -> Found:
+    def snapshots(self, ends: PackSolutions) -> PackSolutions:
         """The weights kept along a pack's trainings; ``moment`` and ``step`` say which.
 
         None where all of them had diverged before.
@@ -97,12 +97,12 @@ class Archive:
         path = files.RESULTS / "snapshots.safetensors"
         return self.read(variant, batch_size, table, path, f"{variant}-{batch_size}/")
 
-    def chosen(self, pack: Found, criterion: str) -> Found:
+    def chosen(self, pack: PackSolutions, criterion: str) -> PackSolutions:
         """The solutions at the rate that a criterion chose for their pack."""
         rows = rows_of(self.selection, pack.variant, pack.batch_size)
         return pack.where(pack.table["lr"].isin(rows.loc[rows["criterion"] == criterion, "lr"]))
 
-    def largest_stable(self, variant: str, batch_size: int) -> Found:
+    def largest_stable(self, variant: str, batch_size: int) -> PackSolutions:
         """The screened solutions of a pack's largest rate at which every seed learns something:
         none diverges, and none ends as bad as a constant prediction."""
         data = self.data(variant)

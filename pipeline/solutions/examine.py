@@ -11,7 +11,7 @@ from sklearn.metrics import balanced_accuracy_score
 
 from pipeline.selection.keys import CELL, WHOLE, rows_of
 from pipeline.solutions import gradient_noise, landscape, rescaling, sharpness
-from pipeline.solutions.archive import Archive, Found
+from pipeline.solutions.archive import Archive, PackSolutions
 from pipeline.solutions.snapshots import CRITERIA, SHARES
 from pipeline.solutions.surface import Floats, Solutions
 from pipeline.training.dataset import Dataset, Part
@@ -97,7 +97,7 @@ def of_extremes(archive: Archive, variant: str) -> Examination:
     return done
 
 
-def scores(archive: Archive, ends: Found, snapshots: Found) -> pd.DataFrame:
+def scores(archive: Archive, ends: PackSolutions, snapshots: PackSolutions) -> pd.DataFrame:
     """Loss and score on the three parts, and the train-test gap in score, of every solution: at
     the end of its training, and at the end of the budgets it was kept for.
 
@@ -162,7 +162,7 @@ def measures(seed: int) -> dict[str, Measure]:
 
 
 def measure_sharpness(
-    archive: Archive, best: Found, others: dict[str, Found], done: Examination
+    archive: Archive, best: PackSolutions, others: dict[str, PackSolutions], done: Examination
 ) -> None:
     """All measures of the best-scoring solutions, three of the first one rescaled, and the
     eigenvalues of other solutions; ``point`` says which."""
@@ -182,7 +182,7 @@ def measure_sharpness(
         done.add("sharpness", table)
 
 
-def slices(archive: Archive, pack: Found) -> Iterator[pd.DataFrame]:
+def slices(archive: Archive, pack: PackSolutions) -> Iterator[pd.DataFrame]:
     """Loss and score along a random direction around every solution of a pack."""
     for place, seed in enumerate(pack.table["seed"]):
         solution = pack.solutions.take(slice(place, place + 1))
@@ -192,7 +192,7 @@ def slices(archive: Archive, pack: Found) -> Iterator[pd.DataFrame]:
         yield table.assign(batch_size=pack.batch_size, seed=seed)
 
 
-def lines(archive: Archive, small: Found, large: Found) -> Iterator[pd.DataFrame]:
+def lines(archive: Archive, small: PackSolutions, large: PackSolutions) -> Iterator[pd.DataFrame]:
     """The lines between two packs' solutions of the same seeds."""
     for seed in sorted({*small.table["seed"]} & {*large.table["seed"]}):
         start, end = (pack.where(pack.table["seed"] == seed).solutions for pack in (small, large))
@@ -212,7 +212,9 @@ def along(archive: Archive, variant: str, points: Solutions) -> pd.DataFrame:
     return table
 
 
-def along_training(archive: Archive, fastest: Found, snapshots: Found) -> dict[str, Found]:
+def along_training(
+    archive: Archive, fastest: PackSolutions, snapshots: PackSolutions
+) -> dict[str, PackSolutions]:
     """Four moments of the first seed's training at the fastest rate; fewer where it diverged.
 
     All trainings of a seed start alike: the initial moment is the smallest batch size's.
@@ -228,7 +230,7 @@ def along_training(archive: Archive, fastest: Found, snapshots: Found) -> dict[s
     return {name: pack for name, pack in {**moments, "end": first}.items() if len(pack.table)}
 
 
-def noise(archive: Archive, moments: dict[str, Found]) -> pd.DataFrame:
+def noise(archive: Archive, moments: dict[str, PackSolutions]) -> pd.DataFrame:
     """Noise scale and agreement of batches with all examples, at each moment of a training."""
     rows = [
         {**pack.table[CELL].iloc[0], "moment": moment, **row}

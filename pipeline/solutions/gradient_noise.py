@@ -64,26 +64,26 @@ def ratio(mean_square: Floats, length_square: Floats, n: int) -> Floats:
         return np.asarray(np.where(signal > 0, trace / signal, np.nan))
 
 
-def single_gradients(own: Solutions, part: Part) -> tuple[Floats, Floats]:
+def single_gradients(solution: Solutions, part: Part) -> tuple[Floats, Floats]:
     """|g_i|^2 and g_i . mean gradient of every example of a part at one solution."""
-    mean = own.gradients(part)[0]
+    mean = solution.gradients(part)[0]
     squares, products = [], []
     for rows in torch.arange(len(part), device=part.x.device).split(batches_at_once(mean, 1)):
-        gradients = batch_gradients(own, part, rows[:, None])
+        gradients = batch_gradients(solution, part, rows[:, None])
         squares.append(norm(gradients, dim=1).square())
         products.append(gradients @ mean)
     return numbers(torch.cat(squares)), numbers(torch.cat(products))
 
 
-def batch_gradients(own: Solutions, part: Part, rows: Tensor) -> Tensor:
+def batch_gradients(solution: Solutions, part: Part, rows: Tensor) -> Tensor:
     """The gradient at one solution of each batch of rows, (batches, batch) to (batches,
     parameters)."""
-    (w,), buffers = own.flat(), {name: tensor[0] for name, tensor in own.buffers.items()}
+    (w,), buffers = solution.flat(), {name: tensor[0] for name, tensor in solution.buffers.items()}
 
     def gradient(x: Tensor, y: Tensor) -> Tensor:
-        return grad(own.loss(buffers, x, y))(w)
+        return grad(solution.loss(buffers, x, y))(w)
 
-    return own.each(gradient, part.x[rows], part.y[rows])
+    return solution.each(gradient, part.x[rows], part.y[rows])
 
 
 def batches_at_once(gradient: Tensor, batch: int) -> int:
@@ -112,25 +112,27 @@ class Agreement:
     cosine_q10: float
 
 
-def agreements(own: Solutions, part: Part, base_seed: int) -> list[Agreement]:
+def agreements(solution: Solutions, part: Part, base_seed: int) -> list[Agreement]:
     """Agreement of batches of 1, 2, 4 ... examples drawn from a part without replacement."""
-    whole = own.gradients(part)[0]
+    whole = solution.gradients(part)[0]
     sizes = 2 ** np.arange(int(np.log2(min(LARGEST_BATCH, len(part) - 1))) + 1)
-    return [agreement(own, part, int(size), whole, base_seed) for size in sizes]
+    return [agreement(solution, part, int(size), whole, base_seed) for size in sizes]
 
 
-def agreement(own: Solutions, part: Part, size: int, whole: Tensor, base_seed: int) -> Agreement:
+def agreement(
+    solution: Solutions, part: Part, size: int, whole: Tensor, base_seed: int
+) -> Agreement:
     """Agreement of batches of one size; ``whole`` is the gradient of all, (parameters,)."""
     draws = int(np.clip(EXAMPLES_PER_SIZE // size, FEWEST_DRAWS, MOST_DRAWS))
     generator = torch.Generator().manual_seed(seeds.keyed("batches", base_seed, size))
     orders = [torch.randperm(len(part), generator=generator)[:size] for _ in range(draws)]
     squares, cosines = [], []
     for rows in torch.stack(orders).to(whole.device).split(batches_at_once(whole, size)):
-        found = batch_gradients(own, part, rows)
-        lengths = norm(found, dim=1)
+        gradients = batch_gradients(solution, part, rows)
+        lengths = norm(gradients, dim=1)
         moving = lengths > 0
-        cosines.append(found[moving] @ (whole / norm(whole)) / lengths[moving])
-        squares.append((norm(found - whole, dim=1) / norm(whole)).square())
+        cosines.append(gradients[moving] @ (whole / norm(whole)) / lengths[moving])
+        squares.append((norm(gradients - whole, dim=1) / norm(whole)).square())
     cosine, square = numbers(torch.cat(cosines)), numbers(torch.cat(squares))
     if norm(whole) == 0 or len(cosine) == 0:
         return Agreement(size, draws, np.nan, np.nan, np.nan)

@@ -26,17 +26,19 @@ def between(first: Solutions, second: Solutions) -> Solutions:
     return repeated(first, len(LINE)).moved(start + at * (end - start))
 
 
-def around(own: Solutions, base_seed: int, seed: int) -> Solutions:
+def around(solutions: Solutions, base_seed: int, seed: int) -> Solutions:
     """The points SLICE along one random direction from a solution.
 
     Filter-normalised (Li et al. 2018, section 4): each filter of the direction is as long as the
     solution's own, biases and the parameters of norm layers do not move.
     """
-    direction = own.unflat(gaussian(own.flat(), 1, "slice", base_seed, seed))
-    scaled = {name: as_long_as(direction[name], own.params[name]) for name in own.params}
-    step = replace(own, params=scaled).flat()
+    direction = solutions.unflat(gaussian(solutions.flat(), 1, "slice", base_seed, seed))
+    scaled = {
+        name: as_long_as(direction[name], solutions.params[name]) for name in solutions.params
+    }
+    step = replace(solutions, params=scaled).flat()
     at = torch.tensor(SLICE, dtype=step.dtype, device=step.device)[:, None]
-    return repeated(own, len(SLICE)).moved(own.flat() + at * step)
+    return repeated(solutions, len(SLICE)).moved(solutions.flat() + at * step)
 
 
 def as_long_as(direction: Tensor, weights: Tensor) -> Tensor:
@@ -48,20 +50,20 @@ def as_long_as(direction: Tensor, weights: Tensor) -> Tensor:
     return direction * lengths / direction.square().sum(over, keepdim=True).sqrt()
 
 
-def repeated(own: Solutions, count: int) -> Solutions:
+def repeated(solutions: Solutions, count: int) -> Solutions:
     """One solution many times."""
-    return own.take(torch.zeros(count, dtype=torch.int64))
+    return solutions.take(torch.zeros(count, dtype=torch.int64))
 
 
-def with_statistics(own: Solutions, part: Part) -> Solutions:
+def with_statistics(solutions: Solutions, part: Part) -> Solutions:
     """The same parameters with batch norm's running statistics taken from a part at once.
 
     Statistics of two solutions mean nothing halfway between them. Without batch norm, as it was.
     """
-    model = copy.deepcopy(own.model).eval()
+    model = copy.deepcopy(solutions.model).eval()
     norms = [m for m in model.modules() if isinstance(m, ElementaryBatchNorm | _BatchNorm)]
     if not norms:
-        return own
+        return solutions
     for module in norms:
         module.train()
         module.momentum = 1.0
@@ -72,4 +74,6 @@ def with_statistics(own: Solutions, part: Part) -> Solutions:
         return moved
 
     with torch.no_grad():
-        return replace(own, buffers=own.each(statistics, own.params, own.buffers))
+        return replace(
+            solutions, buffers=solutions.each(statistics, solutions.params, solutions.buffers)
+        )

@@ -18,19 +18,19 @@ HOMOGENEOUS = (nn.ReLU, nn.MaxPool2d, nn.Flatten, nn.Identity, Dropout)
 """f(c x) = c f(x) for c > 0."""
 
 
-def rescaled(own: Solutions) -> Solutions | None:
+def rescaled(solutions: Solutions) -> Solutions | None:
     """Every other hidden layer times FACTOR, the layer after it divided by it.
 
     None where no two layers stand with only ReLU, pooling and flattening between them.
     """
-    params = dict(own.params)
-    pairs = neighbours(own.model)
+    params = dict(solutions.params)
+    pairs = neighbours(solutions.model)
     for first, second in pairs[::2]:
         for name in (f"{first}.weight", f"{first}.bias"):
             if name in params:
                 params[name] = params[name] * FACTOR
         params[f"{second}.weight"] = params[f"{second}.weight"] / FACTOR
-    return replace(own, params=params) if pairs else None
+    return replace(solutions, params=params) if pairs else None
 
 
 def neighbours(model: nn.Module) -> list[tuple[str, str]]:

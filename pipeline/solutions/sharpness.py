@@ -35,19 +35,19 @@ class Spectrum:
     residual: Floats
 
 
-def spectrum(own: Solutions, part: Part, base_seed: int) -> Spectrum:
+def spectrum(solutions: Solutions, part: Part, base_seed: int) -> Spectrum:
     """The Hessian's top eigenvalues by Lanczos' iteration, every vector kept orthogonal to all.
 
     Lanczos 1950; Golub & Van Loan 2013, algorithm 10.1.1, with full reorthogonalisation. Where
     a new vector is nothing but rounding, the Hessian has no further eigenvalue that the start
     sees, and the rest stays zero.
     """
-    flat = own.flat()
-    start = gaussian(flat, 1, "lanczos", base_seed).expand(len(own), -1)
+    flat = solutions.flat()
+    start = gaussian(flat, 1, "lanczos", base_seed).expand(len(solutions), -1)
     basis = [start / start.norm(dim=1, keepdim=True)]
     diagonal, below = [], []
     for _ in range(min(KRYLOV, flat.shape[1])):
-        product = own.hessian_products(part, basis[-1])
+        product = solutions.hessian_products(part, basis[-1])
         diagonal.append((product * basis[-1]).sum(1))
         known = torch.stack(basis)
         for _ in range(2):  # once is not enough in float32
@@ -70,35 +70,35 @@ def of_tridiagonal(diagonal: Tensor, below: Tensor) -> Spectrum:
     return Spectrum(values[:, ::-1][:, :EIGENVALUES], residual)
 
 
-def trace(own: Solutions, part: Part, base_seed: int) -> tuple[Floats, Floats]:
+def trace(solutions: Solutions, part: Part, base_seed: int) -> tuple[Floats, Floats]:
     """The Hessian's trace and the standard error of the estimate, both (solutions,).
 
     Hutchinson 1990: the mean of v.Hv over random signs v, the same for all solutions.
     """
-    flat = own.flat()
+    flat = solutions.flat()
     estimates = []
     for probe in range(PROBES):
-        signs = gaussian(flat, 1, "hutchinson", base_seed, probe).sign().expand(len(own), -1)
-        estimates.append((own.hessian_products(part, signs) * signs).sum(1))
+        signs = gaussian(flat, 1, "hutchinson", base_seed, probe).sign().expand(len(solutions), -1)
+        estimates.append((solutions.hessian_products(part, signs) * signs).sum(1))
     all_probes = torch.stack(estimates).cpu().double().numpy()
     return all_probes.mean(0), all_probes.std(0, ddof=1) / np.sqrt(PROBES)
 
 
-def keskar(own: Solutions, part: Part, epsilon: float, base: Tensor | None = None) -> Floats:
+def keskar(solutions: Solutions, part: Part, epsilon: float, base: Tensor | None = None) -> Floats:
     """Keskar et al. 2017, metric 2.1: 100 (max f - f) / (1 + f) over a box around each solution.
 
     |z_i| <= epsilon (|(A+ x)_i| + 1) for moves A z, with A the identity, or ``base`` (parameters,
     directions). The maximum is sought by 10 iterations of L-BFGS-B, as in the paper, so it is a
     lower bound. (solutions,)
     """
-    centres = own.flat()
+    centres = solutions.flat()
     moves = centres if base is None else torch.linalg.lstsq(base, centres.T).solution.T
     radius = (epsilon * (moves.abs() + 1)).cpu().double().numpy()
-    before = own.losses(part).cpu().double().numpy()
+    before = solutions.losses(part).cpu().double().numpy()
     highest = np.array(
         [
-            highest_loss(own.take(slice(place, place + 1)), part, radius[place], base)
-            for place in range(len(own))
+            highest_loss(solutions.take(slice(place, place + 1)), part, radius[place], base)
+            for place in range(len(solutions))
         ]
     )
     return np.asarray(100 * (highest - before) / (1 + before))
@@ -126,12 +126,12 @@ def highest_loss(one: Solutions, part: Part, radius: Floats, base: Tensor | None
     return best
 
 
-def subspace(own: Solutions, base_seed: int) -> Tensor:
+def subspace(solutions: Solutions, base_seed: int) -> Tensor:
     """Keskar's random directions, (parameters, SUBSPACE), standard normal."""
-    return gaussian(own.flat(), SUBSPACE, "subspace", base_seed).T
+    return gaussian(solutions.flat(), SUBSPACE, "subspace", base_seed).T
 
 
-def adaptive(own: Solutions, part: Part) -> Floats:
+def adaptive(solutions: Solutions, part: Part) -> Floats:
     """Worst-case adaptive sharpness, max L(w + d) - L(w) over |d_i| <= ADAPTIVE_RADIUS |w_i|.
 
     Kwon et al. 2021, equation 5, with the largest-entry norm. In u = d / (radius |w|) the box is a
@@ -139,12 +139,12 @@ def adaptive(own: Solutions, part: Part) -> Floats:
     to the corner that the gradient points to (Journee et al. 2010), which climbs wherever the loss
     is convex. The best corner counts. (solutions,)
     """
-    centre = own.flat()
+    centre = solutions.flat()
     reach = ADAPTIVE_RADIUS * centre.abs()
     losses = []
     point = centre
     for _ in range(ADAPTIVE_STEPS + 1):
-        loss, gradient = own.moved(point).losses_and_gradients(part)
+        loss, gradient = solutions.moved(point).losses_and_gradients(part)
         losses.append(loss.cpu().double().numpy())
         point = centre + reach * gradient.sign()
     return np.asarray(np.max(losses, axis=0) - losses[0])

@@ -48,9 +48,8 @@ class Solutions:
     def take(self, index: Any) -> "Solutions":
         """Those at the given places."""
         params = {name: tensor[index] for name, tensor in self.params.items()}
-        return replace(
-            self, params=params, buffers={name: own[index] for name, own in self.buffers.items()}
-        )
+        buffers = {name: tensor[index] for name, tensor in self.buffers.items()}
+        return replace(self, params=params, buffers=buffers)
 
     def flat(self) -> Tensor:
         """The parameters as rows, (solutions, parameters)."""
@@ -72,7 +71,7 @@ class Solutions:
     def outputs(self, x: Tensor) -> Tensor:
         """Inputs (n, ...) to outputs (solutions, n, outputs)."""
         weights = {**self.params, **self.buffers}
-        return self.each(lambda own: functional_call(self.model, own, (x,)), weights)
+        return self.each(lambda tensors: functional_call(self.model, tensors, (x,)), weights)
 
     def losses_and_scores(self, part: Part) -> tuple[Floats, Floats]:
         """Mean loss and score of each, both (solutions,)."""
@@ -100,8 +99,8 @@ class Solutions:
             gradient, value = grad_and_value(loss)(w)
             return torch.cat([value[None], gradient])
 
-        found = self.mean(part, both)
-        return found[:, 0], found[:, 1:]
+        means = self.mean(part, both)
+        return means[:, 0], means[:, 1:]
 
     def hessian_products(self, part: Part, vectors: Tensor) -> Tensor:
         """The Hessian of each mean loss times its own vector, both (solutions, parameters).
@@ -158,7 +157,7 @@ def one_by_one(function: Callable[..., Any]) -> Callable[..., Any]:
             function(*tree_map(lambda tensor, at=place: tensor[at], stacked))
             for place in range(count)
         ]
-        return tree_map(lambda *own: torch.stack(own), *results)
+        return tree_map(lambda *leaves: torch.stack(leaves), *results)
 
     return over
 
@@ -175,15 +174,15 @@ def solutions(settings: Settings, data: Dataset, weights: Tensors) -> Solutions:
 def with_weights(like: Solutions, weights: Tensors) -> Solutions:
     """Other stacked weights beside the same network."""
     params = {name: weights[name] for name, _ in like.model.named_parameters()}
-    buffers = {name: own for name, own in weights.items() if name not in params}
+    buffers = {name: tensor for name, tensor in weights.items() if name not in params}
     return replace(like, params=params, buffers=buffers)
 
 
-def is_batchable(own: Solutions, part: Part) -> bool:
+def is_batchable(solutions: Solutions, part: Part) -> bool:
     """Whether torch.func can batch a user's network, tried on two examples."""
     two = Part(part.x[:2], part.y[:2])
     try:
-        own.take(slice(0, 1)).hessian_products(two, own.flat()[:1])
+        solutions.take(slice(0, 1)).hessian_products(two, solutions.flat()[:1])
     except Exception:  # a user's model may fail in any way
         return False
     return True

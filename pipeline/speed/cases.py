@@ -84,40 +84,40 @@ def capacity(trial: Trial, smallest: int) -> Capacity:
 
     Raises InputError where not even the smallest batch does.
     """
-    found = ladder.largest_that_fits(
+    largest = ladder.largest_that_fits(
         trial.fits,
         smallest,
         len(trial.data.train),
         lambda size: trial.step_seconds(size) > SEARCH_STEP_SECONDS,
     )
-    if found.batch_size == 0:
+    if largest.batch_size == 0:
         need = trial.peaks.get((smallest, 1))
         needed = f"{need / 2**30:.3g} GiB" if need else "more than there is"
         limit = trial.limit_bytes / 2**30
         raise InputError(
             f"limits.memory_gb: a batch of {smallest} needs {needed}, above the {limit:.3g} to use"
         )
-    return found
+    return largest
 
 
 def cases(
-    trial: Trial, grid: Sequence[int], found: Capacity, smallest: int, with_neighbours: bool
+    trial: Trial, grid: Sequence[int], limit: Capacity, smallest: int, with_neighbours: bool
 ) -> list[Case]:
     """The grid's sizes, micro-batches of its largest that fits, and a ladder: powers of two, on
     request multiples of 32, primes and neighbours too.
 
     A grid size beyond the memory is taken in as few micro-batches as it needs.
     """
-    fitting = [size for size in grid if found.ended_by != "memory" or size <= found.batch_size]
+    fitting = [size for size in grid if limit.ended_by != "memory" or size <= limit.batch_size]
     chosen = [
-        Case(size, 1 if size in fitting else -(-size // found.batch_size), in_grid=True)
+        Case(size, 1 if size in fitting else -(-size // limit.batch_size), in_grid=True)
         for size in grid
     ]
     top = max(fitting, default=0)
     chosen += [Case(top, parts) for parts in ACCUMULATED if top // parts >= smallest]
     steps_of = ladder.dense if with_neighbours else ladder.sparse
     sizes = ladder.up_to_slow(
-        steps_of(smallest, found.batch_size),
+        steps_of(smallest, limit.batch_size),
         lambda size: trial.step_seconds(size) > LADDER_STEP_SECONDS,
     )
     return chosen + [Case(size) for size in sizes if size not in grid]

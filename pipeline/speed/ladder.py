@@ -21,8 +21,8 @@ def multiples_of_32(largest: int) -> list[int]:
 def primes(largest: int) -> list[int]:
     """The first prime from 1.4 times each power of two on."""
     starts = [power * 7 // 5 for power in powers_of_two(largest)]
-    found = [next(n for n in range(start, 2 * start) if is_prime(n)) for start in starts]
-    return [prime for prime in found if prime <= largest]
+    primes = [next(n for n in range(start, 2 * start) if is_prime(n)) for start in starts]
+    return [prime for prime in primes if prime <= largest]
 
 
 def is_prime(number: int) -> bool:

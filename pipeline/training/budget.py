@@ -53,16 +53,16 @@ def phases(schedule: Schedule, budget: Budget, examples: int, batch_size: int) -
     of the training part (Smith et al. 2018, section 3).
     """
     total = total_steps(budget, examples, batch_size) * batch_size
-    found: list[Phase] = []
+    spans: list[Phase] = []
     seen, epochs, size = 0, 0, batch_size
     growing = list(schedule.milestones) if schedule.name == "growth" else []
     for share in [*growing, 1.0]:
         steps = max(1, round((share * total - seen) / size))
-        found.append(Phase(found[-1].end if found else 0, steps, size, epochs))
+        spans.append(Phase(spans[-1].end if spans else 0, steps, size, epochs))
         seen += steps * size
         epochs += -(-steps // steps_per_epoch(examples, size))
         size = min(examples, round(size / schedule.factor))
-    return tuple(found)
+    return tuple(spans)
 
 
 def evaluation_steps(budget: Budget, last: int, equal_epochs: int) -> list[int]:

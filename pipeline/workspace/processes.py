@@ -103,8 +103,8 @@ def _sendable(error: BaseException) -> BaseException:
     try:
         ForkingPickler.loads(ForkingPickler.dumps(error))  # as the pipe will
     except Exception:  # whatever an exception's own constructor raises
-        told = RuntimeError(f"{type(error).__name__}: {error}")
+        in_words = RuntimeError(f"{type(error).__name__}: {error}")
         for note in getattr(error, "__notes__", ()):
-            told.add_note(note)
-        return told
+            in_words.add_note(note)
+        return in_words
     return error

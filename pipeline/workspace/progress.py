@@ -16,10 +16,10 @@ def progress(label: str, total: int, unit: str = "step") -> Iterator[Callable[[i
     if sys.stderr.isatty():
         with tqdm(total=total, desc=label, unit=unit, unit_scale=True, leave=False) as bar:
 
-            def hear(count: int) -> None:
+            def on_done(count: int) -> None:
                 bar.update(count)
 
-            yield hear
+            yield on_done
     else:
         yield _lines(label, total, unit)
 
@@ -32,16 +32,16 @@ def pace(done: int, seconds: float, unit: str) -> str:
 
 
 def _lines(label: str, total: int, unit: str) -> Callable[[int], None]:
-    done, said, start = 0, 0, time.perf_counter()
+    done, shown, start = 0, 0, time.perf_counter()
 
-    def hear(count: int) -> None:
-        nonlocal done, said
+    def on_done(count: int) -> None:
+        nonlocal done, shown
         done += count
         share = done * LINES // max(total, 1)
-        if share > said:
-            said = share
+        if share > shown:
+            shown = share
             seconds = time.perf_counter() - start
             rate = pace(done, seconds, unit)
             print(f"{label}: {done:,} of {total:,} {unit}s, {rate}", file=sys.stderr)
 
-    return hear
+    return on_done

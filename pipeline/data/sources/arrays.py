@@ -43,15 +43,15 @@ def loaded(path: Path) -> dict[str, Array]:
                 known = set(tensors.keys())
                 return {name: tensors.get_tensor(name) for name in ("x", "y") if name in known}
         with np.load(path, allow_pickle=False) as file:
-            found = {name: file[name] for name in ("x", "y") if name in file.files}
-            return {name: own for name, own in found.items() if isinstance(own, np.ndarray)}
+            arrays = {name: file[name] for name in ("x", "y") if name in file.files}
+            return {name: array for name, array in arrays.items() if isinstance(array, np.ndarray)}
     except Exception as error:  # safetensors' error is no public class; numpy raises several
         if isinstance(error, ValueError) and "allow_pickle" in str(error):
             raise InputError(f"{path}: holds pickled objects, which are never loaded") from None
-        said = getattr(error, "strerror", None) or str(error)
+        reason = getattr(error, "strerror", None) or str(error)
         if isinstance(error, zipfile.BadZipFile | ValueError):
-            said = f"is not what its ending says: {said}"
-        raise InputError(f"{path}: {said}") from None
+            reason = f"is not what its ending says: {reason}"
+        raise InputError(f"{path}: {reason}") from None
 
 
 def check_shapes(path: Path, x: Array, y: Array) -> None:
@@ -71,8 +71,8 @@ def check_shapes(path: Path, x: Array, y: Array) -> None:
     if not np.isfinite(x).all():
         place = np.argwhere(~np.isfinite(x))[0]
         raise InputError(f"{path}: x{place.tolist()} is {x[tuple(place)]}, which is not finite")
-    for name, own in (("x", x), ("y", y)):
-        if own.dtype.kind == "f" and np.abs(own[np.isfinite(own)]).max(initial=0) > LARGEST:
+    for name, array in (("x", x), ("y", y)):
+        if array.dtype.kind == "f" and np.abs(array[np.isfinite(array)]).max(initial=0) > LARGEST:
             raise InputError(f"{path}: {name} holds numbers beyond {LARGEST:g}")
 
 

@@ -28,7 +28,7 @@ def read(path: Path, options: Images) -> Source:
     Raises InputError for a path that is no folder of folders, and lists files that are no images
     unless ``options.corrupt`` is ``skip``.
     """
-    files, classes = found(path)
+    files, classes = files_and_classes(path)
     with ThreadPoolExecutor() as threads:
         decoded = list(threads.map(lambda file: pixels(file, options), [file for file, _ in files]))
     bad = [(file, why) for (file, _), why in zip(files, decoded, strict=True) if is_error(why)]
@@ -51,7 +51,7 @@ def read(path: Path, options: Images) -> Source:
     )
 
 
-def found(path: Path) -> tuple[list[tuple[Path, int]], tuple[str, ...]]:
+def files_and_classes(path: Path) -> tuple[list[tuple[Path, int]], tuple[str, ...]]:
     """Every file that is named like an image with its class, and the classes, in order."""
     from torchvision.datasets.folder import IMG_EXTENSIONS, make_dataset
 
@@ -59,7 +59,9 @@ def found(path: Path) -> tuple[list[tuple[Path, int]], tuple[str, ...]]:
         rule = "does not exist" if not path.exists() else "is no folder; data=images reads one"
         raise InputError(f"data.path: '{path}' {rule}")
     try:
-        names = sorted(own.name for own in path.iterdir() if own.is_dir() and is_visible(own))
+        names = sorted(
+            place.name for place in path.iterdir() if place.is_dir() and is_visible(place)
+        )
     except OSError as error:
         raise InputError(f"data.path: '{path}' cannot be read: {error.strerror}") from None
     if not names:
@@ -127,5 +129,5 @@ def is_error(outcome: Array | str) -> bool:
 
 def listed(root: Path, bad: list[tuple[Path, Array | str]]) -> str:
     """The first bad files and what is wrong with each."""
-    said = [f"{file.relative_to(root)} ({why})" for file, why in bad[:SHOWN]]
-    return ", ".join(said) + (f" and {len(bad) - SHOWN} more" if len(bad) > SHOWN else "")
+    words = [f"{file.relative_to(root)} ({why})" for file, why in bad[:SHOWN]]
+    return ", ".join(words) + (f" and {len(bad) - SHOWN} more" if len(bad) > SHOWN else "")

@@ -99,6 +99,6 @@ def check_idx(path: Path) -> None:
     if len(header) < 4 * magic[3]:
         raise InputError(f"{path}: ends inside its header; it is truncated")
     shape = struct.unpack(f">{magic[3]}I", header)
-    expected, found = 4 + len(header) + int(np.prod(shape)), path.stat().st_size
-    if found != expected:
-        raise InputError(f"{path}: holds {found} bytes, its header {shape} asks for {expected}")
+    expected, size = 4 + len(header) + int(np.prod(shape)), path.stat().st_size
+    if size != expected:
+        raise InputError(f"{path}: holds {size} bytes, its header {shape} asks for {expected}")

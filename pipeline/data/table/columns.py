@@ -101,7 +101,7 @@ class Survey:
         fits = pc.match_substring_regex(with_point(column, options), f"{NUMBER}|{INFINITE}")
         numbers = pc.sum(fits).as_py() or 0
         if numbers == len(values):
-            self._add_numbers(*(parsed(own, options) for own in (column, values)))
+            self._add_numbers(*(parsed(texts, options) for texts in (column, values)))
             return
         self.numbers += numbers
         if self.odd is None:
@@ -150,88 +150,92 @@ def surveyed(table: TableFile) -> dict[str, Survey]:
 
     Raises InputError for a table without rows, and for an infinite value.
     """
-    found = {name: Survey() for name in table.names}
+    surveys = {name: Survey() for name in table.names}
     for batch in table.batches():
         for name, column in batch.items():
-            found[name].add(column, table.options)
-    for name, own in found.items():
-        if own.rows == 0:
+            surveys[name].add(column, table.options)
+    for name, survey in surveys.items():
+        if survey.rows == 0:
             raise InputError(f"{table.path}: has a header and no rows")
-        if own.infinite_row is not None:
-            row = table.first_row + own.infinite_row
+        if survey.infinite_row is not None:
+            row = table.first_row + survey.infinite_row
             raise InputError(f"{table.path}: column {name!r}, row {row}: is infinite")
-        for value in (own.least, own.most):
+        for value in (survey.least, survey.most):
             if np.isfinite(value) and abs(value) > LARGEST:
                 rule = f"holds {value:g}, beyond {LARGEST:g}"
                 raise InputError(f"{table.path}: column {name!r}: {rule}")
-    return found
+    return surveys
 
 
-def decided(table: TableFile, name: str, own: Survey) -> Column:
+def decided(table: TableFile, name: str, survey: Survey) -> Column:
     """What a column is taken for.
 
     Raises InputError for a column of numbers and other text.
     """
-    why = why_dropped(table, name, own)
-    kind = "dropped" if why else kind_of(table, name, own)
-    if kind == "category" and name not in table.options.categorical and is_names(own):
+    why = why_dropped(table, name, survey)
+    kind = "dropped" if why else kind_of(table, name, survey)
+    if kind == "category" and name not in table.options.categorical and is_names(survey):
         kind, why = "dropped", "like an ID: hardly a value is there twice"
-    elif kind == "number" and is_counter(own):
+    elif kind == "number" and is_counter(survey):
         kind, why = "dropped", "like an ID: it counts the rows"
-    return Column(name, kind, why, 0 if why == ASKED_FOR else own.missing)
+    return Column(name, kind, why, 0 if why == ASKED_FOR else survey.missing)
 
 
-def why_dropped(table: TableFile, name: str, own: Survey) -> str:
+def why_dropped(table: TableFile, name: str, survey: Survey) -> str:
     """Why nothing can be learnt from a column, whatever its kind; nothing where something can."""
     if name in table.options.drop:
         return ASKED_FOR
-    if own.values == 0:
+    if survey.values == 0:
         return "every value is missing"
-    if len(own.distinct) == 1:
-        return f"its only value is {next(iter(own.distinct))!r}"
+    if len(survey.distinct) == 1:
+        return f"its only value is {next(iter(survey.distinct))!r}"
     return ""
 
 
-def kind_of(table: TableFile, name: str, own: Survey) -> str:
+def kind_of(table: TableFile, name: str, survey: Survey) -> str:
     """number, flag, date or category."""
     if name in table.options.categorical:
         return "category"
-    if own.numbers == own.values:
+    if survey.numbers == survey.values:
         return "number"
-    if own.flags == own.values:
+    if survey.flags == survey.values:
         return "flag"
-    if own.dates == own.values:
+    if survey.dates == survey.values:
         return "date"
-    check_text(table, name, own)
+    check_text(table, name, survey)
     return "category"
 
 
-def check_text(table: TableFile, name: str, own: Survey) -> None:
+def check_text(table: TableFile, name: str, survey: Survey) -> None:
     """Refuse texts that a person would read as numbers or dates."""
-    if own.odd is None:
+    if survey.odd is None:
         return
-    row, value = own.odd
+    row, value = survey.odd
     where = f"{table.path}: column {name!r}, row {table.first_row + row}: {value!r}"
     otherwise = "name the column in data.table.categorical or data.table.drop"
-    if own.numbers > MOSTLY * own.values:
-        count = f"{own.numbers:,} of {own.values:,} are"
+    if survey.numbers > MOSTLY * survey.values:
+        count = f"{survey.numbers:,} of {survey.values:,} are"
         raise InputError(f"{where} is no number, and {count}; mend it, or {otherwise}")
-    if own.dates + own.like_dates > MOSTLY * own.values:
+    if survey.dates + survey.like_dates > MOSTLY * survey.values:
         raise InputError(f"{where} is like a date, and no ISO date; mend it, or {otherwise}")
-    if own.numbers + own.like_numbers > MOSTLY * own.values:
+    if survey.numbers + survey.like_numbers > MOSTLY * survey.values:
         rule = f"data.table.decimal is {table.options.decimal!r}"
         raise InputError(f"{where} is like a number, and none: {rule}; mend it, or {otherwise}")
 
 
-def is_names(own: Survey) -> bool:
+def is_names(survey: Survey) -> bool:
     """Whether a text column names its rows rather than groups them."""
-    return len(own.distinct) > DISTINCT_SHARE * own.watched
+    return len(survey.distinct) > DISTINCT_SHARE * survey.watched
 
 
-def is_counter(own: Survey) -> bool:
+def is_counter(survey: Survey) -> bool:
     """Whether numbers count the rows, in any order."""
-    whole = own.missing == 0 and own.whole == own.rows
-    return whole and len(own.distinct) == own.watched and own.most - own.least == own.rows - 1
+    whole = survey.missing == 0 and survey.whole == survey.rows
+    return (
+        whole
+        and len(survey.distinct) == survey.watched
+        and survey.most - survey.least == survey.rows - 1
+    )
 
 
 def check_options(table: TableFile, wanted: Mapping[str, Any]) -> None:
@@ -284,8 +288,8 @@ def numbers(values: pa.Array, kind: str, options: Table) -> Floats:
         return plain(nanos) / NANOSECONDS_PER_DAY
     if kind == "flag" and not pa.types.is_boolean(values.type):
         low = pc.utf8_lower(values)
-        found = pc.is_in(low, pa.array([name for name, on in FLAGS.items() if on], low.type))
-        return plain(pc.if_else(pc.is_valid(low), found, None).cast(pa.float64()))
+        is_on = pc.is_in(low, pa.array([name for name, on in FLAGS.items() if on], low.type))
+        return plain(pc.if_else(pc.is_valid(low), is_on, None).cast(pa.float64()))
     if pa.types.is_string(values.type):
         return plain(parsed(values, options))
     return plain(values.cast(pa.float64()))

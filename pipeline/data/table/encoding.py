@@ -87,13 +87,13 @@ def joined_words(levels: list[str]) -> str:
 
 def assembled(columns: Sequence[Encoded], parts: Mapping[str, Array]) -> dict[str, Array]:
     """The inputs of each part, (rows, features), from all columns' features."""
-    width = sum(own.values.shape[1] for own in columns)
+    width = sum(column.values.shape[1] for column in columns)
     dtype = columns[0].values.dtype
-    found = {part: np.empty((len(rows), width), dtype) for part, rows in parts.items()}
+    features = {part: np.empty((len(rows), width), dtype) for part, rows in parts.items()}
     start = 0
-    for own in columns:
-        end = start + own.values.shape[1]
+    for column in columns:
+        end = start + column.values.shape[1]
         for part, rows in parts.items():
-            found[part][:, start:end] = own.values[rows]
+            features[part][:, start:end] = column.values[rows]
         start = end
-    return found
+    return features

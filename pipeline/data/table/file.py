@@ -117,18 +117,18 @@ def csv_table(path: Path, options: Table) -> TableFile:
     if b"\0" in head and not options.encoding.lower().startswith("utf-16"):
         raise InputError(f"{path}: holds zero bytes: it is no text, or not in {options.encoding}")
     text = io.TextIOWrapper(io.BytesIO(head), options.encoding, "ignore").read().lstrip("\ufeff")
-    told = re.match(r"sep=(.)\r?\n", text)
-    text = text[told.end() :] if told else text
+    hint = re.match(r"sep=(.)\r?\n", text)
+    text = text[hint.end() :] if hint else text
     if not text.split("\n", 1)[0].strip():
         raise InputError(f"{path}: its first line, where the names of columns belong, is empty")
-    asked = told[1] if told and options.separator == "auto" else options.separator
+    asked = hint[1] if hint and options.separator == "auto" else options.separator
     separator = likely_separator(text) if asked == "auto" else asked
     names = [
         " ".join(name.split()) or f"column {place}"
         for place, name in enumerate(fields(text, separator), 1)
     ]
     check_names(path, names)
-    return TableFile(path, options, tuple(names), separator, 2 + bool(told), int(bool(told)))
+    return TableFile(path, options, tuple(names), separator, 2 + bool(hint), int(bool(hint)))
 
 
 def fields(text: str, separator: str) -> list[str]:
@@ -138,7 +138,7 @@ def fields(text: str, separator: str) -> list[str]:
 
 def likely_separator(text: str) -> str:
     """The one of the common separators that splits the header into the most names."""
-    return max(SEPARATORS, key=lambda own: len(fields(text, own)))
+    return max(SEPARATORS, key=lambda separator: len(fields(text, separator)))
 
 
 @contextmanager
@@ -151,18 +151,18 @@ def reading(path: Path, options: Table, names: tuple[str, ...]) -> Iterator[None
     except (gzip.BadGzipFile, EOFError) as error:
         raise InputError(f"{path}: is not what its ending says: {error}") from None
     except (OSError, pa.ArrowException, csv.Error) as error:
-        said = getattr(error, "strerror", None) or str(error)
-        raise InputError(f"{path}: cannot be read: {said}") from None
+        message = getattr(error, "strerror", None) or str(error)
+        raise InputError(f"{path}: cannot be read: {message}") from None
 
 
-def mended(said: str, options: Table, names: tuple[str, ...]) -> str:
+def mended(message: str, options: Table, names: tuple[str, ...]) -> str:
     """Arrow's message with the column's name and what to do about it."""
-    column = re.search(r"In CSV column #(\d+): ?", said)
+    column = re.search(r"In CSV column #(\d+): ?", message)
     if column and int(column[1]) < len(names):
-        said = said.replace(column[0], f"column {names[int(column[1])]!r}: ")
-    if "UTF8" in said or "codec" in said or "utf" in said.lower():
-        return f"{said}; data.table.encoding is {options.encoding!r}, latin-1 is common too"
-    return said.removeprefix("CSV parse error: ")
+        message = message.replace(column[0], f"column {names[int(column[1])]!r}: ")
+    if "UTF8" in message or "codec" in message or "utf" in message.lower():
+        return f"{message}; data.table.encoding is {options.encoding!r}, latin-1 is common too"
+    return message.removeprefix("CSV parse error: ")
 
 
 def as_text(column: pa.Array, path: Path, name: str) -> pa.Array:

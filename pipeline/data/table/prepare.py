@@ -27,23 +27,25 @@ def prepare_table(data: Data, seed: int) -> Prepared:
     table = opened(data)
     surveys = columns.surveyed(table)
     keys = key_columns(table, data, surveys)
-    own = feature_columns(table, data, surveys)
-    used = [column for column in own if column.kind != "dropped"]
+    others = feature_columns(table, data, surveys)
+    used = [column for column in others if column.kind != "dropped"]
     target, *rest = columns.load(table, places(keys, used, surveys))
     labels, classes, there = labelled(table, target)
     parts = split(data, rest.pop(0) if data.split.by else None, labels, classes, there, seed)
-    encoded = [encoding.encode(one, parts["train"], data.table) for one in rest]
-    if not any(one.features for one in encoded):
+    encoded = [encoding.encode(column, parts["train"], data.table) for column in rest]
+    if not any(column.features for column in encoded):
         raise InputError(f"{table.path}: no column has a value in the training rows")
     x = encoding.assembled(encoded, parts)
-    made = {column.name: one for column, one in zip(used, encoded, strict=True)}
+    by_name = {column.name: one for column, one in zip(used, encoded, strict=True)}
     return Prepared(
         task="classification" if classes else "regression",
         parts={name: Examples(x[name], labels[parts[name]]) for name in parts},
-        features=tuple(feature for one in encoded for feature in one.features),
+        features=tuple(feature for column in encoded for feature in column.features),
         classes=classes,
-        columns=tuple(replace(c, why=made[c.name].note) if c.name in made else c for c in own),
-        fitted={c.name: {"kind": c.kind, **made[c.name].fitted} for c in used},
+        columns=tuple(
+            replace(c, why=by_name[c.name].note) if c.name in by_name else c for c in others
+        ),
+        fitted={c.name: {"kind": c.kind, **by_name[c.name].fitted} for c in used},
         notes=row_notes(len(labels), len(there)),
     )
 
@@ -56,8 +58,8 @@ def places(
     rows = surveys[keys[0].name].rows
     dtype = np.float64 if 8 * rows * len(used) <= DOUBLE_BYTES else np.float32
     together = np.empty((len(used), rows), dtype)
-    found: dict[Column, Floats] = {key: np.empty(rows) for key in keys}
-    return found | dict(zip(used, together, strict=True))
+    arrays: dict[Column, Floats] = {key: np.empty(rows) for key in keys}
+    return arrays | dict(zip(used, together, strict=True))
 
 
 def opened(data: Data) -> TableFile:
@@ -86,20 +88,23 @@ def feature_columns(table: TableFile, data: Data, surveys: Mapping[str, Survey])
 
     Raises InputError where all of them are dropped.
     """
-    own = [
+    features = [
         decided(table, name, surveys[name])
         for name in table.names
         if name not in (data.target, data.split.by)
     ]
-    if all(column.kind == "dropped" for column in own):
-        why = "; ".join(f"{column.name!r}: {column.why}" for column in own) or "there is no other"
+    if all(column.kind == "dropped" for column in features):
+        why = (
+            "; ".join(f"{column.name!r}: {column.why}" for column in features)
+            or "there is no other"
+        )
         raise InputError(f"{table.path}: no column is left to learn from: {why}")
-    return own
+    return features
 
 
-def decided(table: TableFile, name: str, own: Survey) -> Column:
+def decided(table: TableFile, name: str, survey: Survey) -> Column:
     """What a column is taken for; dates must be asked for."""
-    column = columns.decided(table, name, own)
+    column = columns.decided(table, name, survey)
     if column.kind == "date" and table.options.dates == "refuse":
         raise InputError(
             f"{table.path}: column {name!r} holds dates; data.table.dates=days makes them numbers, "
@@ -108,46 +113,46 @@ def decided(table: TableFile, name: str, own: Survey) -> Column:
     return column
 
 
-def target_kind(table: TableFile, own: Survey, data: Data) -> str:
+def target_kind(table: TableFile, survey: Survey, data: Data) -> str:
     """``number`` for regression, ``category`` for classes.
 
     Raises InputError for a target without values, with one value, or that does not fit the task.
     """
     where = f"{table.path}: target {data.target!r}"
-    if own.values == 0:
+    if survey.values == 0:
         raise InputError(f"{where}: every value is missing")
-    if len(own.distinct) == 1:
-        raise InputError(f"{where}: its only value is {next(iter(own.distinct))!r}")
-    is_number = own.numbers == own.values
+    if len(survey.distinct) == 1:
+        raise InputError(f"{where}: its only value is {next(iter(survey.distinct))!r}")
+    is_number = survey.numbers == survey.values
     is_named = data.target in data.table.categorical
     if data.task == "regression" and (not is_number or is_named):
-        row, value = own.odd or (None, next(iter(own.distinct)))
+        row, value = survey.odd or (None, next(iter(survey.distinct)))
         place = "" if row is None else f", row {table.first_row + row}"
         raise InputError(f"{where}{place}: {value!r} is no number, which regression needs")
     if not is_number and not is_named:
-        columns.check_text(table, str(data.target), own)
+        columns.check_text(table, str(data.target), survey)
     if data.task == "auto" and is_number and not is_named:
-        few = own.whole == own.numbers and len(own.distinct) <= FEW_VALUES
+        few = survey.whole == survey.numbers and len(survey.distinct) <= FEW_VALUES
         return "category" if few else "number"
-    if not is_number and columns.is_names(own):
+    if not is_number and columns.is_names(survey):
         raise InputError(f"{where}: hardly a value is there twice: names are no classes")
     return "number" if data.task == "regression" else "category"
 
 
-def split_kind(table: TableFile, data: Data, own: Survey) -> str:
+def split_kind(table: TableFile, data: Data, survey: Survey) -> str:
     """How the column that splits is read.
 
     Raises InputError for a missing value, and for a time that is neither number nor date.
     """
     where = f"{table.path}: data.split.by {data.split.by!r}"
-    if own.missing:
-        raise InputError(f"{where}: {own.missing:,} rows have no value")
+    if survey.missing:
+        raise InputError(f"{where}: {survey.missing:,} rows have no value")
     if data.split.kind == "group":
         return "category"
-    if own.values not in (own.numbers, own.dates):
-        rule = f"holds {next(iter(own.distinct))!r}, which is neither number nor ISO date"
+    if survey.values not in (survey.numbers, survey.dates):
+        rule = f"holds {next(iter(survey.distinct))!r}, which is neither number nor ISO date"
         raise InputError(f"{where}: {rule}")
-    return "date" if own.dates == own.values else "number"
+    return "date" if survey.dates == survey.values else "number"
 
 
 def labelled(table: TableFile, target: Loaded) -> tuple[Array, tuple[str, ...], Array]:
@@ -196,18 +201,18 @@ def split(
     seed: int,
 ) -> dict[str, Array]:
     """The parts' rows in the whole table; those without a target are in none."""
-    own = labels[there]
+    known = labels[there]
     if by is None:
-        parts = splits.drawn(data.split, own, classes, seed)
+        parts = splits.drawn(data.split, known, classes, seed)
     else:
         if classes:
-            splits.check_classes(own, classes)
+            splits.check_classes(known, classes)
         keys = by.numbers[there]
         if data.split.kind == "time":
             parts = splits.by_time(data.split, keys)
         else:
             parts = splits.by_group(data.split, keys, seed)
-        absent = set(range(len(classes))) - set(own[parts["train"]].tolist())
+        absent = set(range(len(classes))) - set(known[parts["train"]].tolist())
         if absent:
             name = classes[min(absent)]
             raise InputError(f"data.split.by: class {name!r} has no row in the training part")

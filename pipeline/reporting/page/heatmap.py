@@ -95,7 +95,7 @@ def cell(
 ) -> Cell:
     """One cell."""
     lost, number = int(row["diverged"]), float(row[value])
-    tip, mark = told(row), row[winner]
+    tip, mark = tip_of(row), row[winner]
     if lost:
         return Cell(f"✕{lost}", "", "", tip, f"lost {mark}".rstrip())
     if not np.isfinite(number):
@@ -106,22 +106,22 @@ def cell(
     return Cell(show(number), mpl.colors.to_hex(paint), ink, tip, f"done {mark}".rstrip())
 
 
-def told(row: pd.Series) -> str:
+def tip_of(row: pd.Series) -> str:
     """Everything about a cell in one line."""
-    said = [
+    words = [
         f"batch size {row['batch_size']:.0f}, rate {numbers.rate(row['lr'])}",
         f"{row['reached']:.0f} of {row['seeds']:.0f} seeds reach the target",
     ]
     if np.isfinite(row["median_steps"]):
-        said.append(f"{numbers.number(row['median_steps'])} steps")
+        words.append(f"{numbers.number(row['median_steps'])} steps")
     if np.isfinite(row["median_seconds"]):
-        said.append(numbers.seconds(row["median_seconds"]))
+        words.append(numbers.seconds(row["median_seconds"]))
     if np.isfinite(row["median_score"]):
-        said.append(f"best score {numbers.number(row['median_score'])}")
+        words.append(f"best score {numbers.number(row['median_score'])}")
     if row["diverged"]:
-        said.append(f"{row['diverged']:.0f} diverged")
+        words.append(f"{row['diverged']:.0f} diverged")
     for criterion in CRITERIA:
         if row[criterion]:
             where = ", at the edge of the grid" if row[criterion] == "edge" else ""
-            said.append(f"{criterion.replace('_', ' ')} of its batch size{where}")
-    return ", ".join(said)
+            words.append(f"{criterion.replace('_', ' ')} of its batch size{where}")
+    return ", ".join(words)

@@ -59,11 +59,11 @@ def stage_times(seconds: Mapping[str, tuple[float | None, ...]]) -> str:
 
 def differences(overrides: Mapping[str, tuple[Any, Any]]) -> str:
     """Each key with its value, and the default study's."""
-    said = [
+    words = [
         f"{key}: {now}" + ("" if before is None else f" (default {before})")
         for key, (before, now) in overrides.items()
     ]
-    return "; ".join(said) or "nothing"
+    return "; ".join(words) or "nothing"
 
 
 def took(seconds: tuple[float | None, ...]) -> str:
