@@ -4,6 +4,7 @@ import re
 import shlex
 
 import pytest
+from safetensors.numpy import load_file
 
 from makers.project import ROOT, Project
 
@@ -23,10 +24,10 @@ ELSEWHERE = {  # what else runs a command, or why it cannot run inside a test
     "make reports": "setting up is what CI's clean clone does; its `dvc repro` runs below",
     "make test": "would run itself",
     "make open": "needs a browser",
-    "dvc add": "tests/test_pipeline.py adds a table",
+    "dvc add": "tests/stages/test_pipeline.py adds a table",
     "dvc import-url": "needs a place to import from",
     "python -m benchmarks.grid": "takes minutes; tests/test_benchmarks.py runs it on a small size",
-    "python -m pipeline.selfcheck": "tests/test_quadratic.py runs it",
+    "python -m pipeline.selfcheck": "tests/selfcheck/test_quadratic.py runs it",
     "source .venv/bin/activate": "the tests put the same interpreter first on the path",
 }
 
@@ -40,11 +41,28 @@ def test_every_command_runs_in_order(study: Project) -> None:
         if command not in ELSEWHERE and command not in ran:
             # the README's grids are for the real studies
             overrides = ["grid.batch_size=[8,32]"] if "data=wine" in command else []
-            study.run(*shlex.split(command), *overrides)
+            said = study.run(*shlex.split(command), *overrides)
             ran.append(command)
+            if command.startswith("dvc exp run"):
+                check_experiment(study, said)
     # the last thing composed is the README's own network
     study.run("python", "-m", "pipeline.stages.train", "baseline", "full")
     assert len(ran) >= 6
+
+
+def check_experiment(study: Project, said: str) -> None:
+    """The overrides on the command line arrived, and can be compared with what was before."""
+    assert "train@baseline-16" in said
+    weights = load_file(study.folder / "runs/baseline-16/weights.safetensors")
+    assert weights["1.weight"].shape == (4, 32, 64)
+    assert study.repro().strip().endswith("Data and pipelines are up to date.")
+    name = study.run("dvc", "exp", "list", "--name-only").split()[-1]
+    said = study.run("python", "-m", "pipeline.compare", "HEAD", name, "workspace")
+    rows = [line.split(" | ") for line in said.splitlines() if line.startswith("|")]
+    assert "model.hidden" in rows[0]
+    assert [row[0] for row in rows[2:]] == ["| HEAD", f"| {name}", "| workspace"]
+    assert rows[3][1:] == rows[4][1:]
+    assert name in study.read("reports/comparison.svg")
 
 
 def test_what_it_links_to_exists() -> None:

@@ -9,6 +9,7 @@ import json
 from pathlib import Path
 from typing import Any
 
+import yaml
 from hydra.core.config_store import ConfigStore
 from omegaconf import OmegaConf
 
@@ -31,7 +32,7 @@ def logspace(first: float, last: float, count: int) -> list[float]:
 def conf_digest(conf: Path = CONF) -> str:
     """A digest of what conf/ says; comments and key order inside a file do not count."""
     content: dict[str, Any] = {
-        path.relative_to(conf).as_posix(): OmegaConf.to_container(OmegaConf.load(path))
+        path.relative_to(conf).as_posix(): yaml.safe_load(path.read_text())
         for path in sorted(conf.rglob("*.yaml"))
     }
     return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()[:16]

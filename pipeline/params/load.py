@@ -86,9 +86,9 @@ class Params:
 
         Raises InputError for an unknown key or a bad value, naming the variant.
         """
-        overlay = self.variants[variant] or {}
+        overlay = self.variants[variant]
         try:
-            merged = _laid_over(self, overlay)
+            merged = _laid_over(self, overlay) if overlay else self
         except InputError as error:
             raise InputError(f"variants.{variant}: {error}") from None
         names = [f.name for f in dataclasses.fields(Settings) if f.name != "lr"]

@@ -19,6 +19,7 @@ class TestSaturation:
         assert found.before.value == pytest.approx(1, abs=0.01)
         assert found.after.value == pytest.approx(0, abs=0.01)
 
+    @pytest.mark.slow
     def test_its_interval_covers_the_truth(self) -> None:
         rng = np.random.default_rng(0)
         hits = 0

@@ -19,7 +19,8 @@ class Interruption(Exception):  # noqa: N818
 
 class TestResume:
     @pytest.mark.parametrize(
-        ("optimizer", "schedule"), [("momentum", "constant"), ("adam", "growth")]
+        ("optimizer", "schedule"),
+        [("momentum", "constant"), pytest.param("adam", "growth", marks=pytest.mark.slow)],
     )
     @pytest.mark.parametrize("at", [1, 7, 13])
     def test_a_killed_training_ends_with_the_same_bytes(

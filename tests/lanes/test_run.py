@@ -1,6 +1,7 @@
 """The lane engine against the plain loop, and the promises about a lane's bits."""
 
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import pytest
@@ -30,6 +31,11 @@ from pipeline.training.dataset import Dataset, Part
 from pipeline.training.pack import FINALS, interleaved
 
 
+def slow_but(quick: str) -> list[Any]:
+    """All models, of which one is tried in a quick run too."""
+    return [pytest.param(name, marks=[] if name == quick else pytest.mark.slow) for name in MODELS]
+
+
 class TestEqualsThePlainLoop:
     @pytest.mark.parametrize("task", ["classification", "regression"])
     @pytest.mark.parametrize("optimizer", OPTIMIZERS)
@@ -50,7 +56,9 @@ class TestEqualsThePlainLoop:
         pack, data = make_pack(model=MODELS[model]), make_data(task)
         assert_close(lanes(pack, data), plain(pack, data))
 
-    @pytest.mark.parametrize("name", ["plain", "normed", "resnet"])
+    @pytest.mark.parametrize(
+        "name", ["plain", "normed", pytest.param("resnet", marks=pytest.mark.slow)]
+    )
     def test_convolutions(self, name: str) -> None:
         model = {
             "plain": Model("cnn", [3, 4]),
@@ -64,6 +72,7 @@ class TestEqualsThePlainLoop:
         pack = replace(pack, settings=replace(pack.settings, budget=Budget(1, 3, 2)))
         assert_close(lanes(pack, data), plain(pack, data))
 
+    @pytest.mark.slow
     @settings(max_examples=12, deadline=None, suppress_health_check=list(HealthCheck))
     @given(
         batch_size=st.integers(2, 64),
@@ -96,8 +105,8 @@ class TestEqualsThePlainLoop:
 
 
 class TestBits:
-    @pytest.mark.parametrize("model", MODELS)
     @pytest.mark.parametrize("optimizer", ["momentum", "adam"])
+    @pytest.mark.parametrize("model", slow_but("both"))
     def test_a_lane_does_not_depend_on_its_neighbours(
         self, make_data: MakeData, model: str, optimizer: str
     ) -> None:

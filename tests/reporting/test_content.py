@@ -6,24 +6,16 @@ from html.parser import HTMLParser
 import pandas as pd
 import pytest
 
-from makers.reports import cached, fresh, rendered
+from makers.reports import SHAPES, cached, fresh, pages
 from pipeline.analysis.claims.ledger import ledger
 from pipeline.analysis.study import Study, tables
 from pipeline.params.protocol import Limits, Target
 from pipeline.reporting.content import content_of
 
-SHAPES = [
-    ((4, 16, 64), (0.01, 0.1, 1.0, 10.0), 3),
-    ((4,), (0.1, 1.0), 2),
-    ((4, 16), (1.0,), 3),
-    ((4, 16), (0.1, 1.0), 1),
-    ((64,), (1.0,), 1),
-]
-
 
 @pytest.mark.parametrize("shape", SHAPES)
 def test_studies_of_every_shape_get_a_report(shape: tuple[object, ...]) -> None:
-    html, markdown, _ = rendered(cached(*shape))
+    html, markdown = pages(cached(*shape))
     assert "Use batch size" in markdown
     for words in (html, markdown):
         assert "nan" not in words.lower().replace("finance", "")
@@ -34,21 +26,21 @@ def test_variants_stand_side_by_side() -> None:
     study = cached((4, 16), (0.1, 1.0), 3, variants=("baseline", "adam"))
     assert "variant" in content_of(study).summary
     assert set(study.tradeoff["variant"]) == {"baseline", "adam"}
-    rendered(study)
+    pages(study)
 
 
 def test_impossible_limits_are_named() -> None:
     study = cached((4, 16), (0.1, 1.0), 3, limits=Limits(memory_gb=1e-9))
     said = "No recommendation: every batch size fails: limits.memory_gb."
     assert content_of(study).headline == said
-    assert said in rendered(study)[0]
+    assert said in pages(study)[0]
 
 
 def test_a_target_that_nobody_reached_is_no_recommendation() -> None:
     study = cached((4, 16), (0.01, 0.1), 3)
     content = content_of(study)
     assert content.headline == "No recommendation: every batch size fails: misses the target."
-    assert "No batch size reached the target with every seed" in rendered(study)[1]
+    assert "No batch size reached the target with every seed" in pages(study)[1]
     assert "`target.value`" in content.warnings[0]
 
 
@@ -56,7 +48,7 @@ def test_a_study_that_diverged_everywhere_but_once() -> None:
     study = cached((4, 16), (0.1, 1.0), 3, diverging=1.0)
     said = "No recommendation: every batch size fails: misses the target."
     assert content_of(study).headline == said
-    assert "diverged" in rendered(study)[1]
+    assert "diverged" in pages(study)[1]
 
 
 def test_scores_stay_scores_where_the_target_is_a_loss() -> None:
@@ -84,7 +76,7 @@ def test_an_edge_is_confessed() -> None:
 
 
 def test_the_same_tables_give_the_same_bytes() -> None:
-    first, again = (rendered(fresh((4, 16), (0.1, 10.0, 1.0), 3)) for _ in range(2))
+    first, again = (pages(fresh((4, 16), (0.1, 10.0, 1.0), 3)) for _ in range(2))
     assert first == again
 
 
@@ -120,7 +112,7 @@ class Links(HTMLParser):
 
 def test_the_page_needs_no_network_and_speaks_for_its_images() -> None:
     links = Links()
-    links.feed(rendered(cached((4, 16), (0.1, 1.0), 3))[0])
+    links.feed(pages(cached((4, 16), (0.1, 1.0), 3))[0])
     assert links.silent_images == 0
     assert all(
         ref.startswith(("data:", "tables/", "#")) or ref == "claims.csv" for ref in links.references

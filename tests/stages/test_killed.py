@@ -26,10 +26,10 @@ class TestKilledRun:
     @pytest.fixture
     def long_study(self, study: Project) -> Project:
         study.compose(
-            "budget.min_steps=20000",
+            "budget.min_steps=8000",
             "grid.batch_size=[32]",
             "grid.seeds=1",
-            "impl.checkpoint_seconds=0.3",
+            "impl.checkpoint_seconds=0.2",
         )
         study.run("dvc", "repro", "preprocess", "config")
         return study

@@ -68,6 +68,7 @@ def resident() -> tuple[int, int]:
     return counted, bytes_of("VmHWM") - before
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(
     not Path("/proc/self/clear_refs").exists(), reason="resident peaks are read from Linux's /proc"
 )

@@ -14,7 +14,7 @@ from matplotlib.figure import Figure
 
 from makers.processes import fresh as in_a_fresh_process
 from makers.project import ROOT
-from makers.reports import cached, fresh
+from makers.reports import SHAPES, cached, fresh
 from pipeline.analysis.frame import Frame
 from pipeline.analysis.study import Study, tables
 from pipeline.reporting import sections
@@ -54,6 +54,15 @@ def test_every_figure_has_its_table() -> None:
     assert {item.table for item in sections.illustrations(study)} <= names
 
 
+@pytest.mark.slow
+@pytest.mark.parametrize("shape", SHAPES)
+def test_studies_of_every_shape_can_be_drawn(shape: tuple[object, ...]) -> None:
+    study = cached(*shape)
+    for item in sections.illustrations(study):
+        item.draw(study).draw_without_rendering()
+
+
+@pytest.mark.slow
 def test_processes_draw_what_one_would() -> None:
     first, again = (fresh((4, 16), (0.1, 1.0), 3) for _ in range(2))
     expected = {
@@ -78,6 +87,7 @@ def killed() -> str:
     return "nothing"
 
 
+@pytest.mark.slow
 def test_a_killed_process_is_told() -> None:
     said = in_a_fresh_process(killed)
     assert said == "a worker process was killed by SIGKILL before it was done"
@@ -92,6 +102,7 @@ def test_a_figure_that_fails_is_told() -> None:
         drawing.all_drawn(cached((4, 16), (0.1, 1.0), 3), [figure])
 
 
+@pytest.mark.slow
 def test_many_variants_can_be_told_apart() -> None:
     names = tuple(f"variant_{place}" for place in range(12))
     frame = Frame(64, "accuracy", "a goal", names)
@@ -100,8 +111,8 @@ def test_many_variants_can_be_told_apart() -> None:
     study = cached((4, 16), (0.1, 1.0), 2, variants=names[:5])
     caption = content_of(study).opening.caption
     assert "95 % intervals over 3 fresh seeds, of variant_0" in caption
-    figures = sections.illustrations(study)
-    assert set(drawing.all_drawn(study, figures)) == {item.name for item in figures}
+    for item in sections.illustrations(study):
+        item.draw(study).draw_without_rendering()
 
 
 def test_hopeless_scores_do_not_squeeze_the_others() -> None:

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from makers.project import ROOT
-from makers.reports import cached, rendered
+from makers.reports import cached, pages
 from pipeline.analysis.recommendation import recommend
 from pipeline.analysis.study import Study
 from pipeline.params.protocol import Limits
@@ -44,6 +44,7 @@ PHONE = 380
 
 
 needs_browser = pytest.mark.skipif(BROWSER is None, reason=f"none of {BROWSERS} is installed")
+"""The tests of the page's numbers and colours need none, and are quick."""
 
 
 def run(folder: Path, *arguments: str) -> str:
@@ -87,9 +88,10 @@ def made(study: Study) -> Content:
 @pytest.fixture(scope="module")
 def html(study: Study) -> str:
     """Its page."""
-    return rendered(study)[0]
+    return pages(study)[0]
 
 
+@pytest.mark.slow
 @needs_browser
 def test_sliders_answer_as_the_analysis_does(
     tmp_path: Path, study: Study, made: Content, html: str
@@ -120,6 +122,7 @@ def test_sliders_answer_as_the_analysis_does(
     assert len({json.dumps(answer) for answer in found}) > 2
 
 
+@pytest.mark.slow
 @needs_browser
 def test_a_moved_slider_moves_the_recommendation(tmp_path: Path, study: Study, html: str) -> None:
     script = """
@@ -142,6 +145,7 @@ def test_a_moved_slider_moves_the_recommendation(tmp_path: Path, study: Study, h
     assert words.startswith("at most ")
 
 
+@pytest.mark.slow
 @needs_browser
 def test_a_limit_of_time_stays_when_devices_are_added(
     tmp_path: Path, made: Content, html: str
@@ -164,14 +168,16 @@ def test_a_limit_of_time_stays_when_devices_are_added(
     assert two[1] == (label if label == "no limit" else f"at most {label}")
 
 
+@pytest.mark.slow
 @needs_browser
 def test_limits_of_the_study_are_set_from_the_start(tmp_path: Path, study: Study) -> None:
     least = float(study.tradeoff["peak_bytes"].min()) / 2**30
     limited = cached((4, 16, 64), (0.1, 1.0, 10.0), 3, limits=Limits(memory_gb=least))
     script = 'return document.getElementById("choice").textContent;'
-    assert asked(tmp_path, rendered(limited)[0], script).startswith("Batch size 4 ")
+    assert asked(tmp_path, pages(limited)[0], script).startswith("Batch size 4 ")
 
 
+@pytest.mark.slow
 @needs_browser
 def test_the_heatmaps_speak_to_the_keyboard(tmp_path: Path, html: str) -> None:
     script = """
@@ -189,6 +195,7 @@ def test_the_heatmaps_speak_to_the_keyboard(tmp_path: Path, html: str) -> None:
     assert set(reachable) == {1}
 
 
+@pytest.mark.slow
 @needs_browser
 def test_a_phone_needs_no_sideways_scrolling(tmp_path: Path, html: str) -> None:
     page = json.dumps(html).replace("</", "<\\/")
@@ -202,6 +209,7 @@ def test_a_phone_needs_no_sideways_scrolling(tmp_path: Path, html: str) -> None:
     assert needed <= width
 
 
+@pytest.mark.slow
 @needs_browser
 def test_nothing_is_fetched(tmp_path: Path, html: str) -> None:
     script = 'return performance.getEntriesByType("resource").map((entry) => entry.name);'
@@ -210,6 +218,7 @@ def test_nothing_is_fetched(tmp_path: Path, html: str) -> None:
     assert asked(tmp_path, foreign, script) == ["https://example.invalid/a.png"]
 
 
+@pytest.mark.slow
 @needs_browser
 def test_it_prints(tmp_path: Path, html: str) -> None:
     path, printed = tmp_path / "page.html", tmp_path / "page.pdf"
@@ -220,6 +229,7 @@ def test_it_prints(tmp_path: Path, html: str) -> None:
     assert len(printed.read_bytes()) < 2e6
 
 
+@pytest.mark.slow
 @needs_browser
 def test_claims_are_open_on_paper_alone(tmp_path: Path, made: Content, html: str) -> None:
     script = """
@@ -275,5 +285,5 @@ def test_nothing_to_choose_from_is_said(tmp_path: Path) -> None:
     assert embedded["stops"]["seconds"]["1"] == [{"value": None, "label": "no limit"}]
     if BROWSER:
         script = 'return document.getElementById("choice").textContent;'
-        said = asked(tmp_path, rendered(none)[0], script)
+        said = asked(tmp_path, pages(none)[0], script)
         assert said == "No batch size meets these limits."
