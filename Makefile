@@ -1,10 +1,11 @@
 # make reports   set up, run the default study, say where the report is
 # make test      set up, run the tests
+# make quick     set up, run the tests that take no minute together
 # make open      open the report
 PYTHON ?= python3
 export PATH := $(CURDIR)/.venv/bin:$(PATH)
 
-.PHONY: setup reports test lint open
+.PHONY: setup reports test quick lint open
 
 setup: .venv/.ready
 
@@ -21,6 +22,9 @@ reports: setup
 
 test: setup
 	pytest
+
+quick: setup
+	pytest -m "not slow"
 
 lint: setup
 	ruff check .

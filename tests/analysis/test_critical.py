@@ -27,6 +27,7 @@ class TestFit:
         covered = np.mean([one.low <= 60 <= one.high for one in found])
         assert 0.92 <= covered <= 0.98
 
+    @pytest.mark.slow
     def test_a_sharper_knee_is_seen(self) -> None:
         found = fitted(runs(60, spread=0.05, sharpness=4))
         assert found.probability < 0.01
@@ -34,6 +35,7 @@ class TestFit:
         assert found.sharper.critical == pytest.approx(60, rel=0.1)
         assert fitted(runs(60, spread=0.05)).probability > 0.01
 
+    @pytest.mark.slow
     def test_censored_seeds_pull_less_than_hits_and_more_than_nothing(self) -> None:
         data = runs(60, spread=0.1)
         lost = (data.batch_size == 1024) & (data.seed < 2)
@@ -49,12 +51,14 @@ class TestFit:
             * 0.99
         )
 
+    @pytest.mark.slow
     @pytest.mark.parametrize(("size", "where"), [(1e5, "above"), (1.0, "below")])
     def test_what_the_sizes_do_not_bracket_is_not_identified(self, size: float, where: str) -> None:
         found = fitted(runs(size, spread=0.05))
         assert found.identified == where
         assert found.high > 1e4 if where == "above" else found.low < 2
 
+    @pytest.mark.slow
     def test_steps_that_rise_again_show_in_the_spread(self) -> None:
         smooth = runs(60, spread=0.05)
         worse = np.where(smooth.batch_size == SIZES[-1], 3 * smooth.steps, smooth.steps)
@@ -66,6 +70,7 @@ class TestFit:
         data = runs(60)
         assert critical.fit(data.take(np.flatnonzero(data.batch_size <= 8)), 0) is None
 
+    @pytest.mark.slow
     def test_the_order_of_rows_does_not_matter(self) -> None:
         data = runs(60)
         order = np.random.default_rng(1).permutation(len(data.steps))

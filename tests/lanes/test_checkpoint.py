@@ -22,7 +22,9 @@ class TestResume:
         ("optimizer", "schedule"),
         [("momentum", "constant"), pytest.param("adam", "growth", marks=pytest.mark.slow)],
     )
-    @pytest.mark.parametrize("at", [1, 7, 13])
+    @pytest.mark.parametrize(
+        "at", [pytest.param(1, marks=pytest.mark.slow), 7, pytest.param(13, marks=pytest.mark.slow)]
+    )
     def test_a_killed_training_ends_with_the_same_bytes(
         self, make_data: MakeData, tmp_path: Path, at: int, optimizer: str, schedule: str,
         monkeypatch: pytest.MonkeyPatch,

@@ -74,7 +74,7 @@ class TestMemory:
         assert steps == sorted(steps, reverse=True)
 
     @pytest.mark.parametrize("batch_size", [8, 64, 512])
-    @pytest.mark.parametrize("optimizer", ["sgd", "adam"])
+    @pytest.mark.parametrize("optimizer", ["sgd", pytest.param("adam", marks=pytest.mark.slow)])
     def test_a_training_stays_near_the_prediction(
         self, make_data: MakeData, batch_size: int, optimizer: str
     ) -> None:

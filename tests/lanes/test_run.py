@@ -30,6 +30,8 @@ from pipeline.params.schedule import Budget
 from pipeline.training.dataset import Dataset, Part
 from pipeline.training.pack import FINALS, interleaved
 
+TASKS = ["classification", pytest.param("regression", marks=pytest.mark.slow)]
+
 
 def slow_but(quick: str) -> list[Any]:
     """All models, of which one is tried in a quick run too."""
@@ -37,20 +39,22 @@ def slow_but(quick: str) -> list[Any]:
 
 
 class TestEqualsThePlainLoop:
-    @pytest.mark.parametrize("task", ["classification", "regression"])
+    @pytest.mark.parametrize("task", TASKS)
     @pytest.mark.parametrize("optimizer", OPTIMIZERS)
     def test_every_optimizer(self, make_data: MakeData, optimizer: str, task: str) -> None:
         pack, data = make_pack(optimizer=OPTIMIZERS[optimizer]), make_data(task)
         assert_close(lanes(pack, data), plain(pack, data))
 
-    @pytest.mark.parametrize("optimizer", ["momentum", "adamw"])
+    @pytest.mark.parametrize(
+        "optimizer", ["momentum", pytest.param("adamw", marks=pytest.mark.slow)]
+    )
     @pytest.mark.parametrize("schedule", SCHEDULES)
     def test_every_schedule(self, make_data: MakeData, schedule: str, optimizer: str) -> None:
         keys = {"schedule": SCHEDULES[schedule], "optimizer": OPTIMIZERS[optimizer]}
         pack, data = make_pack(**keys), make_data()
         assert_close(lanes(pack, data), plain(pack, data))
 
-    @pytest.mark.parametrize("task", ["classification", "regression"])
+    @pytest.mark.parametrize("task", TASKS)
     @pytest.mark.parametrize("model", MODELS)
     def test_every_model(self, make_data: MakeData, model: str, task: str) -> None:
         pack, data = make_pack(model=MODELS[model]), make_data(task)

@@ -47,6 +47,7 @@ OF_ONES_OWN = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("option", OPTIONS)
 def test_every_option_of_every_group_composes(option: str) -> None:
     assert config.composed([option, *OF_ONES_OWN.get(option, [])])
