@@ -14,7 +14,11 @@ pytestmark = pytest.mark.slow
     ("name", "arguments", "said"),
     [
         ("grid", ["--sizes", "128", "--repeats", "1"], "against DataLoader"),
-        ("models", ["--only", "cnn on 8x8", "--skip", "compiled", "--repeats", "1"], "auto / best"),
+        (
+            "models",
+            ["--only", "cnn on 8x8", "--skip", "compiled", "--repeats", "1"],
+            "auto / best",
+        ),
     ],
 )
 def test_it_prints_a_table(name: str, arguments: list[str], said: str) -> None:

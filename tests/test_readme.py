@@ -32,6 +32,10 @@ ELSEWHERE = {  # what else runs a command, or why it cannot run inside a test
 }
 
 
+SMALL = ["grid.batch_size=[32]", "grid.seeds=2", "grid.extensions=0"]
+"""The README's grids are for the real studies."""
+
+
 @pytest.mark.slow
 def test_every_command_runs_in_order(study: Project) -> None:
     """On the smoke study, which `study` has made the default, so that minutes become seconds."""
@@ -39,8 +43,7 @@ def test_every_command_runs_in_order(study: Project) -> None:
     ran = []
     for command in [*COMMANDS, *INLINE]:
         if command not in ELSEWHERE and command not in ran:
-            # the README's grids are for the real studies
-            overrides = ["grid.batch_size=[8,32]"] if "data=wine" in command else []
+            overrides = SMALL if "data=wine" in command else []
             said = study.run(*shlex.split(command), *overrides)
             ran.append(command)
             if command.startswith("dvc exp run"):

@@ -3,6 +3,7 @@
 import importlib
 import inspect
 import math
+from collections.abc import Callable
 
 import torch
 from torch import nn
@@ -12,22 +13,30 @@ from pipeline.models.images import cnn, resnet
 from pipeline.models.mlp import mlp
 from pipeline.params.network import Model, is_factory
 
+Shape = tuple[int, ...]
 
-def build(model: Model, shape: tuple[int, ...], outputs: int) -> nn.Module:
+
+def linear(_: Model, shape: Shape, outputs: int) -> nn.Module:
+    """One layer without activation."""
+    return nn.Sequential(nn.Flatten(), nn.Linear(math.prod(shape), outputs))
+
+
+NETWORKS: dict[str, Callable[[Model, Shape, int], nn.Module]] = {
+    "linear": linear,
+    "mlp": lambda model, shape, outputs: mlp(model, math.prod(shape), outputs),
+    "cnn": cnn,
+    "resnet": resnet,
+}
+"""The project's own networks, by ``model.name``."""
+
+
+def build(model: Model, shape: Shape, outputs: int) -> nn.Module:
     """The network for inputs of ``shape`` (without the batch), initialised by torch's defaults.
 
     Draws from torch's global generator: fork and seed it around the call.
     """
-    if is_factory(model.name):
-        return from_factory(model, shape, outputs)
-    if model.name == "cnn":
-        return cnn(model, shape, outputs)
-    if model.name == "resnet":
-        return resnet(model, shape, outputs)
-    inputs = math.prod(shape)
-    if model.name == "linear":
-        return nn.Sequential(nn.Flatten(), nn.Linear(inputs, outputs))
-    return mlp(model, inputs, outputs)
+    maker = from_factory if is_factory(model.name) else NETWORKS[model.name]
+    return maker(model, shape, outputs)
 
 
 def from_factory(model: Model, shape: tuple[int, ...], outputs: int) -> nn.Module:
