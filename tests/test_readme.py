@@ -23,6 +23,7 @@ INLINE = re.findall(r"`(dvc [^`]+|make [^`]+)`", (ROOT / "README.md").read_text(
 ELSEWHERE = {  # what else runs a command, or why it cannot run inside a test
     "make reports": "setting up is what CI's clean clone does; its `dvc repro` runs below",
     "make test": "would run itself",
+    "make quick": "would run itself",
     "make open": "needs a browser",
     "dvc add": "tests/stages/test_pipeline.py adds a table",
     "dvc import-url": "needs a place to import from",
