@@ -11,6 +11,7 @@ from pipeline.lanes.checkpoint import Store
 from pipeline.lanes.job import Job
 from pipeline.lanes.plan import Plan
 from pipeline.lanes.run import train_lanes
+from pipeline.params import optimizer
 from pipeline.params.network import Model
 from pipeline.params.optimizer import Optimizer
 from pipeline.params.schedule import Budget, Schedule
@@ -32,6 +33,14 @@ OPTIMIZERS = {
     "lars": Optimizer("lars", 0.9, 0.01),
     "lamb": Optimizer("lamb", 0.0, 0.01),
 }
+
+
+OPTIMIZERS |= {
+    name: Optimizer(name, weight_decay=0.01)
+    for name in optimizer.OPTIMIZERS
+    if name not in {tried.name for tried in OPTIMIZERS.values()}
+}
+"""Every optimizer that params.yaml may name, a new one too, and some in several settings."""
 
 
 SCHEDULES = {
