@@ -39,7 +39,7 @@ def other_targets(
 def target_row(
     name: str, target: float, advice: Recommendation, fit: Critical | None
 ) -> Mapping[str, Any]:
-    """One line of the table."""
+    """The table's line for one target."""
     best = advice.best
     return {
         "target": name,

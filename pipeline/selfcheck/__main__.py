@@ -53,7 +53,7 @@ NOISE = 2000.0
 
 @dataclass(frozen=True)
 class Check:
-    """One answer beside the known one."""
+    """Whether an answer agrees with the known one, and both in words."""
 
     name: str
     passed: bool

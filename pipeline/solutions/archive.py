@@ -31,13 +31,13 @@ class PackSolutions:
     solutions: Solutions
 
     def where(self, mask: "pd.Series[bool]") -> "PackSolutions":
-        """Those whose row is chosen."""
+        """The solutions whose row of the table is True in ``mask``."""
         places = torch.tensor(mask.to_numpy().nonzero()[0])
         table = self.table[mask].reset_index(drop=True)
         return PackSolutions(self.variant, self.batch_size, table, self.solutions.take(places))
 
     def first_seed(self) -> "PackSolutions":
-        """Those of the first seed."""
+        """The solutions of the smallest seed."""
         return self.where(self.table["seed"] == self.table["seed"].min())
 
 

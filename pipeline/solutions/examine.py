@@ -32,7 +32,7 @@ class Examination:
     seconds: dict[str, float] = field(default_factory=dict)
 
     def add(self, name: str, table: pd.DataFrame) -> None:
-        """One more piece of a table."""
+        """Append rows to the table called ``name``."""
         self.tables.setdefault(name, []).append(table)
 
     @contextmanager

@@ -51,7 +51,7 @@ def as_long_as(direction: Tensor, weights: Tensor) -> Tensor:
 
 
 def repeated(solutions: Solutions, count: int) -> Solutions:
-    """One solution many times."""
+    """A single solution, repeated ``count`` times."""
     return solutions.take(torch.zeros(count, dtype=torch.int64))
 
 

@@ -46,7 +46,7 @@ class Solutions:
         return len(next(iter(self.params.values())))
 
     def take(self, index: Any) -> "Solutions":
-        """Those at the given places."""
+        """The solutions at the given places of axis 0."""
         params = {name: tensor[index] for name, tensor in self.params.items()}
         buffers = {name: tensor[index] for name, tensor in self.buffers.items()}
         return replace(self, params=params, buffers=buffers)

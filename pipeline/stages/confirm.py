@@ -72,7 +72,7 @@ class Outcome:
     snapshot_weights: dict[str, np.ndarray] = field(default_factory=dict)
 
     def add(self, work: Confirmation, trained: Trained) -> None:
-        """One more pack."""
+        """Add what the training of one more pack left behind."""
         kept = snapshots.survived(work.kept, trained)
         keys = trainings.keys(work.pack).drop(columns="phase").iloc[kept["cell"]]
         moments = kept[["moment", "step"]].reset_index(drop=True)

@@ -24,7 +24,7 @@ def digits() -> Source:
 
 
 def embedded_table(name: str) -> Source:
-    """One of scikit-learn's tables, unscaled."""
+    """A table that comes with scikit-learn, its features in their own units."""
     from sklearn import datasets
 
     options = {"scaled": False} if name == "diabetes" else {}

@@ -67,7 +67,7 @@ class Survey:
         return self.rows - self.missing
 
     def add(self, column: pa.Array, options: Table) -> None:
-        """One more batch of the column."""
+        """Count one more batch of the column's values."""
         values = column.drop_null()
         kind = column.type
         if pa.types.is_timestamp(kind):

@@ -93,7 +93,10 @@ def cell(
     show: Callable[[float], str],
     colour: Callable[[float], Colour],
 ) -> Cell:
-    """One cell."""
+    """What the table shows for one rate and batch size.
+
+    value: the column of the number; winner: the column that marks winners; colour: of a number.
+    """
     lost, number = int(row["diverged"]), float(row[value])
     tip, mark = tip_of(row), row[winner]
     if lost:

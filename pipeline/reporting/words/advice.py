@@ -13,7 +13,7 @@ ROUNDING = 1e-9
 
 
 def joined(*sentences: str) -> str:
-    """Those of the sentences that say something."""
+    """The sentences that are not empty, as one text."""
     return " ".join(sentence for sentence in sentences if sentence)
 
 

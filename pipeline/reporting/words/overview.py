@@ -22,7 +22,7 @@ def summary(study: Study) -> pd.DataFrame:
 
 
 def summary_row(study: Study, row: pd.Series) -> dict[str, str]:
-    """One line of it."""
+    """The line of the headline table for one row of the tradeoff."""
     best, score_name = study.recommendation.best, study.frame.score_name
 
     def pair(name: str, show: Callable[[float], str]) -> str:
