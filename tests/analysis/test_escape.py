@@ -8,6 +8,7 @@ from pipeline.analysis import escape
 
 
 class TestEscape:
+    @pytest.mark.slow
     def test_rates_follow_arrhenius(self) -> None:
         """Kramers 1940: escapes per step go as exp(-barrier / temperature), with the temperature
         rate x variance / (2 batch size) of noisy descent."""

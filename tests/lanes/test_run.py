@@ -109,7 +109,9 @@ class TestEqualsThePlainLoop:
 
 
 class TestBits:
-    @pytest.mark.parametrize("optimizer", ["momentum", "adam"])
+    @pytest.mark.parametrize(
+        "optimizer", ["momentum", pytest.param("adam", marks=pytest.mark.slow)]
+    )
     @pytest.mark.parametrize("model", slow_but("both"))
     def test_a_lane_does_not_depend_on_its_neighbours(
         self, make_data: MakeData, model: str, optimizer: str

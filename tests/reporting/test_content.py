@@ -13,7 +13,9 @@ from pipeline.params.protocol import Limits, Target
 from pipeline.reporting.content import content_of
 
 
-@pytest.mark.parametrize("shape", SHAPES)
+@pytest.mark.parametrize(
+    "shape", [SHAPES[0], *(pytest.param(shape, marks=pytest.mark.slow) for shape in SHAPES[1:])]
+)
 def test_studies_of_every_shape_get_a_report(shape: tuple[object, ...]) -> None:
     html, markdown = pages(cached(*shape))
     assert "Use batch size" in markdown
@@ -75,6 +77,7 @@ def test_an_edge_is_confessed() -> None:
     assert any("luck" in said for said in two.warnings)
 
 
+@pytest.mark.slow
 def test_the_same_tables_give_the_same_bytes() -> None:
     first, again = (pages(fresh((4, 16), (0.1, 10.0, 1.0), 3)) for _ in range(2))
     assert first == again

@@ -156,7 +156,13 @@ class TestRefresh:
         assert [path.name for path in (project.folder / "runs").iterdir()] == ["baseline-32"]
 
 
-@pytest.mark.parametrize("study", ["none", "large_batch", "batch_norm"])
+@pytest.mark.parametrize(
+    "study",
+    [
+        "none",
+        *(pytest.param(name, marks=pytest.mark.slow) for name in ("large_batch", "batch_norm")),
+    ],
+)
 def test_the_overrides_compose_the_same_again(
     study: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -53,6 +53,7 @@ def test_every_variant_trains(composed: Params) -> None:
             assert np.isfinite(trained.finals["final_val_loss"]).all()
 
 
+@pytest.mark.slow
 def test_rates_of_a_batch_rule() -> None:
     large_batch = from_config(OmegaConf.create(config.composed(["study=large_batch"])))
     rates = {

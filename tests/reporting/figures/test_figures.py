@@ -48,6 +48,7 @@ def test_every_figure_stands_in_one_section() -> None:
     assert sorted([sections.OPENING.name, *listed]) == sorted(files)
 
 
+@pytest.mark.slow
 def test_every_figure_has_its_table() -> None:
     study = cached((4, 16, 64), (0.01, 0.1, 1.0, 10.0), 3, variants=("baseline", "adam"))
     names = set(tables(study))
