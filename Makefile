@@ -1,6 +1,6 @@
 # make reports   set up, run the default study, say where the report is
 # make test      set up, run the tests
-# make quick     set up, run the tests that take no minute together
+# make quick     set up, run the tests that together take about a minute
 # make open      open the report
 PYTHON ?= python3
 export PATH := $(CURDIR)/.venv/bin:$(PATH)

@@ -7,6 +7,7 @@ import numpy as np
 import torch
 from torch import nn
 
+from makers.processes import unheard
 from pipeline.lanes.checkpoint import Store
 from pipeline.lanes.job import Job
 from pipeline.lanes.plan import Plan
@@ -75,10 +76,6 @@ def make_pack(
 def with_snapshots(pack: Pack) -> Pack:
     """The pack with its third evaluation and its end kept."""
     return replace(pack, snapshots=(pack.evaluation_steps[2], pack.steps))
-
-
-def unheard(_: int) -> None:
-    """Progress that nobody listens to."""
 
 
 def make_job(

@@ -7,11 +7,8 @@ import time
 
 import pytest
 
+from makers.processes import unheard
 from pipeline.workspace.processes import OnDone, ProcessDiedError, in_processes
-
-
-def unheard(_: int) -> None:
-    """Progress that nobody listens to."""
 
 
 class OddError(Exception):
