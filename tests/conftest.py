@@ -1,5 +1,6 @@
 """Shared fixtures: small data sets, and copies of the project to run the real pipeline in."""
 
+import os
 import shutil
 import sys
 import types
@@ -15,35 +16,49 @@ pytest.register_assert_rewrite("makers")
 from makers.data import MakeData, dataset  # noqa: E402
 from makers.packs import Branching, plain_model  # noqa: E402
 from makers.project import Project, commit, copy_project, shrink  # noqa: E402
+from makers.warm import commands  # noqa: E402
 from pipeline.training.device import one_thread  # noqa: E402
 
 hypothesis.settings.register_profile("untimed", deadline=None)
 hypothesis.settings.load_profile("untimed")
 
 
-@pytest.fixture
-def project(tmp_path: Path) -> Project:
-    """A fresh copy of the project."""
-    return copy_project(tmp_path)
+@pytest.fixture(scope="session")
+def shared(tmp_path_factory: pytest.TempPathFactory, worker_id: str) -> Path:
+    """A folder for what all test processes share."""
+    base = tmp_path_factory.getbasetemp()
+    return base if worker_id == "master" else base.parent
 
 
 @pytest.fixture(scope="session")
-def built(tmp_path_factory: pytest.TempPathFactory, worker_id: str) -> Project:
+def warm(shared: Path, worker_id: str) -> Path:
+    """The folder of commands that start at once, the same for all test processes."""
+    owner = os.getpid() if worker_id == "master" else os.getppid()
+    with FileLock(shared / "warm.lock"):
+        return commands(shared / "warm", owner)
+
+
+@pytest.fixture
+def project(tmp_path: Path, warm: Path) -> Project:
+    """A fresh copy of the project."""
+    return copy_project(tmp_path, warm)
+
+
+@pytest.fixture(scope="session")
+def built(shared: Path, warm: Path) -> Project:
     """A project whose smoke study has run, one for all test processes; tests must copy it before
     they change it."""
-    base = tmp_path_factory.getbasetemp()
-    folder = (base if worker_id == "master" else base.parent) / "built"
+    folder = shared / "built"
     with FileLock(f"{folder}.lock"):
         if not folder.exists():
-            unfinished = folder.with_name(f"built.unfinished.{worker_id}")
-            unfinished.mkdir()
-            project = copy_project(unfinished)
+            unfinished = folder.with_name("built.unfinished")
+            project = copy_project(unfinished, warm)
             shrink(project)
             project.compose()
             project.repro()
             commit(project)
             unfinished.rename(folder)
-    return Project(folder)
+    return Project(folder, warm)
 
 
 @pytest.fixture
@@ -51,7 +66,7 @@ def study(built: Project, tmp_path: Path) -> Project:
     """A private copy of the built smoke study, DVC cache and all."""
     folder = tmp_path / "study"
     shutil.copytree(built.folder, folder, symlinks=True)
-    return Project(folder)
+    return Project(folder, built.commands)
 
 
 @pytest.fixture(autouse=True)

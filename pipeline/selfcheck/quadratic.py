@@ -62,20 +62,22 @@ class Quadratic:
     ) -> Floats:
         """Losses (rates, evaluations) of SGD with normal gradient noise, averaged over replicas.
 
-        All rates see the same noise and start from the same weights.
+        All rates see the same noise and start from the same weights. From one evaluation to the
+        next, k steps on, x is normal around (1 - a h)^k x with the variance
+        a^2 (h / B) (1 - (1 - a h)^(2k)) / (1 - (1 - a h)^2): no step in between is taken.
         """
         rng = np.random.default_rng([seed, batch_size])
         h = self.curvatures
+        a = rates[:, None, None]
+        shrink = 1 - a * h
         x = np.repeat(rng.standard_normal((1, replicas, len(h))), len(rates), axis=0)
         losses = np.empty((len(rates), len(evaluations)))
-        noise_scale = np.sqrt(h / batch_size)
-        place = 0
-        for step in range(1, evaluations[-1] + 1):
-            noise = rng.standard_normal((replicas, len(h))) * noise_scale
-            x -= rates[:, None, None] * (h * x + noise)
-            if step == evaluations[place]:
-                losses[:, place] = 0.5 * (h * x**2).sum(2).mean(1)
-                place += 1
+        for place, step in enumerate(evaluations):
+            count = step - (evaluations[place - 1] if place else 0)
+            decay = shrink**count
+            spread = a * np.sqrt(h / batch_size * (1 - decay**2) / (1 - shrink**2))
+            x = decay * x + spread * rng.standard_normal((replicas, len(h)))
+            losses[:, place] = 0.5 * (h * x**2).sum(2).mean(1)
         return losses
 
 

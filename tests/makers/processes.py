@@ -6,6 +6,10 @@ from concurrent.futures import ProcessPoolExecutor
 from typing import TypeVar
 
 Result = TypeVar("Result")
+CONTEXT = multiprocessing.get_context("forkserver")
+CONTEXT.set_forkserver_preload(
+    ["torch._inductor.standalone_compile", "pipeline.lanes.trainings", "pipeline.solutions.examine"]
+)
 
 
 def unheard(_: int) -> None:
@@ -13,6 +17,9 @@ def unheard(_: int) -> None:
 
 
 def fresh(function: Callable[..., Result], *arguments: object) -> Result:
-    """Run in a new process: one that has run autograd can fork no workers."""
-    with ProcessPoolExecutor(1, multiprocessing.get_context("spawn")) as pool:
+    """Run in a new process: one that has run autograd can fork no workers.
+
+    It is forked from a server that has imported the libraries and done nothing else.
+    """
+    with ProcessPoolExecutor(1, CONTEXT) as pool:
         return pool.submit(function, *arguments).result()

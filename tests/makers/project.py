@@ -8,27 +8,32 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
 SHARED_DATA = ROOT.parent / "shared" / "data"
+COMMANDS = Path(sys.executable).parent
+"""Where this interpreter and ``dvc`` lie."""
 
 
 class Project:
     """A copy of the project in a folder of its own, as a fresh clone would be."""
 
-    def __init__(self, folder: Path) -> None:
-        self.folder = folder
+    def __init__(self, folder: Path, commands: Path = COMMANDS) -> None:
+        self.folder, self.commands = folder, commands
 
     def run(self, *command: str, ok: bool = True) -> str:
-        """Run a command there, with this interpreter first on the path; return what it printed."""
+        """Run a command there, with ``commands`` first on the path; return what it printed."""
         environment = {
             **os.environ,
-            "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}",
+            "PATH": os.pathsep.join([str(self.commands), str(COMMANDS), os.environ["PATH"]]),
             "PYTHONPATH": str(self.folder),  # DVC's own process imports the Hydra plugin from here
             "PYTHONDONTWRITEBYTECODE": "1",
         }
         for name in ("DVC_EXP_NAME", "GIT_DIR", "GIT_WORK_TREE"):
             environment.pop(name, None)
+        program = shutil.which(command[0], path=environment["PATH"])
+        assert program is not None, command[0]
         done = subprocess.run(
-            command, cwd=self.folder, env=environment, capture_output=True, text=True, check=False
-        )
+            [program, *command[1:]],
+            cwd=self.folder, env=environment, capture_output=True, text=True, check=False,
+        )  # fmt: skip
         said = done.stdout + done.stderr
         assert (done.returncode == 0) is ok, f"{' '.join(command)} -> {done.returncode}\n{said}"
         return said
@@ -52,7 +57,7 @@ class Project:
         (self.folder / name).write_text(text.replace(old, new))
 
 
-def copy_project(target: Path) -> Project:
+def copy_project(target: Path, commands: Path = COMMANDS) -> Project:
     """The files that git knows or would add, in a new repository with one commit."""
     listed = subprocess.run(
         ["git", "ls-files", "--cached", "--others", "--exclude-standard"],
@@ -62,7 +67,7 @@ def copy_project(target: Path) -> Project:
         if (ROOT / name).is_file() and not name.startswith(".venv"):
             (target / name).parent.mkdir(parents=True, exist_ok=True)
             shutil.copy(ROOT / name, target / name)
-    project = Project(target)
+    project = Project(target, commands)
     project.run("git", "init", "--quiet")
     commit(project)
     return project

@@ -78,10 +78,10 @@ BAD = [
 
 @pytest.mark.parametrize(("override", "message"), BAD)
 def test_a_bad_override_ends_in_one_line_and_writes_nothing(
-    tmp_path: Path, override: str, message: str
+    tmp_path: Path, warm: Path, override: str, message: str
 ) -> None:
     (tmp_path / "conf").symlink_to(ROOT / "conf")
-    command = [sys.executable, "-m", "pipeline.stages.config", override]
+    command = [str(warm / "python"), "-m", "pipeline.stages.config", override]
     environment = {**os.environ, "PYTHONPATH": str(ROOT)}
     done = subprocess.run(
         command, cwd=tmp_path, capture_output=True, text=True, check=False, env=environment

@@ -26,7 +26,7 @@ class TestKilledRun:
     @pytest.fixture
     def long_study(self, study: Project) -> Project:
         study.compose(
-            "budget.min_steps=8000",
+            "budget.min_steps=4000",
             "grid.batch_size=[32]",
             "grid.seeds=1",
             "impl.checkpoint_seconds=0.2",

@@ -66,10 +66,10 @@ def test_studies_of_every_shape_can_be_drawn(shape: tuple[object, ...]) -> None:
 @pytest.mark.slow
 def test_processes_draw_what_one_would() -> None:
     first, again = (fresh((4, 16), (0.1, 1.0), 3) for _ in range(2))
-    expected = {
-        item.name: drawing.drawn(item.draw(first)) for item in sections.illustrations(first)
-    }
-    assert drawing.all_drawn(again, sections.illustrations(again)) == expected
+    some = sections.illustrations(first)[::5]
+    expected = {item.name: drawing.drawn(item.draw(first)) for item in some}
+    assert len(expected) > 3
+    assert drawing.all_drawn(again, some) == expected
 
 
 def killed() -> str:
