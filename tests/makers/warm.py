@@ -28,6 +28,7 @@ LIBRARIES = (
     "hydra", "safetensors.torch", "jinja2", "filelock", "tqdm", "dvc.cli", "dvc.repo",
     "dvc.commands.repro",
 )  # fmt: skip
+START_SECONDS = 120
 SHIM = """#!{python} -IS
 import os, socket, struct, sys
 name = os.path.basename(sys.argv[0])
@@ -62,7 +63,9 @@ def commands(folder: Path, owner: int) -> Path:
             shim.write_text(SHIM.format(python=sys.executable, address=str(address)))
             shim.chmod(0o755)
         os.spawnl(os.P_NOWAIT, sys.executable, "python", __file__, str(address), str(owner))
+        deadline = time.monotonic() + START_SECONDS
         while not address.exists():
+            assert time.monotonic() < deadline, f"no server at {address}"
             time.sleep(0.05)
     return folder / "bin"
 
