@@ -21,7 +21,7 @@ from pipeline.errors import InputError, command
 from pipeline.params.load import DERIVED, flattened
 from pipeline.reporting.figures import drawing
 from pipeline.reporting.figures.axes import STYLE
-from pipeline.reporting.figures.tradeoff import tradeoff
+from pipeline.reporting.figures.tradeoff import compared
 from pipeline.reporting.words import numbers
 from pipeline.workspace import files
 from pipeline.workspace.git import git
@@ -141,7 +141,7 @@ def curves(experiments: list[Experiment]) -> bytes:
     whole = pd.concat(named, ignore_index=True)
     frame = Frame(0, "score", "each experiment's own", tuple(dict.fromkeys(whole["variant"])))
     with mpl.rc_context(STYLE):
-        return drawing.saved(tradeoff(whole, None, frame), "svg")
+        return drawing.saved(compared(whole, frame), "svg")
 
 
 def label(one: Experiment, variant: str) -> str:

@@ -33,7 +33,7 @@ MAY_IMPORT = {  # folder or top-level module -> what else of the project it may 
     "solutions": {"errors", "params", "workspace", "models", "training", "selection"},
     "analysis": {"errors", "params", "selection"},
     "reporting": {"errors", "params", "workspace", "selection", "analysis"},
-    "selfcheck": {"errors", "params", "selection", "analysis", "reporting"},
+    "selfcheck": {"errors", "params", "workspace", "selection", "analysis", "reporting"},
     "compare": {"errors", "params", "workspace", "analysis", "reporting"},
 }
 HEAVY = {  # library -> the only places that may import it

@@ -4,6 +4,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+import numpy as np
+import numpy.typing as npt
 import pandas as pd
 
 from pipeline.selection.keys import WHOLE
@@ -13,7 +15,8 @@ from pipeline.selection.keys import WHOLE
 class Measurements:
     """The tables that the stages left behind; an empty one was not measured.
 
-    data: the summary of the data.
+    outcomes: by "variant-batch_size" what the solutions of ``final_scores`` make of every test
+    example, (solutions, examples). data: the summary of the data.
     """
 
     history: pd.DataFrame = field(default_factory=pd.DataFrame)
@@ -22,6 +25,7 @@ class Measurements:
     confirmed: pd.DataFrame = field(default_factory=pd.DataFrame)
     confirmed_lanes: pd.DataFrame = field(default_factory=pd.DataFrame)
     evaluation: pd.DataFrame = field(default_factory=pd.DataFrame)
+    outcomes: Mapping[str, npt.NDArray[np.float32]] = field(default_factory=dict)
     sharpness: pd.DataFrame = field(default_factory=pd.DataFrame)
     landscape: pd.DataFrame = field(default_factory=pd.DataFrame)
     gradient_noise: pd.DataFrame = field(default_factory=pd.DataFrame)

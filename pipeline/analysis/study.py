@@ -10,9 +10,12 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
+import numpy as np
 import pandas as pd
 
 from pipeline.analysis import (
+    answer,
+    band,
     critical,
     curvature,
     data_parallel,
@@ -21,24 +24,28 @@ from pipeline.analysis import (
     generalisation,
     lines,
     noise,
+    ranking,
     rates,
     recommendation,
-    sensitivity,
+    scores,
     timings,
     tradeoff,
     variants,
     weights,
 )
+from pipeline.analysis.answer import Answer
 from pipeline.analysis.critical import Critical, Curve, Runs
 from pipeline.analysis.frame import SCORE_NAME, Frame, goal
 from pipeline.analysis.lines import Bend
 from pipeline.analysis.measurements import Measurements
-from pipeline.analysis.recommendation import Recommendation, Rival, Stricter
+from pipeline.analysis.recommendation import Recommendation, Rival
+from pipeline.analysis.scores import Outcomes
 from pipeline.params.load import Params
 from pipeline.params.settings import Settings
-from pipeline.selection import budgets, statistics, winners
+from pipeline.selection import budgets, statistics, targets, winners
 from pipeline.selection.keys import rows_of
 from pipeline.selection.statistics import Estimate
+from pipeline.selection.targets import Validation
 
 IMBALANCED = 1.5
 """The commonest class over the rarest, beyond which the balanced accuracy is shown too."""
@@ -99,23 +106,44 @@ class Study:
     # The tradeoff and the recommendation
 
     @cached_property
-    def confirmed(self) -> pd.DataFrame:
-        """``tradeoff.confirmed_steps``: the steps to target of every confirmed cell."""
-        measured = self.measured
-        return tradeoff.confirmed_steps(
-            measured.confirmed,
-            measured.confirmed_lanes,
-            self.params.target.metric,
-            measured.target,
+    def outcomes(self) -> Outcomes:
+        """What every solution at the end of the budget makes of every test example."""
+        return scores.outcomes_of(self.measured.final_scores, self.measured.outcomes)
+
+    @cached_property
+    def solutions(self) -> tuple[pd.DataFrame, ...]:
+        """What the tradeoff says of solutions, whatever the target: ``tradeoff.solutions`` and
+        ``scores.differences``."""
+        measured, outcomes = self.measured, self.outcomes
+        return (
+            tradeoff.solutions(measured.selection, measured.final_scores, outcomes),
+            scores.differences(measured.selection, outcomes),
         )
 
     @cached_property
+    def smooth(self) -> pd.DataFrame:
+        """``targets.curves`` of the fresh trainings."""
+        return targets.curves(self.measured.confirmed, self.params.target.metric)
+
+    def answer_at(self, target: float) -> Answer:
+        """``answer.answer`` for a target."""
+        metric, seed = self.params.target.metric, self.params.seed
+        return answer.answer(self.measured, self.smooth, metric, target, self.solutions, seed)
+
+    @cached_property
+    def answer(self) -> Answer:
+        """That for the study's own target."""
+        return self.answer_at(self.measured.target)
+
+    @cached_property
+    def counted(self) -> pd.DataFrame:
+        """``steps.counted``: the fresh trainings that count, one for each batch size and seed."""
+        return self.answer.counted
+
+    @cached_property
     def tradeoff(self) -> pd.DataFrame:
-        """``tradeoff.table``: what each batch size costs and gives."""
-        measured = self.measured
-        return tradeoff.table(
-            measured.selection, self.confirmed, measured.final_scores, measured.throughput
-        )
+        """``tradeoff.table``: what each batch size costs and gives, and how it ranks."""
+        return self.answer.tradeoff
 
     @cached_property
     def recommendation(self) -> Recommendation:
@@ -123,27 +151,40 @@ class Study:
         return recommendation.recommend(self.tradeoff, self.params.limits)
 
     @cached_property
-    def lead(self) -> Estimate | None:
-        """The runner-up's time over the recommended one's, where there are both."""
-        advice = self.recommendation
-        if advice.best is None or advice.runner_up is None:
-            return None
-        return recommendation.lead(self.confirmed, advice.best, advice.runner_up)
-
-    @cached_property
-    def other_targets(self) -> pd.DataFrame:
-        """``sensitivity.other_targets``: the answer under an easier and a harder target."""
-        return sensitivity.other_targets(
-            self.params, self.measured, self.recommendation, self.critical
-        )
-
-    @cached_property
-    def stricter_limits(self) -> tuple[Stricter, ...]:
-        """What limits just stricter than the recommended row would leave; none without one."""
-        best = self.recommendation.best
+    def prices(self) -> Mapping[int, Estimate]:
+        """Every row's time to the target over the recommended one's, by its place in the tradeoff;
+        none without a recommendation."""
+        best, drawn = self.recommendation.best, self.answer.drawn
         if best is None:
-            return ()
-        return tuple(recommendation.sensitivity(self.tradeoff, self.params.limits, best))
+            return {}
+        return {row: ranking.price(drawn, row, best.name) for row in range(len(drawn))}
+
+    @cached_property
+    def band(self) -> pd.DataFrame:
+        """``band.table``: the answer over a band of targets."""
+        validation = Validation(self.measured.data["task"], self.measured.data["examples"]["val"])
+        values = targets.band(self.params.target.metric, self.measured.target, validation)
+        answers = {float(value): self.answer_at(value) for value in values}
+        return band.table(answers, self.params.limits)
+
+    @cached_property
+    def equals(self) -> pd.DataFrame:
+        """The rows of the tradeoff beside the recommended one that respect the limits and are not
+        shown to be slower than the fastest."""
+        best, limits = self.recommendation.best, self.params.limits
+        if best is None:
+            return self.tradeoff[:0]
+        rest = self.tradeoff.drop(index=best.name)
+        refused = [bool(recommendation.refusals(row, limits)) for _, row in rest.iterrows()]
+        return rest[rest["may_be_fastest"] & ~np.array(refused, dtype=bool)]
+
+    @cached_property
+    def dearest(self) -> float:
+        """``ranking.dearest`` of ``equals`` over the recommended one; NaN where there are none."""
+        best, rows = self.recommendation.best, self.equals.index.to_numpy()
+        if best is None or len(rows) == 0:
+            return float("nan")
+        return ranking.dearest(self.answer.drawn, rows, best.name)
 
     @cached_property
     def rivals(self) -> tuple[Rival, ...]:
@@ -175,13 +216,13 @@ class Study:
         """The trainings that the curve of steps is fitted to, by variant."""
         selection = self.measured.selection
         return {
-            name: critical.runs_of(self.confirmed, selection, name) for name in self.frame.variants
+            name: critical.runs_of(self.counted, selection, name) for name in self.frame.variants
         }
 
     @cached_property
     def fits(self) -> Mapping[str, Critical]:
         """The fitted curve of steps by variant, of those where it could be fitted."""
-        fits = {name: critical.fit(runs, self.params.seed) for name, runs in self.runs.items()}
+        fits = {name: critical.fit(runs) for name, runs in self.runs.items()}
         return {name: fit for name, fit in fits.items() if fit is not None}
 
     @cached_property
@@ -190,11 +231,9 @@ class Study:
         return self.fits.get(self.frame.first)
 
     @cached_property
-    def misfit(self) -> float:
-        """``critical.lack_of_fit`` of the first variant; NaN without a fit."""
-        if self.critical is None:
-            return float("nan")
-        return critical.lack_of_fit(self.runs[self.frame.first], self.critical.curve)
+    def overheads(self) -> pd.DataFrame:
+        """``critical.overheads`` of the first variant: its examples to target over the least."""
+        return critical.overheads(self.runs[self.frame.first].means, self.params.seed)
 
     @cached_property
     def step_curves(self) -> Mapping[str, Curve]:
@@ -202,7 +241,7 @@ class Study:
         return {
             name: fit.curve
             for name, fit in self.fits.items()
-            if not critical.grows(self.confirmed, name)
+            if not critical.grows(self.counted, name)
         }
 
     @cached_property
@@ -216,7 +255,8 @@ class Study:
     def screened(self) -> pd.DataFrame:
         """``winners.by_rate``: what the screening found at every rate."""
         measured, metric = self.measured, self.params.target.metric
-        return winners.by_rate(measured.lanes, measured.history, metric, measured.target)
+        smooth = targets.curves(measured.history, metric)
+        return winners.by_rate(measured.lanes, smooth, metric, measured.target)
 
     @cached_property
     def rates(self) -> pd.DataFrame:
@@ -253,7 +293,7 @@ class Study:
             return pd.DataFrame()
         measured = self.measured
         return variants.compare(
-            self.screened, measured.selection, self.confirmed, measured.final_scores
+            self.screened, measured.selection, self.counted, measured.final_scores
         )
 
     @cached_property
@@ -401,8 +441,9 @@ def tables(study: Study) -> dict[str, pd.DataFrame]:
         "rates": study.rates,
         "curves": study.curves,
         "budgets": study.budgets,
-        "sensitivity": study.other_targets,
+        "targets": study.band,
         "critical": study.critical_table,
+        "overheads": study.overheads,
         "windows": study.windows,
         "descent": study.descents,
         "throughput": measured.throughput,

@@ -4,9 +4,17 @@ import numpy as np
 import pandas as pd
 
 from pipeline.selection import statistics
-from pipeline.selection.keys import rows_of
+from pipeline.selection.keys import PACK, rows_of
 from pipeline.selection.statistics import Estimate
 
+BETWEEN_RUNS = 0.15
+"""The standard deviation of the logarithm of a step's seconds from run to run on one shared
+machine: six studies gave 0.05 to 0.21 by batch size, and blocks within a run did not show it."""
+BETWEEN_RATIOS = 0.05
+"""That of the ratio of two batch sizes' seconds, in which what slows both cancels: 0.03 to 0.08."""
+QUARTILES, QUANTILE_ERROR = 1.349, 1.36
+"""Normal quartiles lie so many standard deviations apart; a quartile of n values has so many
+standard errors of their mean (the square root of p (1 - p) over the density at it)."""
 ALIGNED_MARGIN = 0.02
 """A difference in speed below this is none."""
 
@@ -15,6 +23,22 @@ def whole_batches(throughput: pd.DataFrame, variant: str) -> pd.DataFrame:
     """One variant's timings of batches taken whole, by batch size."""
     rows = rows_of(throughput[throughput["micro_batches"] == 1], variant)
     return rows.sort_values("batch_size", ignore_index=True)
+
+
+def log_error(timed: pd.DataFrame) -> "pd.Series[float]":
+    """The standard error of the logarithm of each row's seconds per step, by its blocks: that of
+    a quantile, of which the quartiles tell the spread."""
+    spread = np.log(timed["seconds_per_step_q75"] / timed["seconds_per_step_q25"]) / QUARTILES
+    return QUANTILE_ERROR * spread / np.sqrt(timed["blocks"])
+
+
+def ratio_error(throughput: pd.DataFrame, table: pd.DataFrame) -> "pd.Series[float]":
+    """For each row of a tradeoff table the standard error of the logarithm of its step's seconds
+    beside another row's: by its blocks, and from run to run."""
+    timed = throughput[throughput["in_grid"]]
+    errors = timed[PACK].assign(error=log_error(timed))
+    merged = table[PACK].merge(errors, on=PACK, how="left", validate="one_to_one")
+    return np.hypot(merged["error"], BETWEEN_RATIOS / np.sqrt(2))
 
 
 def alignment(timed: pd.DataFrame) -> pd.DataFrame:

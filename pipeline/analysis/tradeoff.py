@@ -1,24 +1,17 @@
 """What each batch size costs and gives: the table that the recommendation is read from."""
 
+from collections.abc import Iterable
+
 import numpy as np
 import pandas as pd
 
+from pipeline.analysis import timings
+from pipeline.analysis.scores import Outcomes
 from pipeline.selection import statistics
-from pipeline.selection.keys import CELL, CRITERIA, PACK, RATE, rows_of
-from pipeline.selection.statistics import Estimate
-from pipeline.selection.targets import steps_to_target
+from pipeline.selection.keys import CELL, CRITERIA, PACK, RATE
 from pipeline.selection.winners import main_rates, rates_of
 
-SPEED = (
-    *RATE,
-    "at_edge",
-    "seeds",
-    "reached",
-    "steps_to_target",
-    "steps_to_target_low",
-    "steps_to_target_high",
-    "examples_to_target",
-)
+NORMAL = 1.96
 SOLUTIONS = (
     *PACK,
     "lr_scored",
@@ -32,116 +25,52 @@ SOLUTIONS = (
 )
 IN_OWN_TERMS = ("test_rmse", "test_balanced_accuracy")
 """Of the task's two the one that the evaluation has."""
-DIFFERENCES = (*PACK, "score_difference", "score_difference_low", "score_difference_high")
 
 
-def steps_estimate(steps: np.ndarray) -> Estimate:
-    """Steps to target over seeds; NaN is a seed that missed it.
+def solutions(
+    selection: pd.DataFrame, evaluations: pd.DataFrame, outcomes: Outcomes
+) -> pd.DataFrame:
+    """Per pack, its main rate's test score and gap over the confirm seeds.
 
-    The geometric mean with its interval where all seeds reached it; the plain median without an
-    interval where only most did; NaN where at most half did.
-    """
-    reached = int(np.isfinite(steps).sum())
-    if reached == len(steps):
-        return statistics.geometric_mean(list(steps))
-    median = float(np.median(np.where(np.isfinite(steps), steps, np.inf)))
-    value = median if reached > len(steps) / 2 else np.nan
-    return Estimate(value, np.nan, np.nan, len(steps))
-
-
-def speed(selection: pd.DataFrame, confirmed: pd.DataFrame) -> pd.DataFrame:
-    """Per pack, the fastest rate's steps and examples to target over the confirm seeds.
-
-    Each cell of ``confirmed`` has its evaluations, so a diverged seed counts as a miss.
+    evaluations: at the end of the budget; outcomes: of the same solutions.
     """
     rows = []
-    for winner in selection[selection["criterion"] == "fastest"].itertuples():
-        cells = rows_of(confirmed, winner.variant, winner.batch_size, winner.lr)
-        steps = cells["steps_to_target"].to_numpy(dtype=float)
-        rows.append(
-            {"variant": winner.variant, "batch_size": winner.batch_size, "lr": winner.lr}
-            | {"at_edge": winner.at_edge, "seeds": len(steps)}
-            | {"reached": int(np.isfinite(steps).sum())}
-            | steps_estimate(steps).columns("steps_to_target")
-            | {"examples_to_target": steps_estimate(cells["examples_to_target"].to_numpy()).value}
-        )
-    return pd.DataFrame(rows, columns=SPEED)
-
-
-def solutions(selection: pd.DataFrame, scores: pd.DataFrame) -> pd.DataFrame:
-    """Per pack, its main rate's test score and gap over the confirm seeds."""
-    rows = []
-    of_rates = scores.merge(main_rates(selection), on=RATE).groupby(RATE, sort=True)
+    of_rates = evaluations.merge(main_rates(selection), on=RATE).groupby(RATE, sort=True)
     for key, cells in of_rates:
         rows.append(
             dict(zip([*PACK, "lr_scored"], key, strict=True))
             | {"solutions": len(cells)}
-            | statistics.mean(cells["test_score"].tolist()).columns("test_score")
+            | outcomes.score(key).columns("test_score")
             | statistics.mean(cells["generalisation_gap"].tolist()).columns("generalisation_gap")
             | {name: cells[name].mean() for name in IN_OWN_TERMS if name in cells}
         )
-    return pd.DataFrame(rows, columns=[*SOLUTIONS, *(n for n in IN_OWN_TERMS if n in scores)])
+    own = [name for name in IN_OWN_TERMS if name in evaluations]
+    return pd.DataFrame(rows, columns=[*SOLUTIONS, *own])
 
 
-def score_differences(selection: pd.DataFrame, scores: pd.DataFrame) -> pd.DataFrame:
-    """Per pack, the test score at its main rate minus the best one's, paired by seed; the best has
-    the highest mean of all packs' winners, be they fastest or best-scoring."""
-    winners = selection.loc[selection["criterion"].isin(CRITERIA), RATE].drop_duplicates()
-    of_winners = scores.merge(winners, on=RATE)
-    if of_winners.empty:
-        return pd.DataFrame(columns=DIFFERENCES)
-    by_seed = of_winners.pivot(index="seed", columns=RATE, values="test_score")
-    differences = by_seed.sub(by_seed[by_seed.mean().idxmax()], axis=0)
-    rows = [
-        dict(zip(PACK, rate[:2], strict=True))
-        | statistics.mean(differences[rate].dropna().tolist()).columns("score_difference")
-        for rate in main_rates(selection).itertuples(index=False, name=None)
-        if rate in differences
-    ]
-    return pd.DataFrame(rows, columns=DIFFERENCES)
-
-
-def confirmed_steps(
-    history: pd.DataFrame, cells: pd.DataFrame, metric: str, target: float
-) -> pd.DataFrame:
-    """One row per confirmed cell: the steps it took, and the steps and examples to the target, NaN
-    for a miss or a divergence."""
-    steps = steps_to_target(history, metric, target)
-    table = cells[[*CELL, "status", "steps"]].merge(
-        steps, on=CELL, how="left", validate="one_to_one"
-    )
-    to_target = ["steps_to_target", "examples_to_target"]
-    table[to_target] = table[to_target].where(table["status"] == "finished")
-    return table
-
-
-def table(
-    selection: pd.DataFrame,
-    confirmed: pd.DataFrame,
-    scores: pd.DataFrame,
-    throughput: pd.DataFrame,
-) -> pd.DataFrame:
+def table(throughput: pd.DataFrame, parts: Iterable[pd.DataFrame]) -> pd.DataFrame:
     """One row per (variant, batch size), the variants in throughput's order.
 
-    confirmed: ``confirmed_steps``; scores: evaluations at the end of the budget.
-    Seconds = steps to target x seconds per step.
+    parts: tables of packs: ``steps.table``, ``solutions``, ``scores.differences``.
+    Seconds = steps to target x seconds per step, their interval with the errors of both.
     A step of a batch that has grown is charged by its examples, at the pace of the first size.
     A pack whose rates all failed is there too, with what could be measured of it.
     """
     cost = ["micro_batches", "seconds_per_step", "examples_per_second", "peak_bytes"]
     timed = throughput[throughput["in_grid"]]
-    merged = timed[[*PACK, *cost]]
-    for part in (
-        speed(selection, confirmed),
-        solutions(selection, scores),
-        score_differences(selection, scores),
-    ):
+    merged = timed[[*PACK, *cost]].assign(log_error=timings.log_error(timed))
+    for part in parts:
         merged = merged.merge(part, on=PACK, how="left", validate="one_to_one")
+    numeric = [name for name in merged if "_to_target" in name]
+    merged[numeric] = merged[numeric].astype(float)  # where nothing arrived they are objects
     growth = merged["examples_to_target"] / (merged["steps_to_target"] * merged["batch_size"])
-    for bound in ("", "_low", "_high"):
-        seconds = merged[f"steps_to_target{bound}"] * merged["seconds_per_step"] * growth
-        merged[f"seconds_to_target{bound}"] = seconds
-    return in_order(merged, timed["variant"])
+    seconds = merged["steps_to_target"] * merged["seconds_per_step"] * growth
+    clock = NORMAL * np.hypot(merged["log_error"], timings.BETWEEN_RUNS)
+    merged["seconds_to_target"] = seconds
+    for end, sign in (("low", -1), ("high", 1)):
+        of_steps = np.log(merged[f"steps_to_target_{end}"] / merged["steps_to_target"])
+        merged[f"seconds_to_target_{end}"] = seconds * np.exp(sign * np.hypot(of_steps, clock))
+    return in_order(merged.drop(columns="log_error"), timed["variant"])
 
 
 def in_order(table: pd.DataFrame, variants: pd.Series) -> pd.DataFrame:

@@ -40,16 +40,17 @@ def by_seed(table: pd.DataFrame, selection: pd.DataFrame, criterion: str, value:
 
 
 def compare(
-    rates: pd.DataFrame, selection: pd.DataFrame, confirmed: pd.DataFrame, scores: pd.DataFrame
+    rates: pd.DataFrame, selection: pd.DataFrame, counted: pd.DataFrame, scores: pd.DataFrame
 ) -> pd.DataFrame:
     """One row per ordered pair of variants and batch size that both have.
 
     steps_ratio: steps to target over the reference's, geometric mean over the seeds of which both
     arrived; score_difference: test score less the reference's, mean over seeds. Both are paired by
-    seed, each variant at its own best rate. arrived: seeds that reached the target. confirmed:
-    ``tradeoff.confirmed_steps``; scores: evaluations at the end of the budget.
+    seed, each variant at its own best rate. arrived: seeds that reached the target. counted:
+    ``steps.counted``; scores: evaluations at the end of the budget.
     """
-    steps = by_seed(confirmed, selection, "fastest", "steps_to_target")
+    steps = counted.set_index([*PACK, "seed"])["steps"]
+    steps = steps.where(~counted["missed"].to_numpy())
     tests = by_seed(scores, selection, "best_score", "test_score")
     screened = screening(rates).set_index(PACK)
     rows = []

@@ -69,19 +69,23 @@ def extended(
     params: Params, pack: Pack, trained: Trained, store: Store, data: Dataset, label: str
 ) -> tuple[Pack, Trained]:
     """Train further rates until the best ones lie inside the grid and away from divergence,
-    ``grid.extensions`` times at most; the pack and its outcome with all of them."""
-    for _ in range(params.grid.extensions):
-        rates = edges.rates_to_add(cell_table(pack, trained), history(pack, trained), pack.steps)
-        if not rates:
-            break
+    ``grid.extensions`` times at most, and then those between the best rate and its neighbours; the
+    pack and its outcome with all of them. None are added where ``grid.extensions`` is 0."""
+
+    rounds = [("extend", edges.rates_to_add)] * params.grid.extensions
+    if rounds:
+        rounds += [("refine", edges.rates_between)] * edges.REFINEMENTS
+    for phase, rule in rounds:
+        rates = rule(cell_table(pack, trained), history(pack, trained), pack.steps)
         first = pack.cells[0]
         cells = tuple(
-            Cell(first.variant, first.batch_size, lr, seed, "extend")
+            Cell(first.variant, first.batch_size, lr, seed, phase)
             for lr in rates
             for seed in params.screen_seeds()
         )
-        more = train(replace(pack, cells=cells), data, params, store, f"{label}, added rates")
-        pack, trained = replace(pack, cells=pack.cells + cells), joined([trained, more])
+        if cells:
+            more = train(replace(pack, cells=cells), data, params, store, f"{label}, added rates")
+            pack, trained = replace(pack, cells=pack.cells + cells), joined([trained, more])
     return pack, trained
 
 

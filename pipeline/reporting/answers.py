@@ -6,6 +6,7 @@ import numpy as np
 import pandas as pd
 
 from pipeline.analysis.study import Study
+from pipeline.selection.keys import rows_of
 
 CHOICE = (
     "variant",
@@ -24,6 +25,8 @@ CHOICE = (
     "test_score_high",
     "seeds",
     "reached",
+    "probability_fastest",
+    "regret",
 )
 
 
@@ -35,7 +38,46 @@ def recommendation(study: Study, headline: str) -> dict[str, Any]:
         "recommended": chosen(advice.best),
         "runner_up": chosen(advice.runner_up),
         "reason": advice.reason,
+        "may_be_fastest": [
+            numbers_of(row) | {"price": price(study, row)} for _, row in study.equals.iterrows()
+        ],
+        "passed_over_for_its_score": chosen(advice.passed_over),
+        "learning_rates": rates(study),
+        "targets": band(study),
     }
+
+
+def price(study: Study, row: pd.Series) -> list[float | None]:
+    """A row's time over the recommended one's: estimate, lower and upper bound."""
+    ratio = study.prices[row.name]
+    return [plain(value) for value in (ratio.value, ratio.low, ratio.high)]
+
+
+def rates(study: Study) -> list[float] | None:
+    """The smallest and the largest rate of the grid that reach the target with most seeds at the
+    recommended batch size."""
+    best = study.recommendation.best
+    if best is None:
+        return None
+    window = rows_of(study.windows, best["variant"], best["batch_size"]).iloc[0]
+    return [plain(window["lowest"]), plain(window["highest"])]
+
+
+def band(study: Study) -> list[dict[str, Any]]:
+    """Every target of the band: what would be recommended, and each batch size's probability of
+    being the fastest."""
+    return [
+        {
+            "target": float(target),
+            "recommended": [plain(size) for size in rows.loc[rows["recommended"], "batch_size"]],
+            "probability_fastest": {
+                f"{row.variant} {row.batch_size}": round(float(row.probability_fastest), 4)
+                for row in rows.itertuples()
+                if row.probability_fastest > 0
+            },
+        }
+        for target, rows in study.band.groupby("target", sort=False)
+    ]
 
 
 def metrics(study: Study) -> dict[str, Any]:
@@ -51,7 +93,12 @@ def metrics(study: Study) -> dict[str, Any]:
 
 def chosen(row: pd.Series | None) -> dict[str, Any] | None:
     """A row of the tradeoff table as plain numbers."""
-    return None if row is None else {name: plain(row[name]) for name in CHOICE}
+    return None if row is None else numbers_of(row)
+
+
+def numbers_of(row: pd.Series) -> dict[str, Any]:
+    """The numbers of a row that a program asks for."""
+    return {name: plain(row[name]) for name in CHOICE}
 
 
 def plain(value: Any) -> Any:

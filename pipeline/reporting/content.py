@@ -46,7 +46,6 @@ class Content:
     headline: str
     origin: str
     comparison: str
-    sensitivity: str
     claims: pd.DataFrame
     opening: Picture
     sections: tuple[Section, ...]
@@ -69,7 +68,6 @@ def content_of(study: Study) -> Content:
         headline=headline(study),
         origin=overview.origin(study),
         comparison=advice.comparison(study),
-        sensitivity=advice.sensitivity(study),
         claims=ledger(study),
         opening=picture(sections.OPENING, study),
         sections=sections_of(study),

@@ -1,4 +1,8 @@
-"""Does the grid of learning rates hold the best one, or does that lie where none was tried?"""
+"""Does the grid of learning rates hold the best one, or does that lie where none was tried?
+
+Beyond an end of the grid, or between two of its rates: a grid of half powers of ten is so coarse
+that it, and not the batch size, decides which batch size is fastest.
+"""
 
 from itertools import pairwise
 
@@ -9,6 +13,11 @@ STEP = np.sqrt(10)
 MOMENTS = (1.0, 0.1)
 """The best rate is looked for at the end of the budget and at a tenth of it: which target will
 count is not known while the grid trains."""
+MIDDLE = (0.15, 0.3)
+SPACING = 1.4
+"""Rates near the best one lie no further apart than an eighth of a power of ten."""
+REFINEMENTS = 2
+"""Rounds that bring half powers of ten to that."""
 FINE = 2.0
 """A diverging neighbour nearer than this leaves nothing worth trying between."""
 
@@ -37,6 +46,23 @@ def rates_to_add(lanes: pd.DataFrame, history: pd.DataFrame, budget_steps: int) 
         if rate in best and lost[larger] and larger > FINE * rate
     ]
     return sorted(float(f"{rate:.4g}") for rate in added)
+
+
+def rates_between(lanes: pd.DataFrame, history: pd.DataFrame, budget_steps: int) -> list[float]:
+    """The rates halfway, in logarithms, between a best rate and its neighbours, ascending.
+
+    Best rates are those at MIDDLE shares of the budget, among which the target will be reached at
+    best: a rate is the fastest to a target if it is the best when the target is reached. None
+    where a neighbour is no more than SPACING times larger or smaller.
+    """
+    rates = sorted(set(lanes["lr"]))
+    best = {best_rate(lanes, history, share * budget_steps) for share in MIDDLE}
+    between = [
+        float(np.sqrt(rate * larger))
+        for rate, larger in pairwise(rates)
+        if best & {rate, larger} and larger > SPACING * rate
+    ]
+    return [float(f"{rate:.4g}") for rate in between]
 
 
 def best_rate(lanes: pd.DataFrame, history: pd.DataFrame, step: float) -> float | None:

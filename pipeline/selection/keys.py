@@ -9,6 +9,9 @@ CELL = [*RATE, "seed"]
 
 CRITERIA = ("fastest", "best_score")
 """What a rate may win by in the screening; further criteria are those of the budgets."""
+NEXT_FASTEST = "next_fastest"
+TWO_FASTEST = ("fastest", NEXT_FASTEST)
+"""The two rates between which the fresh seeds decide."""
 BUDGET_CRITERIA = {"equal epochs": "equal_epochs", "equal steps": "equal_steps"}
 SAME_RATE = "same_rate"
 """The smallest batch size's best rate under equal epochs, at every batch size."""

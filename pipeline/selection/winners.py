@@ -7,22 +7,41 @@ import pandas as pd
 from pipeline.errors import InputError
 from pipeline.params.load import Params
 from pipeline.selection import budgets, targets
-from pipeline.selection.keys import BUDGET_CRITERIA, CELL, CRITERIA, PACK, RATE, SAME_RATE, rows_of
-from pipeline.selection.targets import best_per_cell, steps_to_target
+from pipeline.selection.keys import (
+    BUDGET_CRITERIA,
+    CELL,
+    CRITERIA,
+    NEXT_FASTEST,
+    PACK,
+    RATE,
+    SAME_RATE,
+    TWO_FASTEST,
+    rows_of,
+)
+from pipeline.selection.response import response
+from pipeline.selection.targets import Validation, arrivals, best_per_cell
+
+BESTS = ["best_val_score", "best_val_loss"]
 
 
-def select(params: Params, lanes: pd.DataFrame, history: pd.DataFrame) -> pd.DataFrame:
+def select(
+    params: Params, lanes: pd.DataFrame, history: pd.DataFrame, validation: Validation
+) -> pd.DataFrame:
     """selection.csv: the winners of the screening, with the target they were chosen for.
 
     lanes, history: of all packs. Raises InputError where no rate reaches the target at most seeds.
     """
     metric, target = params.target.metric, params.target.value
+    smooth = targets.curves(history, metric)
     if target == "auto":
-        target = targets.auto_target(rows_of(lanes, params.grid.variant[0]), metric)
-    rates = by_rate(lanes, history, metric, target)
+        first = params.grid.variant[0]
+        target = targets.auto_target(
+            rows_of(lanes, first), rows_of(smooth, first), metric, validation
+        )
+    rates = by_rate(lanes, smooth, metric, target)
     chosen = winners(rates)
     if not (chosen["criterion"] == "fastest").any():
-        best = targets.tuned_bests(lanes, metric)["best"].abs()
+        best = targets.tuned_bests(lanes, smooth)["best"].abs()
         rule = f"is reached by no rate at most seeds; the best {metric} is {best.max():.4g}"
         raise InputError(f"target.value: {target!r} {rule}")
     best_shares = budgets.compare(history)
@@ -31,45 +50,58 @@ def select(params: Params, lanes: pd.DataFrame, history: pd.DataFrame) -> pd.Dat
     return chosen.assign(metric=metric, target=target)
 
 
-def by_rate(lanes: pd.DataFrame, history: pd.DataFrame, metric: str, target: float) -> pd.DataFrame:
+def by_rate(lanes: pd.DataFrame, smooth: pd.DataFrame, metric: str, target: float) -> pd.DataFrame:
     """One row per (variant, batch size, rate): medians over seeds, and what happened to the seeds.
 
-    median_steps counts a seed that missed the target as infinite, median_best (of the metric,
-    turned so that higher is better) a diverged one as -inf; median_score is NaN
-    where one diverged.
+    smooth: ``targets.curves`` of the same cells. median_steps counts a seed that missed the target
+    as infinite, median_best (of the metric, turned so that higher is better) a diverged one as
+    -inf; median_score is NaN where one diverged. response_steps: ``response`` of the pack.
     """
-    cells = best_per_cell(lanes, metric).merge(
-        lanes[[*CELL, "status", "best_val_score", "best_val_loss"]], on=CELL, validate="one_to_one"
-    )
-    steps = steps_to_target(history, metric, target)
-    cells = cells.merge(steps, on=CELL, how="left", validate="one_to_one")
-    cells["steps"] = cells["steps_to_target"].where(cells["status"] == "finished").fillna(np.inf)
+    cells = arrivals(lanes, smooth, metric, target)
+    for part in (best_per_cell(lanes, metric), lanes[[*CELL, "status", *BESTS]]):
+        cells = cells.merge(part, on=CELL, validate="one_to_one")
+    cells["arrival"] = cells["steps"].where(~cells["missed"])
     cells["diverged"] = cells["status"] == "diverged"
     cells["loss"] = cells["best_val_loss"].where(~cells["diverged"], np.inf)
     cells["score"] = cells["best_val_score"].where(~cells["diverged"])
-    return (
+    rates = (
         cells.groupby(RATE, sort=True)
         .agg(
             seeds=("seed", "size"),
             diverged=("diverged", "sum"),
-            reached=("steps", lambda steps: int(np.isfinite(steps).sum())),
-            median_steps=("steps", "median"),
+            reached=("arrival", "count"),
+            median_steps=("arrival", lambda steps: steps.fillna(np.inf).median()),
             median_best=("best", "median"),
             median_score=("score", lambda scores: scores.median(skipna=False)),
             median_loss=("loss", "median"),
         )
         .reset_index()
     )
+    return rates.merge(responses(cells), on=RATE, validate="one_to_one")
+
+
+def responses(arrived: pd.DataFrame) -> pd.DataFrame:
+    """response_steps by rate: ``response`` of every pack. arrived: ``targets.arrivals``."""
+    parts = [
+        response(cells)
+        .rename("response_steps")
+        .reset_index()
+        .assign(**dict(zip(PACK, pack, strict=True)))
+        for pack, cells in arrived.groupby(PACK, sort=True)
+    ]
+    columns = [*RATE, "response_steps"]
+    return pd.concat(parts)[columns] if parts else pd.DataFrame(columns=columns)
 
 
 def winners(rates: pd.DataFrame) -> pd.DataFrame:
-    """Up to two rows per pack, one for each criterion; a pack without an eligible rate has none.
+    """Up to three rows per pack, one for each criterion, and one for the second fastest rate; a
+    pack without an eligible rate has none.
 
     Ties go to the other criterion, then to the lower loss, then to the smaller rate. ``at_edge``
     says that the winner is the first or last rate of its pack's grid.
     """
     orders = {
-        "fastest": (["median_steps", "median_best"], [True, False]),
+        "fastest": (["response_steps", "median_best"], [True, False]),
         "best_score": (["median_best", "median_loss", "median_steps"], [False, True, True]),
     }
     rows = []
@@ -80,7 +112,28 @@ def winners(rates: pd.DataFrame) -> pd.DataFrame:
             if not eligible.empty:
                 order = eligible.sort_values([*columns, "lr"], ascending=[*ascending, True])
                 rows.append(selected(grid_rates, order.iloc[0], criterion))
+                if criterion == "fastest" and len(order) > 1:
+                    rows.append(selected(grid_rates, order.iloc[1], NEXT_FASTEST))
     return as_selection(rows, rates)
+
+
+def settled(selection: pd.DataFrame, arrived: pd.DataFrame) -> pd.DataFrame:
+    """The selection with the two fastest rates of each pack in the order of the fresh seeds, whose
+    ``targets.arrivals`` are ``arrived``."""
+    swapped = selection.copy()
+    for pack, rows in swapped[swapped["criterion"].isin(TWO_FASTEST)].groupby(PACK):
+        cells = rows_of(arrived, *pack)
+        expected = [running_time(cells[cells["lr"] == lr]) for lr in rows["lr"]]
+        if len(rows) == 2 and expected[1] < expected[0]:
+            swapped.loc[rows.index, "criterion"] = list(reversed(TWO_FASTEST))
+    return swapped
+
+
+def running_time(cells: pd.DataFrame) -> float:
+    """Expected steps to the target with restarts: all steps over the arrivals (Hansen et al. 2021,
+    COCO, section 4); infinite where nothing arrived."""
+    arrived = int((~cells["missed"]).sum())
+    return float(cells["steps"].sum() / arrived) if arrived else float("inf")
 
 
 def selected(grid_rates: pd.DataFrame, winner: pd.Series, criterion: str) -> dict[str, object]:

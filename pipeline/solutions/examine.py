@@ -13,7 +13,7 @@ from pipeline.selection.keys import CELL, WHOLE, rows_of
 from pipeline.solutions import gradient_noise, landscape, rescaling, sharpness
 from pipeline.solutions.archive import Archive, PackSolutions
 from pipeline.solutions.snapshots import CRITERIA, SHARES
-from pipeline.solutions.surface import Floats, Solutions
+from pipeline.solutions.surface import Floats, Floats32, Solutions
 from pipeline.training.dataset import Dataset, Part
 
 PARTS = ("train", "val", "test")
@@ -26,9 +26,11 @@ Task = tuple[str, int | None]
 
 @dataclass
 class Examination:
-    """Tables by name, and what they cost: seconds by measure."""
+    """Tables by name, what every solution makes of every test example by pack, and what they cost:
+    seconds by measure."""
 
     tables: dict[str, list[pd.DataFrame]] = field(default_factory=dict)
+    outcomes: dict[str, Floats32] = field(default_factory=dict)
     seconds: dict[str, float] = field(default_factory=dict)
 
     def add(self, name: str, table: pd.DataFrame) -> None:
@@ -67,6 +69,8 @@ def of_pack(archive: Archive, variant: str, batch_size: int) -> Examination:
     if len(ends.table):
         with done.timed("scores"):
             done.add("evaluation", scores(archive, ends, snapshots))
+            test = archive.data(variant).test
+            done.outcomes[f"{variant}-{batch_size}"] = ends.solutions.outcomes(test)
     fastest = archive.chosen(ends, "fastest")
     moments = along_training(archive, fastest, snapshots) if len(fastest.table) else {}
     if moments:

@@ -25,6 +25,7 @@ from pipeline.training.losses import losses_and_scores, mean_loss
 
 Tensors = dict[str, Tensor]
 Floats = npt.NDArray[np.float64]
+Floats32 = npt.NDArray[np.float32]
 EXAMPLES_AT_ONCE = 8192
 """Examples times solutions that are computed together: it bounds the memory."""
 
@@ -80,9 +81,22 @@ class Solutions:
 
     def predictions(self, part: Part) -> npt.NDArray[np.int64]:
         """The likeliest class of every example, (solutions, n)."""
-        rows = part.x.split(EXAMPLES_AT_ONCE // len(self) + 1)
+        return self.of_examples(part, lambda outputs, y: outputs.argmax(-1))
+
+    def outcomes(self, part: Part) -> Floats32:
+        """Of every example whether its class is found, 1 or 0, or its squared error, (solutions,
+        n)."""
+        if self.task == "classification":
+            return self.of_examples(part, lambda outputs, y: (outputs.argmax(-1) == y).float())
+        return self.of_examples(part, lambda outputs, y: (outputs - y).square()[..., 0].float())
+
+    def of_examples(self, part: Part, quantity: Callable[[Tensor, Tensor], Tensor]) -> Any:
+        """A quantity of outputs (solutions, rows, outputs) and targets (rows, ...), for all
+        examples: (solutions, n)."""
+        rows = EXAMPLES_AT_ONCE // len(self) + 1
+        chunks = zip(part.x.split(rows), part.y.split(rows), strict=True)
         with torch.no_grad():
-            return torch.cat([self.outputs(x).argmax(-1) for x in rows], dim=1).cpu().numpy()
+            return torch.cat([quantity(self.outputs(x), y) for x, y in chunks], dim=1).cpu().numpy()
 
     def losses(self, part: Part) -> Tensor:
         """The mean loss of each, (solutions,)."""

@@ -1,11 +1,14 @@
 """Choose the winning rates of every batch size and train them again on fresh seeds.
 
-Every interval of the report comes from these seeds alone: whoever wins a grid was also lucky.
+Every interval of the report comes from these seeds alone: whoever wins a grid was also lucky. They
+are evaluated densely where the target is expected, and they decide which of each batch size's two
+fastest rates is the faster one.
 Writes results/: selection.csv, confirm.parquet, confirm_lanes.parquet, confirm.safetensors, and
 in snapshots.csv and snapshots.safetensors the weights along the way that ``evaluate`` looks at.
 """
 
 import functools
+import json
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 
@@ -16,8 +19,9 @@ from pipeline.errors import command
 from pipeline.lanes import trainings
 from pipeline.params.load import Params, load_params
 from pipeline.params.settings import Cell
-from pipeline.selection import budgets, winners
-from pipeline.selection.keys import rows_of
+from pipeline.selection import budgets, targets, winners
+from pipeline.selection.keys import TWO_FASTEST, rows_of
+from pipeline.selection.targets import Validation
 from pipeline.solutions import snapshots
 from pipeline.training import budget, dataset
 from pipeline.training.dataset import Dataset
@@ -56,6 +60,9 @@ def confirmations(
                 for seed in params.confirm_seeds()
             ]
             pack = trainings.make_pack(params, variant, size, cells, data)
+            expected = rows.loc[rows["criterion"].isin(TWO_FASTEST), "response_steps"]
+            dense = targets.evaluations_near(expected.tolist(), pack.steps)
+            pack = replace(pack, dense=dense)
             kept = snapshots.wanted(pack, rows, limits)
             steps = tuple(sorted(set(kept["step"])))
             yield Confirmation(replace(pack, snapshots=steps), data, kept)
@@ -84,6 +91,11 @@ class Outcome:
             arrays = snapshots.weights(kept, trained)
             self.snapshot_weights |= {f"{work.name}/{name}": a for name, a in arrays.items()}
 
+    def arrivals(self, metric: str, target: float) -> pd.DataFrame:
+        """``targets.arrivals`` of all trainings."""
+        smooth = targets.curves(pd.concat(self.history), metric)
+        return targets.arrivals(pd.concat(self.cells), smooth, metric, target)
+
     def write(self) -> None:
         """Write everything but the selection."""
         results = files.RESULTS
@@ -94,17 +106,24 @@ class Outcome:
         files.write_parquet(results / "confirm.parquet", pd.concat(self.history))
 
 
+def validation() -> Validation:
+    """How finely the processed data's validation part knows a score."""
+    summary = json.loads((files.PROCESSED / "summary.json").read_text())
+    return Validation(summary["task"], summary["examples"]["val"])
+
+
 @command
 def main() -> None:
     """Read runs/, select, train the winners, write results/."""
     params = load_params(files.PARAMS)
     lanes, history = files.runs(params, "lanes.parquet"), files.runs(params, "history.parquet")
-    chosen = winners.select(params, lanes, history)
+    chosen = winners.select(params, lanes, history, validation())
     store, outcome = trainings.checkpoints("confirm", params), Outcome()
     for work in confirmations(params, chosen, budgets.common(history)):
         label = f"confirm {work.name}"
         outcome.add(work, trainings.train(work.pack, work.data, params, store, label))
-    files.write_csv(files.RESULTS / "selection.csv", chosen)
+    arrivals = outcome.arrivals(params.target.metric, chosen["target"].iloc[0])
+    files.write_csv(files.RESULTS / "selection.csv", winners.settled(chosen, arrivals))
     outcome.write()
     store.clear()
     durations.record(files.RESULTS / "selection.csv")

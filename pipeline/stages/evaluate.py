@@ -64,6 +64,8 @@ def main() -> None:
             rule = "nothing to measure: every confirmed seed diverged"
             raise InputError(f"results/{name}.csv: {rule}")
         files.write_csv(files.RESULTS / f"{name}.csv", pd.concat(parts))
+    outcomes = {name: array for done in examinations for name, array in done.outcomes.items()}
+    files.write_tensors(files.RESULTS / "test_outcomes.safetensors", outcomes)
     durations.record(files.RESULTS / "evaluation.csv")
 
 

@@ -8,6 +8,7 @@ import json
 
 import matplotlib as mpl
 import pandas as pd
+from safetensors.numpy import load_file
 
 from pipeline.analysis.measurements import Measurements
 from pipeline.analysis.study import Study, tables
@@ -37,6 +38,7 @@ def measurements(params: Params) -> Measurements:
         confirmed=pd.read_parquet(results / "confirm.parquet"),
         confirmed_lanes=pd.read_parquet(results / "confirm_lanes.parquet"),
         evaluation=pd.read_csv(results / "evaluation.csv"),
+        outcomes=load_file(results / "test_outcomes.safetensors"),
         sharpness=pd.read_csv(results / "sharpness.csv"),
         landscape=pd.read_csv(results / "landscape.csv"),
         gradient_noise=pd.read_csv(results / "gradient_noise.csv"),

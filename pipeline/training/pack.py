@@ -30,7 +30,8 @@ FINALS = ("final_train_loss", "final_train_score", "final_val_loss", "final_val_
 class Pack:
     """The cells of one (variant, batch size): same shapes, same number of steps.
 
-    snapshots: evaluation steps whose weights are kept.
+    snapshots: evaluation steps whose weights are kept; dense: steps after which every cell is
+    evaluated too, beside those of the budget.
     """
 
     settings: Settings
@@ -38,8 +39,10 @@ class Pack:
     examples: int
     cells: tuple[Cell, ...]
     snapshots: tuple[int, ...] = ()
+    dense: tuple[int, ...] = ()
 
     def __post_init__(self) -> None:
+        assert all(1 <= step <= self.steps for step in self.dense)
         assert set(self.snapshots) <= set(self.evaluation_steps)
 
     def part(self, places: Iterable[int] | npt.NDArray[np.int64]) -> "Pack":
@@ -67,11 +70,12 @@ class Pack:
         """The budget of every cell."""
         return self.phases[-1].end
 
-    @property
+    @cached_property
     def evaluation_steps(self) -> list[int]:
         """The steps after which every cell is evaluated."""
         chosen = self.settings.budget
-        return budget.evaluation_steps(chosen, self.steps, chosen.epochs * self.steps_per_epoch)
+        equal_epochs = chosen.epochs * self.steps_per_epoch
+        return sorted({*budget.evaluation_steps(chosen, self.steps, equal_epochs), *self.dense})
 
     def phase(self, step: int) -> Phase:
         """The phase of a step (from 0), the last one's beyond the end."""

@@ -2,7 +2,6 @@
 
 from dataclasses import replace
 
-import numpy as np
 import pandas as pd
 import pytest
 
@@ -25,9 +24,7 @@ class TestCompare:
     def test_a_seed_that_missed_leaves_its_pair_out(self) -> None:
         rates, selection, cells, scores = tables(0.5)
         cells = cells.copy()
-        cells.loc[(cells["variant"] == "second") & (cells["seed"] == 1000), "steps_to_target"] = (
-            np.nan
-        )
+        cells["missed"] = (cells["variant"] == "second") & (cells["seed"] == 1000)
         table = variants.compare(rates, selection, cells, scores)
         assert set(table["pairs"]) == {4}
         assert set(table.loc[table["variant"] == "second", "arrived"]) == {4}

@@ -4,7 +4,7 @@ import numpy as np
 import pandas as pd
 
 from pipeline.analysis import critical
-from pipeline.analysis.critical import Runs
+from pipeline.analysis.critical import Floats, Runs
 
 SIZES = 2.0 ** np.arange(2, 11)
 
@@ -12,19 +12,27 @@ SIZES = 2.0 ** np.arange(2, 11)
 SEEDS = 5
 
 
-def runs(critical_size: float, spread: float = 0.1, seed: int = 0, sharpness: float = 1) -> Runs:
-    """Five seeds at every size, scattered around S_min = 100."""
-    sizes = np.repeat(SIZES, SEEDS)
-    ratio = (critical_size / sizes) ** sharpness
-    noise = np.random.default_rng(seed).standard_normal(len(sizes))
-    steps = 100 * (1 + ratio) ** (1 / sharpness) * np.exp(spread * noise)
-    missed = np.zeros(len(sizes), dtype=bool)
-    return Runs(sizes, steps, missed, np.tile(np.arange(SEEDS), len(SIZES)))
+def runs(
+    critical_size: float,
+    spread: float = 0.1,
+    seed: int = 0,
+    sharpness: float = 1,
+    misfit: float = 0,
+    grid: Floats = SIZES,
+    seeds: int = SEEDS,
+) -> Runs:
+    """Seeds at every size, scattered around S_min = 100, and sizes around the curve."""
+    rng = np.random.default_rng(seed)
+    ratio = (critical_size / grid) ** sharpness
+    means = np.log(100) + np.log(1 + ratio) / sharpness + misfit * rng.standard_normal(len(grid))
+    steps = np.exp(np.repeat(means, seeds) + spread * rng.standard_normal(len(grid) * seeds))
+    missed = np.zeros(len(steps), dtype=bool)
+    return Runs(np.repeat(grid, seeds), steps, missed, np.tile(np.arange(seeds), len(grid)))
 
 
 def fitted(data: Runs) -> critical.Critical:
     """The fit, which must exist."""
-    found = critical.fit(data, 0)
+    found = critical.fit(data)
     assert found is not None
     return found
 

@@ -14,6 +14,7 @@ def lanes(*rows: tuple[int, float, int, float]) -> pd.DataFrame:
     table.insert(0, "variant", "baseline")
     table["status"] = np.where(table["best_val_score"].isna(), "diverged", "finished")
     table["best_val_loss"] = 1 - table["best_val_score"]
+    table["steps"] = STEPS[-1]
     return table
 
 

@@ -16,7 +16,7 @@ from pipeline.reporting import sections
 from pipeline.reporting.content import content_of
 from pipeline.reporting.page import page
 from pipeline.reporting.page.provenance import Provenance
-from pipeline.selection import budgets, winners
+from pipeline.selection import budgets, targets, winners
 from pipeline.selection.keys import BUDGETS, CELL, RATE
 
 SHAPES = [
@@ -50,7 +50,7 @@ def fresh(
         columns=CELL,
     )
     lanes, history = trained(cells, diverging)
-    screened = winners.by_rate(lanes, history, "val_score", 0.79)
+    screened = winners.by_rate(lanes, targets.curves(history, "val_score"), "val_score", 0.79)
     under_budgets = winners.under_budgets(screened, budgets.compare(history))
     chosen = pd.concat([winners.winners(screened), under_budgets])
     confirmed_cells = chosen[RATE].drop_duplicates()
@@ -89,8 +89,8 @@ def described() -> dict[str, pd.DataFrame]:
     return {"features": features, "classes": classes, "columns": columns}
 
 
-def examined(cells: pd.DataFrame) -> dict[str, pd.DataFrame]:
-    """Evaluations, sharpness, landscape and gradient noise."""
+def examined(cells: pd.DataFrame) -> dict[str, Any]:
+    """Evaluations, outcomes, sharpness, landscape and gradient noise."""
     scores = 0.9 + cells["seed"] % 3 / 100
     evaluation = cells.assign(test_score=scores, generalisation_gap=0.05, train_loss=0.1)
     evaluation = evaluation.merge(pd.DataFrame({"budget": BUDGETS}), how="cross")
@@ -110,10 +110,21 @@ def examined(cells: pd.DataFrame) -> dict[str, pd.DataFrame]:
     )  # fmt: skip
     return {
         "evaluation": evaluation,
+        "outcomes": outcomes(cells),
         "sharpness": sharp,
         "landscape": landscape,
         "gradient_noise": noise.assign(relative_error=noise["examples"] ** -0.5),
     }
+
+
+def outcomes(cells: pd.DataFrame) -> dict[str, np.ndarray]:
+    """Which of 32 test examples each solution gets right: one fewer for every other seed."""
+    right = {}
+    for (variant, size), table in cells.groupby(["variant", "batch_size"]):
+        seeds = table.sort_values(["lr", "seed"])["seed"].to_numpy()
+        hits = np.arange(32) < 29 - seeds[:, None] % 3
+        right[f"{variant}-{size}"] = hits.astype(np.float32)
+    return right
 
 
 DATA = {
@@ -154,6 +165,7 @@ def speed(cells: pd.DataFrame) -> pd.DataFrame:
     table["examples_per_second"] = table["batch_size"] / table["seconds_per_step"]
     table["peak_bytes"] = 10_000 * table["batch_size"]
     table["seconds_per_step_q25"] = table["seconds_per_step"]
+    table["seconds_per_step_q75"] = 1.05 * table["seconds_per_step"]
     for part in ("gather", "forward", "backward", "update"):
         table[f"seconds_{part}"] = table["seconds_per_step"] / 4
     table = table.assign(

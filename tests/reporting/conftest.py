@@ -2,10 +2,9 @@
 
 import pytest
 
-from pipeline.analysis import critical, escape
+from pipeline.analysis import escape
 
 
 @pytest.fixture(autouse=True)
 def _short_simulations(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(critical, "RESAMPLES", 20)
     monkeypatch.setattr(escape, "STEPS", 200)

@@ -4,7 +4,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from pipeline.selection.edges import rates_to_add
+from pipeline.selection.edges import rates_between, rates_to_add
 
 BUDGET = 100
 
@@ -57,3 +57,23 @@ def test_one_diverged_seed_of_three_does_not_rule_a_rate_out() -> None:
     lanes, history = pack({0.1: (0.5, 0.5), 1.0: (0.2, 0.2)})
     lanes.loc[(lanes["lr"] == 1.0) & (lanes["seed"] == 0), "status"] = "diverged"
     assert rates_to_add(lanes, history, BUDGET) == [3.162]
+
+
+@pytest.mark.parametrize(
+    ("losses", "between"),
+    [
+        ({0.1: (0.5, 0.5), 1.0: (0.3, 0.2), 10.0: (0.9, 0.9)}, [0.3162, 3.162]),
+        ({0.1: (0.2, 0.5), 1.0: (0.3, 0.2), 10.0: (0.9, 0.9)}, [0.3162]),
+        ({0.1: (0.5, 0.5), 1.0: (0.3, 0.2), 10.0: (np.nan, np.nan)}, [0.3162, 3.162]),
+        ({0.1: (0.5, 0.5), 0.13: (0.3, 0.2), 0.17: (0.9, 0.9)}, []),
+        ({0.1: (0.5, 0.5)}, []),
+        ({0.1: (np.nan, np.nan), 1.0: (np.nan, np.nan)}, []),
+    ],
+)
+def test_rates_between_the_best_and_its_neighbours(
+    losses: dict[float, tuple[float, float]], between: list[float]
+) -> None:
+    lanes, history = pack(losses)
+    if history.empty:
+        history = pd.DataFrame({"lr": [1.0], "seed": [0], "step": [1], "val_loss": [2.0]})
+    assert rates_between(lanes, history, BUDGET) == between

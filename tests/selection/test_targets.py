@@ -1,13 +1,16 @@
 """Steps to a target, and the target itself."""
 
+import itertools
+
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from makers.grid import STEPS, lanes
+from makers.grid import STEPS, history, lanes
 from pipeline.errors import InputError
 from pipeline.selection import targets
+from pipeline.selection.targets import Validation
 
 
 class TestTargets:
@@ -42,23 +45,125 @@ class TestTargets:
             before = STEPS[max(0, list(STEPS).index(reached[0]) - 1)]
             assert before * (1 - 1e-12) <= found <= reached[0] * (1 + 1e-12)
 
-    def test_auto_is_the_loosest_tuned_best_less_its_standard_error(self) -> None:
-        table = lanes(
-            (4, 0.1, 0, 0.90), (4, 0.1, 1, 0.92), (4, 0.1, 2, 0.94), (4, 1.0, 0, 0.5),
-            (8, 0.1, 0, 0.99), (8, 0.1, 1, 0.99), (8, 0.1, 2, 0.99),
-        )  # fmt: skip
+
+def curve(
+    size: int, seed: int, top: float, lr: float = 0.1
+) -> tuple[tuple[int, float, int], list[float]]:
+    """A key and scores that rise to ``top``; steps lie too far apart to be averaged."""
+    return (size, lr, seed), [0.1, 0.3, 0.5, top]
+
+
+def auto(*cells: tuple[int, int, float], metric: str = "val_score", examples: int = 10**9) -> float:
+    """The automatic target of (batch size, seed, best score) at one rate."""
+    table = lanes(*[(size, 0.1, seed, best) for size, seed, best in cells])
+    curves = history(dict(curve(*cell) for cell in cells if not np.isnan(cell[2])))
+    curves["val_loss"] = 1 - curves["val_score"]
+    smooth = targets.curves(curves, metric)
+    return targets.auto_target(table, smooth, metric, Validation("classification", examples))
+
+
+LOOSE = [(4, 0, 0.90), (4, 1, 0.92), (4, 2, 0.94)]
+TIGHT = [(8, 0, 0.99), (8, 1, 0.99), (8, 2, 0.99)]
+
+
+class TestAuto:
+    def test_it_is_the_loosest_tuned_best_less_the_seeds_standard_error(self) -> None:
         expected = 0.92 - 0.02 / np.sqrt(3)
-        assert targets.auto_target(table, "val_score") == pytest.approx(expected)
-        assert targets.auto_target(table, "val_loss") == pytest.approx(1 - expected)
+        assert auto(*LOOSE, *TIGHT) == pytest.approx(expected)
+        assert auto(*LOOSE, *TIGHT, metric="val_loss") == pytest.approx(1 - expected)
 
-    def test_most_seeds_reach_the_auto_target_even_of_two(self) -> None:
-        table = lanes((4, 0.1, 0, 0.90), (4, 0.1, 1, 0.94))
-        assert targets.auto_target(table, "val_score") < 0.90
+    def test_few_validation_examples_ease_it_more(self) -> None:
+        error = np.sqrt(0.92 * 0.08 / 100)
+        assert auto(*LOOSE, *TIGHT, examples=100) == pytest.approx(0.92 - error, abs=0.01)
 
-    def test_a_pack_that_always_diverges_does_not_set_the_target(self) -> None:
-        table = lanes((4, 0.1, 0, np.nan), (8, 0.1, 0, 0.9))
-        assert targets.auto_target(table, "val_score") == pytest.approx(0.9)
+    @given(st.integers(20, 5000))
+    def test_it_lies_between_two_scores(self, examples: int) -> None:
+        share = auto(*LOOSE, examples=examples) * examples
+        assert share % 1 == pytest.approx(0.5, abs=1e-6)
+
+    def test_most_seeds_reach_it_even_of_two(self) -> None:
+        assert auto((4, 0, 0.90), (4, 1, 0.94)) < 0.90
+
+    def test_a_pack_that_always_diverges_does_not_set_it(self) -> None:
+        assert auto((4, 0, np.nan), (8, 0, 0.9)) == pytest.approx(0.9, abs=1e-4)
 
     def test_when_everything_diverges_it_says_so(self) -> None:
         with pytest.raises(InputError, match=r"target\.value"):
-            targets.auto_target(lanes((4, 0.1, 0, np.nan)), "val_score")
+            auto((4, 0, np.nan))
+
+
+class TestSmoothing:
+    def test_a_window_is_a_mean_over_steps_near_by(self) -> None:
+        steps = np.array([1.0, 100, 120, 140, 1000])
+        values = np.array([0.0, 1, 0, 1, 0.5])
+        assert targets.smoothed(steps, values) == pytest.approx([0, 0.5, 2 / 3, 0.5, 0.5])
+
+    def test_a_straight_line_in_log_steps_stays_one(self) -> None:
+        steps = np.geomspace(1, 1000, 300)
+        values = np.log(steps)
+        inner = slice(20, -20)
+        assert targets.smoothed(steps, values)[inner] == pytest.approx(values[inner], abs=0.02)
+
+    def test_how_often_one_looks_hardly_matters(self) -> None:
+        """The trap: the first touch of a noisy score comes the earlier the oftener one looks."""
+        rng = np.random.default_rng(0)
+        found: dict[str, list[float]] = {"touch": [], "window": []}
+        for _ in range(60):
+            steps = np.unique(np.round(np.geomspace(1, 1000, 400)))
+            values = 1 - 3 / np.sqrt(steps) + 0.03 * rng.standard_normal(len(steps))
+            for name, smooth in (("touch", lambda _, y: y), ("window", targets.smoothed)):
+                dense, coarse = (
+                    targets.crossing(steps[::k], smooth(steps[::k], values[::k]), 0.75)
+                    for k in (1, 4)
+                )
+                found[name].append(np.log(coarse / dense))
+        assert abs(np.mean(found["window"])) < 0.05
+        assert np.mean(found["touch"]) > 0.1
+
+    def test_cells_are_smoothed_apart(self) -> None:
+        both = history({(4, 0.1, 0): [0, 0, 0, 0], (4, 0.1, 1): [1, 1, 1, 1]})
+        found = targets.curves(both.sample(frac=1, random_state=0), "val_score")
+        assert set(found.loc[found["seed"] == 0, "value"]) == {0.0}
+        assert set(found.loc[found["seed"] == 1, "value"]) == {1.0}
+
+    def test_equal_values_have_an_equal_mean(self) -> None:
+        steps = np.arange(1.0, 200)
+        assert (targets.smoothed(steps, np.full(199, 0.95)) == 0.95).all()
+
+
+class TestNear:
+    @given(st.lists(st.floats(1, 1e5), min_size=1, max_size=3), st.integers(1, 10**5))
+    def test_evaluations_are_dense_where_the_target_is_expected(
+        self, expected: list[float], last: int
+    ) -> None:
+        found = targets.evaluations_near(expected, last)
+        assert all(1 <= step <= last for step in found)
+        assert list(found) == sorted(set(found))
+        inside = [s for s in found if s > 30]
+        assert all(b / a < 1.08 for a, b in itertools.pairwise(inside))
+
+    def test_none_where_none_is_expected(self) -> None:
+        assert targets.evaluations_near([], 100) == ()
+
+
+class TestArrivals:
+    def test_a_miss_and_a_divergence_are_censored_at_the_budget(self) -> None:
+        table = lanes((4, 0.1, 0, 0.95), (4, 0.1, 1, 0.5), (4, 0.1, 2, np.nan))
+        curves = history(
+            {(4, 0.1, 0): [0, 0.9, 0.95, 0.95], (4, 0.1, 1): [0, 0.1, 0.3, 0.5], (4, 0.1, 2): [0.0]}
+        )
+        smooth = targets.curves(curves, "val_score")
+        found = targets.arrivals(table.assign(steps=[1000, 1000, 7]), smooth, "val_score", 0.9)
+        assert found["missed"].tolist() == [False, True, True]
+        assert found["steps"].tolist() == pytest.approx([10, 1000, 1000])
+        assert found["examples_to_target"].tolist()[0] == pytest.approx(40)
+
+
+def test_the_band_goes_from_easy_to_hard() -> None:
+    validation = Validation("classification", 400)
+    found = targets.band("val_score", 0.9, validation)
+    assert found[0] == pytest.approx(0.9 - 2 * 0.015)
+    assert found[-1] == pytest.approx(0.9 + 0.015)
+    losses = targets.band("val_loss", 0.2, Validation("regression", 200))
+    assert losses[0] == pytest.approx(0.2 * 1.2)
+    assert (np.diff(losses) < 0).all()

@@ -5,7 +5,7 @@ import pandas as pd
 
 from pipeline.analysis import descent, lines, variants
 from pipeline.analysis.claims.claim import Outcome, claim, share_verdict, untested
-from pipeline.analysis.critical import PERFECT
+from pipeline.analysis.critical import OVERHEAD
 from pipeline.analysis.study import Study
 from pipeline.selection import statistics
 from pipeline.selection.keys import rows_of
@@ -23,7 +23,7 @@ KNOWN_END = np.array([-6.11e-10, 8.14e-10])
     "constant-product",
     "Batch size × steps to target is constant",
     test=f"Log-log slope of examples to target, within {SLOPE_MARGIN} of 0; range where they stay "
-    f"within {PERFECT:.0%}",
+    f"within {OVERHEAD - 1:.0%} of the least",
     effect="exponent of examples to target",
     figure="critical",
     table="critical",
@@ -31,11 +31,13 @@ KNOWN_END = np.array([-6.11e-10, 8.14e-10])
 def constant_product(study: Study) -> Outcome:
     """Examples to target against the batch size."""
     done = study.of_first(study.tradeoff).dropna(subset=["examples_to_target"])
-    sizes, examples, fit = done["batch_size"], done["examples_to_target"], study.critical
+    sizes, examples = done["batch_size"], done["examples_to_target"]
     slope = lines.log_log_slope(sizes, examples)
-    if fit is None or slope.n < 3:
+    if study.critical is None or slope.n < 3:
         return untested("Fewer than three batch sizes reached the target.", slope)
-    edge = PERFECT * fit.curve.critical
+    scaling = study.overheads.set_index("batch_size")["scaling"]
+    beyond = sorted(scaling.index[scaling == "beyond"])
+    edge = sizes[sizes < beyond[0]].max() if beyond else sizes.max()
     verdict = "mixed" if (sizes <= edge).sum() >= 2 else "refuted"
     if slope.low <= 0 <= slope.high and abs(slope.value) <= SLOPE_MARGIN:
         verdict = "supported"
@@ -43,8 +45,8 @@ def constant_product(study: Study) -> Outcome:
     finding = (
         f"From batch size {sizes.iloc[0]} to {sizes.iloc[-1]} the examples to target grow "
         f"{growth:.1f} times, as B^{slope.value:.2f} ({slope.low:.2f} to {slope.high:.2f}); "
-        f"the fitted curve keeps them within {PERFECT:.0%} of the least up to batch size "
-        f"{edge:.0f}."
+        f"up to batch size {edge:.0f} they are not shown to lie more than {OVERHEAD - 1:.0%} above "
+        "the least."
     )
     return Outcome(verdict, slope, finding)
 

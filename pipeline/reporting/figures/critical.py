@@ -16,8 +16,6 @@ WHERE = {
     "above": "It lies above the batch sizes tried: only its lower bound means something.",
     "below": "Too few batch sizes lie well below it: only its upper bound means something.",
 }
-SURE = 0.05
-"""A probability below this is taken for no chance."""
 
 
 def draw(study: Study) -> Figure:
@@ -42,7 +40,8 @@ def fitted(runs: Runs, fit: Critical, frame: Frame) -> Figure:
             color=colours[0], label="missed within its budget",
         )  # fmt: skip
     above.plot(line, line * fit.curve.steps(line), color="0.25", label="S_min + E_min / B")
-    above.plot(line, line * fit.sharper.steps(line), ":", color=colours[1], label="free knee")
+    if fit.knee.sharpness > 1:
+        above.plot(line, line * fit.knee.steps(line), ":", color=colours[1], label="sharper knee")
     for axis in (above, below):
         axis.axvspan(
             max(fit.low, sizes[0]), min(fit.high, sizes[-1]), color="0.9", zorder=0, linewidth=0
@@ -62,54 +61,32 @@ def fitted(runs: Runs, fit: Critical, frame: Frame) -> Figure:
 
 def caption(study: Study) -> str:
     """The critical batch size with its intervals, the regimes, and how well the curve fits."""
-    fit, runs = study.critical, study.runs[study.frame.first]
+    fit = study.critical
     assert fit is not None
     where = f" {WHERE[fit.identified]}" if fit.identified in WHERE else ""
-    likely = numbers.interval(fit.low, fit.high)
-    resampled = numbers.interval(fit.resampled_low, fit.resampled_high)
-    spread = numbers.number(float(np.exp(fit.curve.spread)))
+    spread = numbers.number(float(np.exp(fit.within)))
     return (
-        f"Critical batch size {numbers.number(fit.curve.critical)} (95 % profile-likelihood "
-        f"interval {likely}; resampling seeds {resampled}), from {fit.n} trainings, "
-        f"{fit.missed} of them censored.{where} {regime_words(fit, runs, study.frame)}. "
-        f"{knee_words(fit)} (p = {fit.probability:.2g}); single seeds spread by a factor {spread} "
-        f"around the curve.{misfit_words(study.misfit)}"
+        f"{scaling_words(study)} Critical batch size {numbers.number(fit.curve.critical)} (95 % "
+        f"interval {numbers.interval(fit.low, fit.high)}), from {fit.n} trainings, {fit.missed} of "
+        f"them censored.{where} Single seeds spread by a factor {spread}, batch sizes around the "
+        f"curve by {numbers.number(float(np.exp(fit.between)))} more; a knee sharper than the "
+        f"hyperbola's has a probability of {fit.knee_probability:.2f}."
     )
 
 
-def regime_words(fit: Critical, runs: Runs, frame: Frame) -> str:
-    """Which batch sizes scale nearly perfectly, with diminishing returns, or not at all."""
-    regimes = critical.regimes(fit.curve, sorted({int(size) for size in runs.batch_size}))
-    names = {
-        "perfect": "near-perfect scaling",
-        "diminishing": "diminishing returns",
-        "flat": "nothing more to gain",
-    }
-    words = [
-        f"{name} at {', '.join(numbers.batch_size(size, frame.examples) for size in regimes[key])}"
-        for key, name in names.items()
-        if regimes[key]
-    ]
-    return "; ".join(words).capitalize()
-
-
-def knee_words(fit: Critical) -> str:
-    """Whether a sharper knee than the hyperbola's fits better."""
-    if fit.probability > SURE:
-        return "A sharper knee does not fit better"
+def scaling_words(study: Study) -> str:
+    """Up to which batch size examples are not shown to grow, and from which they are."""
+    table, examples = study.overheads, study.frame.examples
+    more = f"{critical.OVERHEAD - 1:.0%}"
+    beyond = table[table["scaling"] == "beyond"]
+    if beyond.empty:
+        return f"No batch size is shown to need {more} more examples than the thriftiest."
+    first = beyond.iloc[0]
+    low, high = first["overhead_low"], first["overhead_high"]
     return (
-        f"A knee of sharpness {numbers.number(fit.sharper.sharpness)}, with critical batch "
-        f"size {numbers.number(fit.sharper.critical)}, fits better"
-    )
-
-
-def misfit_words(probability: float) -> str:
-    """Whether batch sizes lie off the curve by more than their seeds' spread."""
-    if not probability < SURE:
-        return ""
-    return (
-        f" Batch sizes miss the curve by more than their seeds' spread (p = {probability:.2g}): "
-        "the interval is too narrow."
+        f"Batch size {numbers.batch_size(first['batch_size'], examples)} is the first shown to "
+        f"need {more} more examples than the thriftiest: {first['overhead']:.2f} times "
+        f"({low:.2f} to {high:.2f})."
     )
 
 

@@ -1,8 +1,10 @@
-"""Training time to the target and test score against the batch size: the figure of the first
-screen."""
+"""Training time to the target and test score against the batch size, and which batch size is
+probably the fastest for which target: the figure of the first screen."""
 
 from collections.abc import Iterable
+from typing import Any
 
+import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
@@ -20,70 +22,95 @@ from pipeline.reporting.figures.axes import (
 )
 from pipeline.reporting.figures.illustration import Illustration
 from pipeline.reporting.words import numbers
+from pipeline.selection.keys import rows_of
 
-RING = {
+RING: dict[str, Any] = {
     "markersize": 15, "markerfacecolor": "none", "markeredgecolor": "0.2", "markeredgewidth": 1.4,
 }  # fmt: skip
 """Around the recommended points."""
+DISC = 150
+"""The area of a disc that stands for certainty, in square points."""
 LEAST_SPREAD = 0.002
 """Scores are never told apart more finely than this by an axis."""
-PANELS = ("seconds_to_target", "test_score")
 
 
 def draw(study: Study) -> Figure:
-    """With the recommended variant's critical batch size and the limit of memory."""
-    best, memory_gb = study.recommendation.best, study.params.limits.memory_gb
-    fit = study.critical if best is None else study.fits.get(best["variant"])
-    return tradeoff(
-        study.tradeoff,
-        best,
-        study.frame,
-        None if fit is None else fit.curve.critical,
-        None if memory_gb is None else memory_gb * 2**30,
-    )
+    """With the recommended variant's critical batch size and strip, and the limit of memory; points
+    of batch sizes that are shown to be slower are open."""
+    table, frame, limits = study.tradeoff, study.frame, study.params.limits
+    best = study.recommendation.best
+    variant = frame.first if best is None else best["variant"]
+    figure = Figure(figsize=(8, 7), layout="constrained")
+    above, below, strip = figure.subplots(3, 1, sharex=True, height_ratios=(5, 4, 4))
+    draw_panels(above, below, table, frame, with_intervals(best, frame))
+    slower = table[~table["may_be_fastest"]]
+    open_points = {"markersize": 4, "color": "white", "zorder": 6}
+    above.plot(slower["batch_size"], slower["seconds_to_target"], "o", **open_points)
+    above.set_title(f"Target: {frame.target}", loc="left")
+    if best is not None:
+        marked(
+            (above, below), best["batch_size"], f"recommended: {best['batch_size']:.0f}", ":", 0.97
+        )
+        for axis, column in ((above, "seconds_to_target"), (below, "test_score")):
+            axis.plot(best["batch_size"], best[column], "o", **RING)
+    sizes = table["batch_size"]
+    fit = study.fits.get(variant)
+    if fit is not None and sizes.min() <= fit.curve.critical <= sizes.max():
+        size = fit.curve.critical
+        marked((above, below), size, f"critical: {numbers.number(size)}", "-.", 0.88)
+    memory = np.inf if limits.memory_gb is None else limits.memory_gb * 2**30
+    too_large = sizes[table["peak_bytes"] > memory]
+    if len(too_large):
+        for axis in (above, below):
+            axis.axvspan(too_large.min() / EDGE, sizes.max() * EDGE, color="0.5", alpha=0.15)
+        marked((above, below), too_large.min() / EDGE, "beyond the memory", "-", 0.97)
+    draw_likely(strip, rows_of(study.band, variant))
+    variant_legend(figure, frame)
+    batch_axis(strip, sorted(set(sizes)), frame.examples)
+    return figure
 
 
-def tradeoff(
-    table: pd.DataFrame,
-    best: pd.Series | None,
-    frame: Frame,
-    critical: float | None = None,
-    memory_bytes: float | None = None,
-) -> Figure:
-    """Seconds to target above, test score below.
-
-    critical: the critical batch size; memory_bytes: the limit, beyond which batch sizes are shaded.
-    """
+def compared(table: pd.DataFrame, frame: Frame) -> Figure:
+    """The tradeoffs of several studies, as variants of one, without a recommendation."""
     figure = Figure(figsize=(8, 5.4), layout="constrained")
-    panels = figure.subplots(2, 1, sharex=True)
-    above, below = panels
-    wanted = with_intervals(best, frame)
+    above, below = figure.subplots(2, 1, sharex=True)
+    draw_panels(above, below, table, frame, with_intervals(None, frame))
+    above.set_title(f"Target: {frame.target}", loc="left")
+    variant_legend(figure, frame)
+    batch_axis(below, sorted(set(table["batch_size"])), frame.examples)
+    return figure
+
+
+def draw_panels(
+    above: Axes, below: Axes, table: pd.DataFrame, frame: Frame, wanted: Iterable[str]
+) -> None:
+    """Seconds to target above, test score below; with their intervals for the wanted variants."""
     for style, name, rows in by_variant(table, frame):
-        for axis, column in zip(panels, PANELS, strict=True):
+        for axis, column in ((above, "seconds_to_target"), (below, "test_score")):
             if name in wanted:
                 with_band(axis, rows, column, **style)
             else:
                 axis.plot(rows["batch_size"], rows[column], alpha=0.6, markersize=4, **style)
     plain_log(above, numbers.seconds)
     above.set_ylabel("training time to target")
-    above.set_title(f"Target: {frame.target}", loc="left")
-    below.set_ylabel(f"test {frame.score_name}, whole budget")
+    below.set_ylabel(f"test {frame.score_name}")
     leave_out_far_below(below, table["test_score"])
-    if best is not None:
-        marked(panels, best["batch_size"], f"recommended: {best['batch_size']:.0f}", ":", 0.97)
-        for axis, column in zip(panels, PANELS, strict=True):
-            axis.plot(best["batch_size"], best[column], "o", **RING)
-    sizes = table["batch_size"]
-    if critical is not None and sizes.min() <= critical <= sizes.max():
-        marked(panels, critical, f"critical: {numbers.number(critical)}", "-.", 0.88)
-    too_large = sizes[table["peak_bytes"] > memory_bytes] if memory_bytes else sizes[:0]
-    if len(too_large):
-        for axis in panels:
-            axis.axvspan(too_large.min() / EDGE, sizes.max() * EDGE, color="0.5", alpha=0.15)
-        marked(panels, too_large.min() / EDGE, "beyond the memory", "-", 0.97)
-    variant_legend(figure, frame)
-    batch_axis(below, sorted(set(table["batch_size"])), frame.examples)
-    return figure
+
+
+def draw_likely(axis: Axes, band: pd.DataFrame) -> None:
+    """A row for each target, a disc as large as a batch size's probability of being the fastest; a
+    ring around what would be recommended."""
+    targets = list(dict.fromkeys(band["target"]))
+    heights = band["target"].map(targets.index)
+    areas = DISC * band["probability_fastest"].fillna(0.0)
+    axis.scatter(band["batch_size"], heights, areas, color="0.35", linewidths=0)
+    chosen = band[band["recommended"]]
+    axis.plot(chosen["batch_size"], heights[chosen.index], "o", **RING)
+    shown = range(0, len(targets), max(1, len(targets) // 4))
+    axis.set_yticks(list(shown), [f"{targets[place]:.3f}" for place in shown])
+    axis.set_ylim(-0.8, len(targets) - 0.2)
+    axis.set_ylabel("target")
+    axis.set_title("Probability of being the fastest", loc="left", fontsize=10)
 
 
 def with_intervals(best: pd.Series | None, frame: Frame) -> tuple[str, ...]:
@@ -128,24 +155,23 @@ def marked(panels: Iterable[Axes], size: float, words: str, style: str, height: 
 
 
 def caption(study: Study) -> str:
-    """Fastest against slowest batch size, and the spread of the test scores."""
+    """Fastest against slowest batch size, the spread of the test scores, how to read the rest."""
     table, frame = study.tradeoff, study.frame
-    done = table[table["reached"] == table["seeds"]].sort_values("seconds_to_target")
+    done = table.dropna(subset=["seconds_to_target"]).sort_values("seconds_to_target")
     if done.empty:
-        return "No batch size reached the target with every seed."
+        return "No batch size reached the target."
     first, last = done.iloc[0], done.iloc[-1]
     scores = table["test_score"].dropna()
     wanted = with_intervals(study.recommendation.best, frame)
     whose = "" if len(wanted) == len(frame.variants) else f", of {' and '.join(wanted)}"
-    all_have_intervals = table["seconds_to_target"].notna().sum() == len(done)
-    hollow = "; hollow points have none, because some of their seeds missed the target"
     return (
-        "Of the batch sizes that reach the target with every seed the fastest is "
-        f"{numbers.place(first, frame)} at {numbers.seconds(first['seconds_to_target'])}, the "
-        f"slowest {numbers.place(last, frame)} at {numbers.seconds(last['seconds_to_target'])}; "
-        f"mean test {frame.score_name} lies between {numbers.number(scores.min())} and "
+        f"The fastest is {numbers.place(first, frame)} at "
+        f"{numbers.seconds(first['seconds_to_target'])}, the slowest {numbers.place(last, frame)} "
+        f"at {numbers.seconds(last['seconds_to_target'])}; open points are shown to be slower. "
+        f"Mean test {frame.score_name} lies between {numbers.number(scores.min())} and "
         f"{numbers.number(scores.max())}. Bars: 95 % intervals over {int(table['seeds'].max())} "
-        f"fresh seeds{whose}{'' if all_have_intervals else hollow}."
+        f"fresh seeds{whose}. Discs are as large as the probability of being the fastest, from "
+        "easy targets at the bottom to hard ones; a ring marks what would be recommended."
     )
 
 

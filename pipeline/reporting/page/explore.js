@@ -2,34 +2,29 @@
 // `recommend` gives the answer of pipeline/analysis/recommendation.py for the same limits.
 "use strict";
 
-const SOME = "misses the target with some seeds";
+const EQUAL = 0.01; // regrets that differ by no more are the same
 
 function refusals(row, limits) {
   const broken = [];
   const seconds = row.seconds_to_target;
-  if (seconds === null) broken.push("misses the target");
-  else if (row.reached < row.seeds) broken.push(SOME);
+  if (seconds === null || row.reached <= row.seeds / 2) broken.push("misses the target");
   if (limits.seconds !== null && seconds !== null && seconds > limits.seconds) broken.push("too slow");
   if (limits.memory_gb !== null && row.peak_bytes !== null && row.peak_bytes > limits.memory_gb * 2 ** 30)
     broken.push("too much memory");
   if (limits.score !== null && !(row.test_score !== null && row.test_score >= limits.score))
     broken.push("score too low");
-  if (row.score_difference !== null && row.score_difference < -limits.margin)
-    broken.push("score below the best by more than the margin");
+  if (row.score_difference_high !== null && row.score_difference_high < -limits.margin)
+    broken.push("score shown to be worse than the best by more than the margin");
   return broken;
 }
 
 function recommend(rows, limits) {
   const judged = rows.map((row) => ({ row, broken: refusals(row, limits) }));
-  for (const forgiven of [[], [SOME]]) {
-    const allowed = judged.filter((one) => one.broken.every((reason) => forgiven.includes(reason)));
-    if (allowed.length) {
-      const before = (a, b) =>
-        a.row.seconds_to_target - b.row.seconds_to_target || a.row.batch_size - b.row.batch_size;
-      return { best: allowed.sort(before)[0].row, judged };
-    }
-  }
-  return { best: null, judged };
+  const allowed = judged.filter((one) => one.broken.length === 0).map((one) => one.row);
+  const least = Math.min(...allowed.map((row) => row.regret));
+  const before = (a, b) => a.peak_bytes - b.peak_bytes || a.batch_size - b.batch_size;
+  const equal = allowed.filter((row) => row.regret <= least + EQUAL).sort(before);
+  return { best: equal.length ? equal[0] : null, judged };
 }
 
 function element(name, content, attributes = {}) {

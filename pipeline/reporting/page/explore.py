@@ -19,21 +19,25 @@ NUMBERS = (
     "seconds_to_target",
     "peak_bytes",
     "test_score",
-    "score_difference",
+    "score_difference_high",
+    "regret",
 )
 
 
 def at_devices(table: pd.DataFrame, prediction: pd.DataFrame, devices: int) -> pd.DataFrame:
-    """The tradeoff with the seconds that are predicted for so many devices; a batch size smaller
-    than their number is left out. Memory stays what the whole batch takes on one."""
+    """The tradeoff with the seconds that are predicted for so many devices, and the regret by them
+    alone; a batch size smaller than their number is left out. Memory stays what the whole batch
+    takes on one."""
     if devices == 1:
         return table
     seconds = prediction.loc[prediction["devices"] == devices, [*PACK, "seconds_to_target"]]
-    merged = table.merge(seconds.rename(columns={"seconds_to_target": "predicted"}), on=PACK)
+    seconds = seconds.rename(columns={"seconds_to_target": "predicted"})
+    merged = table.drop(columns="regret").merge(seconds, on=PACK)
     ratio = merged["predicted"] / merged["seconds_to_target"]
     for bound in ("", "_low", "_high"):
         merged[f"seconds_to_target{bound}"] *= ratio
-    return merged.drop(columns="predicted")
+    regret = merged["predicted"] / merged["predicted"].min() - 1
+    return merged.drop(columns="predicted").assign(regret=regret)
 
 
 def embedded(study: Study) -> dict[str, Any]:

@@ -1,38 +1,76 @@
-"""The recommendation in one sentence."""
+"""The recommendation in three sentences at most."""
 
 import pandas as pd
 
 from pipeline.analysis.study import Study
 from pipeline.reporting.words import numbers
+from pipeline.selection.keys import rows_of
 
 
 def headline(study: Study) -> str:
-    """What to use, how long it takes, and what comes next; or why there is no answer."""
+    """What to use and how long it takes, what would do as well, what was passed over; or why there
+    is no answer."""
     advice = study.recommendation
     if advice.best is None:
         return f"No recommendation: {advice.reason}."
     best = advice.best
-    sentence = (
+    use = (
         f"Use batch size {best['batch_size']:.0f} with learning rate {numbers.rate(best['lr'])}"
         f"{numbers.variant_of(best)}: it reaches {study.frame.target} in "
-        f"{numbers.seconds(best['seconds_to_target'])} of training ({spread(best)})"
+        f"{numbers.seconds(best['seconds_to_target'])} of training ({spread(best)})."
     )
-    lead = study.lead
-    if advice.runner_up is None or lead is None:
-        return f"{sentence}."
-    rival = f"{advice.runner_up['batch_size']:.0f}{numbers.variant_of(advice.runner_up)}"
-    tie = ", no clear difference" if lead.low <= 1 <= lead.high else ""
-    within = "" if pd.isna(lead.low) else f" ({lead.low:.2f} to {lead.high:.2f}{tie})"
-    return (
-        f"{sentence}; next is batch size {rival}, which takes {lead.value:.2f} times as "
-        f"long{within}."
+    return " ".join(
+        words for words in (use, equals_words(study), passed_over_words(study)) if words
     )
 
 
 def spread(best: pd.Series) -> str:
     """The interval of the time to target, or why there is none, and how many seeds arrive."""
-    reached = f"{best['reached']:.0f} of {best['seeds']:.0f}"
+    reached = f"{best['reached']:.0f} of {best['seeds']:.0f} seeds"
     low, high = best["seconds_to_target_low"], best["seconds_to_target_high"]
     if pd.isna(low):
-        return f"median, {reached} seeds reach it, so no interval"
-    return f"95 % interval {numbers.interval(low, high, numbers.seconds)}, {reached} seeds"
+        return f"no interval, {reached}"
+    return f"95 % interval {numbers.interval(low, high, numbers.seconds)}, {reached}"
+
+
+def equals_words(study: Study) -> str:
+    """What is not shown to be slower and what it costs at most, or what the next one costs."""
+    advice = study.recommendation
+    assert advice.best is not None
+    if len(study.equals):
+        return f"{equals_named(study)} at most {study.dearest - 1:.0%} more (95 %)."
+    if advice.runner_up is None:
+        return ""
+    price = study.prices[advice.runner_up.name]
+    within = "" if pd.isna(price.low) else f" ({price.low:.2f} to {price.high:.2f})"
+    size = f"{advice.runner_up['batch_size']:.0f}{numbers.variant_of(advice.runner_up)}"
+    return f"Next is batch size {size}, which takes {price.value:.2f} times as long{within}."
+
+
+def equals_named(study: Study) -> str:
+    """A range of batch sizes where they are neighbours on the grid, a list where they are not."""
+    best, equals = study.recommendation.best, study.equals
+    assert best is not None
+    grid = sorted(rows_of(study.tradeoff, best["variant"])["batch_size"])
+    sizes = sorted([*equals["batch_size"], best["batch_size"]])
+    places = [grid.index(size) for size in sizes]
+    is_range = places == list(range(places[0], places[-1] + 1))
+    if len(equals) > 1 and is_range and set(equals["variant"]) == {best["variant"]}:
+        return f"Anything from {sizes[0]} to {sizes[-1]} costs"
+    names = [f"{row['batch_size']}{numbers.variant_of(row)}" for _, row in equals.iterrows()]
+    listed = ", ".join(names[:-1]) + " and " * (len(names) > 1) + names[-1]
+    return f"Not shown to be slower: {listed}, which cost{'s' * (len(names) == 1)}"
+
+
+def passed_over_words(study: Study) -> str:
+    """What would have been recommended but for its test score."""
+    row = study.recommendation.passed_over
+    if row is None:
+        return ""
+    low, high = -row["score_difference_high"], -row["score_difference_low"]
+    return (
+        f"Batch size {row['batch_size']:.0f}{numbers.variant_of(row)} takes "
+        f"{study.prices[row.name].value:.2f} times as long and was passed over: its test "
+        f"{study.frame.score_name} is lower by {numbers.interval(low, high)} than the best, more "
+        f"than the margin of {numbers.number(study.params.limits.score_margin)}."
+    )

@@ -5,6 +5,7 @@ from collections.abc import Callable
 import pandas as pd
 
 from pipeline.analysis.frame import Frame
+from pipeline.selection.statistics import Estimate
 
 
 def number(value: float) -> str:
@@ -65,10 +66,12 @@ def in_parts(micro_batches: float) -> str:
     return f" in {micro_batches:.0f} micro-batches" if micro_batches > 1 else ""
 
 
-def times(row: pd.Series, best: pd.Series) -> str:
-    """The time to target over the recommended one's."""
-    ratio = row["seconds_to_target"] / best["seconds_to_target"]
-    return "–" if pd.isna(ratio) else f"{ratio:.2f}×"
+def times(ratio: Estimate) -> str:
+    """A ratio with its interval where it has one."""
+    if pd.isna(ratio.value):
+        return "–"
+    within = f" ({ratio.low:.2f} to {ratio.high:.2f})" if ratio.low < ratio.high else ""
+    return f"{ratio.value:.2f}×{within}"
 
 
 def price(row: pd.Series, best: pd.Series) -> str:

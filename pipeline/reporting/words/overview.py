@@ -10,6 +10,7 @@ from pipeline.analysis.study import Study
 from pipeline.params.load import Params, flattened
 from pipeline.reporting.words import numbers
 from pipeline.selection.keys import rows_of
+from pipeline.selection.targets import WINDOW
 
 MANY_NOISY = 0.25
 
@@ -23,7 +24,7 @@ def summary(study: Study) -> pd.DataFrame:
 
 def summary_row(study: Study, row: pd.Series) -> dict[str, str]:
     """The line of the headline table for one row of the tradeoff."""
-    best, score_name = study.recommendation.best, study.frame.score_name
+    price, score_name = study.prices.get(row.name), study.frame.score_name
 
     def pair(name: str, show: Callable[[float], str]) -> str:
         if pd.isna(row[name]):
@@ -42,11 +43,19 @@ def summary_row(study: Study, row: pd.Series) -> dict[str, str]:
         "steps to target": pair("steps_to_target", numbers.number),
         "time per step": numbers.seconds(row["seconds_per_step"]) + parts,
         "time to target": pair("seconds_to_target", numbers.seconds),
-        "price": "–" if best is None else numbers.times(row, best),
+        "price": "–" if price is None else numbers.times(price),
+        "fastest with": chance(row["probability_fastest"]),
         "peak memory": numbers.size(row["peak_bytes"]),
         f"test {score_name}": pair("test_score", numbers.number),
         "train − test": pair("generalisation_gap", numbers.number),
     } | in_own_terms(row, study.is_imbalanced)
+
+
+def chance(probability: float) -> str:
+    """A probability as a person reads it."""
+    if pd.isna(probability):
+        return "–"
+    return "< 1 %" if probability < 0.01 else f"{100 * probability:.0f} %"
 
 
 def in_own_terms(row: pd.Series, is_imbalanced: bool) -> dict[str, str]:
@@ -67,7 +76,9 @@ def origin(study: Study) -> str:
     of = f" of {frame.first}" if frame.has_variants else ""
     return (
         f"The target, {frame.target}, is what every batch size{of} reaches at its best rate: the "
-        "worst of their best medians over the screening seeds, eased by one standard error."
+        "worst of their best medians over the screening seeds, eased by one standard error of the "
+        "seeds or of the validation examples, whichever is larger. A score counts as the mean of "
+        f"the evaluations within a factor {WINDOW:g} of the steps."
     )
 
 
@@ -81,12 +92,14 @@ def reading(study: Study) -> str:
         else ""
     )
     return (
-        "Steps to target: geometric mean over seeds with its 95 % interval, or the plain median "
-        "without one where a seed missed the target. Time to target: those steps times the time of "
-        "a step of one training at a time, whose error is not in the interval. Price: that time "
-        "over the recommended one's. Peak memory: of a step or an evaluation, without the data. "
-        f"Test {study.frame.score_name} and train − test: means over seeds at the end of the whole "
-        f"budget{sampled}, which the intervals leave out."
+        "Steps to target: geometric mean over seeds with its 95 % interval, in which a seed that "
+        "missed the target counts as one that needs more than its budget. Time to target: those "
+        "steps times the time of a step of one training at a time; its interval holds for this "
+        "machine from one hour to the next. Price: that time over the recommended one's, and how "
+        "probable it is that the batch size is the fastest. Peak memory: of a step or an "
+        f"evaluation, without the data. Test {study.frame.score_name} and train − test: means over "
+        f"seeds at the end of the whole budget{sampled}; the score's interval holds for other "
+        "seeds and other test examples."
     )
 
 

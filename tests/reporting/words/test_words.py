@@ -8,41 +8,66 @@ import pandas as pd
 from makers.reports import cached
 from makers.study import study_of
 from pipeline.analysis.recommendation import Recommendation
-from pipeline.params.protocol import Limits, Target
+from pipeline.params.protocol import Target
 from pipeline.reporting.words import advice, overview
 from pipeline.reporting.words.headline import headline
 from pipeline.selection.statistics import Estimate
 
 
 def test_the_headline_says_what_a_reader_needs() -> None:
-    said = headline(cached((4, 16, 64), (0.1, 1.0, 10.0), 3))
+    told = headline(cached((4, 16, 64), (0.1, 1.0, 10.0), 3))
     for words in ("batch size 4", "learning rate 1", "accuracy of 0.79", "95 % interval", "3 of 3"):
-        assert words in said
+        assert words in told
 
 
-def test_the_price_of_both_neighbours_is_told() -> None:
-    study = cached((4, 16, 64), (0.1, 1.0, 10.0), 3, limits=Limits(memory_gb=1e9))
-    seconds = study.tradeoff.set_index("batch_size")["seconds_to_target"]
-    said = advice.comparison(study)
-    ratio = seconds[16] / seconds[4]
-    assert f"Its neighbours on the grid: 16, {ratio:.2f} times as long." in said
-    assert said.startswith("No other rate of the grid reaches the target")
+def row(**values: object) -> pd.Series:
+    """A row of the tradeoff."""
+    base = {"variant": "baseline", "batch_size": 8, "lr": 0.1, "seconds_to_target": 1.0,
+            "reached": 3, "seeds": 3, "seconds_to_target_low": 0.9, "seconds_to_target_high": 1.1,
+            "score_difference_low": -0.05, "score_difference_high": -0.02}  # fmt: skip
+    return pd.Series(base | values, name=values.get("batch_size", 8))
 
 
-def test_the_runner_up_comes_with_its_interval() -> None:
-    best = pd.Series(
-        {"variant": "baseline", "batch_size": 8, "lr": 0.1, "seconds_to_target": 1.0, "reached": 3,
-         "seeds": 3, "seconds_to_target_low": 0.9, "seconds_to_target_high": 1.1}
-    )  # fmt: skip
-    other = best.copy()
-    other["batch_size"] = 16
-    for low, tie in ((0.9, ", no clear difference"), (1.05, "")):
-        study = study_of(
-            recommendation=Recommendation(best, other, ""), lead=Estimate(1.2, low, 1.5, 3)
+def said(equals: list[int], dearest: float = 1.2, passed: int | None = None) -> str:
+    """The headline for 8 of 4, 8, 16, 32, of which some are not shown to be slower."""
+    sizes = [4, 8, 16, 32]
+    table = pd.DataFrame([row(batch_size=size) for size in sizes])
+    advice = Recommendation(
+        row(), row(batch_size=16), "", None if passed is None else row(batch_size=passed)
+    )
+    prices = {size: Estimate(1.2, 1.05, 1.5, 100) for size in sizes}
+    of_equals = table[table["batch_size"].isin(equals)]
+    return headline(
+        study_of(
+            recommendation=advice, equals=of_equals, dearest=dearest, prices=prices, tradeoff=table
         )
-        assert headline(study).endswith(
-            f"next is batch size 16, which takes 1.20 times as long ({low:.2f} to 1.50{tie})."
-        )
+    )
+
+
+def test_a_range_that_is_not_slower_is_named_with_its_price() -> None:
+    assert said([4, 16]).endswith("Anything from 4 to 16 costs at most 20% more (95 %).")
+
+
+def test_single_sizes_that_are_not_slower_are_listed() -> None:
+    assert said([16]).endswith("Not shown to be slower: 16, which costs at most 20% more (95 %).")
+    assert "Not shown to be slower: 4 and 32, which cost at most" in said([4, 32])
+
+
+def test_a_decided_answer_names_the_next() -> None:
+    end = "Next is batch size 16, which takes 1.20 times as long (1.05 to 1.50)."
+    assert said([]).endswith(end)
+
+
+def test_what_was_passed_over_is_named_with_its_reason() -> None:
+    words = "Batch size 4 takes 1.20 times as long and was passed over: its test accuracy is lower"
+    assert words in said([], passed=4)
+    assert "0.0200 to 0.0500" in said([], passed=4)
+
+
+def test_other_targets_are_told() -> None:
+    words = advice.comparison(cached((4, 16, 64), (0.1, 1.0, 10.0), 3))
+    assert "It is the answer at" in words
+    assert "of 9 targets" in words
 
 
 def test_the_page_says_where_the_target_comes_from() -> None:
@@ -50,19 +75,20 @@ def test_the_page_says_where_the_target_comes_from() -> None:
     assert "eased by one standard error" in overview.origin(study)
     params = replace(study.params, target=Target("val_score", 0.9))
     fixed = replace(study, params=params).with_known(frame=study.frame)
-    said = "The target, a validation accuracy of 0.9, was set (`target.value`)."
-    assert overview.origin(fixed) == said
+    assert overview.origin(fixed) == (
+        "The target, a validation accuracy of 0.9, was set (`target.value`)."
+    )
 
 
 def test_variants_are_told_by_what_they_change() -> None:
     params = study_of(("baseline", "adam")).params
     settings = {"baseline": {}, "adam": {"optimizer": {"name": "adam"}, "scaling": "none"}}
-    said = overview.variant_facts(replace(params, variants=settings))["variants"]
-    assert said == "baseline: as below; adam: optimizer.name=adam, scaling=none"
+    told = overview.variant_facts(replace(params, variants=settings))["variants"]
+    assert told == "baseline: as below; adam: optimizer.name=adam, scaling=none"
 
 
 def test_no_sentence_shows_a_missing_number() -> None:
     for rates in ((0.1, 1.0, 10.0), (0.01, 0.1)):
         study = cached((4, 16), rates, 3)
-        for said in (headline(study), advice.comparison(study), advice.sensitivity(study)):
-            assert not re.search(r"\b(nan|inf|None)\b", said)
+        for words in (headline(study), advice.comparison(study)):
+            assert not re.search(r"\b(nan|inf|None)\b", words)

@@ -1,0 +1,48 @@
+"""What the fresh trainings say of one target: steps, seconds, and who may be the fastest."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import pandas as pd
+
+from pipeline.analysis import ranking, steps, timings, tradeoff
+from pipeline.analysis.measurements import Measurements
+from pipeline.analysis.ranking import Floats
+from pipeline.analysis.steps import Steps
+from pipeline.selection import targets
+
+
+@dataclass(frozen=True)
+class Answer:
+    """counted: ``steps.counted``; steps: their estimates by variant; tradeoff: ``tradeoff.table``
+    with ``ranking.ranked``; drawn: ``ranking.draws`` of its rows."""
+
+    counted: pd.DataFrame
+    steps: Mapping[str, Steps]
+    tradeoff: pd.DataFrame
+    drawn: Floats
+
+
+def answer(
+    measured: Measurements,
+    smooth: pd.DataFrame,
+    metric: str,
+    target: float,
+    solutions: Sequence[pd.DataFrame],
+    seed: int,
+) -> Answer:
+    """Count, estimate and rank for a target.
+
+    smooth: ``targets.curves`` of the fresh trainings; solutions: tables of packs that do not hang
+    on the target.
+    """
+    arrived = targets.arrivals(measured.confirmed_lanes, smooth, metric, target)
+    counted = steps.counted(arrived, measured.selection)
+    by_variant = {
+        str(variant): steps.estimate(cells) for variant, cells in counted.groupby("variant")
+    }
+    parts = [steps.table(counted, measured.selection, by_variant), *solutions]
+    table = tradeoff.table(measured.throughput, parts)
+    errors = timings.ratio_error(measured.throughput, table)
+    drawn = ranking.draws(table, by_variant, errors, seed)
+    return Answer(counted, by_variant, table.join(ranking.ranked(drawn)), drawn)
