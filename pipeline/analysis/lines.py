@@ -1,4 +1,4 @@
-"""Straight lines through logarithms, and where two of them meet."""
+"""Straight lines through logarithms, where two of them meet, and affine laws."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
-from scipy import stats
+from scipy import optimize, stats
 
 from pipeline.selection import statistics
 from pipeline.selection.statistics import LEVEL, Estimate
@@ -15,6 +15,8 @@ Floats = npt.NDArray[np.float64]
 CANDIDATES = 2000
 EXACT = 1e-20
 """A mean squared residual below this is rounding."""
+MOST_UNSURE = 5.0
+"""A logarithm known no better than this, or so far beyond the points, is not known."""
 MARGIN_POINTS = 3
 """A break needs this many points on either side."""
 
@@ -117,3 +119,48 @@ def residual_sums(bases: Floats, y: Floats) -> Floats:
     """The least sum of squared residuals for every basis: (breaks,)."""
     values = np.linalg.pinv(bases) @ y
     return np.asarray(np.square(y - (bases @ values[..., None])[..., 0]).sum(1))
+
+
+@dataclass(frozen=True)
+class Affine:
+    """y = start + slope x, and where it reaches a share of its pace: ``ratio`` is start / slope."""
+
+    start: float
+    slope: float
+    ratio: Estimate
+
+    def saturates(self, share: float) -> float:
+        """The x at which x / y reaches this share of 1 / slope."""
+        return self.ratio.value * share / (1 - share)
+
+
+def affine(x_values: Sequence[float], y_values: Sequence[float]) -> Affine | None:
+    """An affine law fitted to logarithms, robust against single points that lie far off.
+
+    Least squares of log residuals with a loss that grows like their size beyond their median
+    (soft L1). The interval of ``ratio`` comes from the points' scatter, with Student's t. None for
+    fewer than four points, or where one of the two terms cannot be told from 0.
+    """
+    x, y = np.asarray(x_values, float), np.asarray(y_values, float)
+    if len(x) < 4:
+        return None
+
+    def residuals(v: Floats) -> Floats:
+        return np.asarray(np.log(y) - np.logaddexp(v[0], v[1] + np.log(x)))
+
+    start = np.log([y.min(), (y / x).min()])
+    first = optimize.least_squares(residuals, start)
+    scale = max(1.4826 * float(np.median(np.abs(first.fun))), EXACT**0.5)
+    found = optimize.least_squares(residuals, first.x, loss="soft_l1", f_scale=scale)
+    inverse = np.linalg.pinv(found.jac.T @ found.jac)
+    spread = float(np.sqrt((residuals(found.x) ** 2).sum() / (len(x) - 2)))
+    contrast = np.array([1.0, -1.0])
+    half = stats.t.ppf((1 + LEVEL) / 2, len(x) - 2) * spread
+    half = float(half * np.sqrt(contrast @ inverse @ contrast))
+    log_ratio = float(contrast @ found.x)
+    beyond = np.abs(np.log(np.array([x.min(), x.max()])) - log_ratio).min()
+    if half > MOST_UNSURE or (beyond > MOST_UNSURE and not x.min() < np.exp(log_ratio) < x.max()):
+        return None
+    low, value, high = (float(np.exp(log_ratio + sign * half)) for sign in (-1, 0, 1))
+    first_term, slope = (float(v) for v in np.exp(found.x))
+    return Affine(first_term, slope, Estimate(value, low, high, len(x)))

@@ -5,10 +5,11 @@ from dataclasses import dataclass
 import pandas as pd
 
 from pipeline.analysis.critical import FLAT, Critical
-from pipeline.analysis.lines import Bend
+from pipeline.analysis.lines import Affine
 from pipeline.params.protocol import Limits
 from pipeline.selection.keys import rows_of
 
+SATURATED = 0.8
 EQUAL = 0.01
 """Expected costs that differ by no more than this are the same."""
 WORSE_SCORE = "limits.score_margin"
@@ -92,20 +93,21 @@ class Rival:
 
 
 def rivals(
-    tradeoff: pd.DataFrame, best: pd.Series, critical: Critical | None, bend: Bend | None
+    tradeoff: pd.DataFrame, best: pd.Series, critical: Critical | None, law: Affine | None
 ) -> list[Rival]:
     """The largest batch that still saves steps, and the smallest that saturates throughput.
 
     Larger batches save steps up to FLAT times the critical batch size; throughput saturates at
-    its bend. Both look at the recommended variant alone.
+    SATURATED of what the marginal cost of an example allows. Both look at the recommended variant
+    alone. law: of the seconds per step.
     """
     rows = rows_of(tradeoff, best["variant"]).sort_values("batch_size")
     useful = rows[rows["batch_size"] <= FLAT * critical.curve.critical] if critical else rows[:0]
-    saturating = rows[rows["batch_size"] >= bend.at.value] if bend else rows[:0]
+    saturating = rows[rows["batch_size"] >= law.saturates(SATURATED)] if law else rows[:0]
     return [
         Rival("largest batch that still saves steps", None if useful.empty else useful.iloc[-1]),
         Rival(
-            "smallest batch beyond the bend of throughput",
+            f"smallest batch at {SATURATED:.0%} of the greatest throughput",
             None if saturating.empty else saturating.iloc[0],
         ),
     ]

@@ -36,7 +36,7 @@ from pipeline.analysis import (
 from pipeline.analysis.answer import Answer
 from pipeline.analysis.critical import Critical, Curve, Runs
 from pipeline.analysis.frame import SCORE_NAME, Frame, goal
-from pipeline.analysis.lines import Bend
+from pipeline.analysis.lines import Affine, Bend
 from pipeline.analysis.measurements import Measurements
 from pipeline.analysis.recommendation import Recommendation, Rival
 from pipeline.analysis.scores import Outcomes
@@ -190,14 +190,14 @@ class Study:
     def rivals(self) -> tuple[Rival, ...]:
         """What rules of the literature would have chosen; none without a recommendation.
 
-        The bend is that of the first variant's throughput, which speaks of no other.
+        The law of a step's seconds is the first variant's, which speaks of no other.
         """
         best = self.recommendation.best
         if best is None:
             return ()
-        bend = self.bend if best["variant"] == self.frame.first else None
+        law = self.step_law if best["variant"] == self.frame.first else None
         fit = self.fits.get(best["variant"])
-        return tuple(recommendation.rivals(self.tradeoff, best, fit, bend))
+        return tuple(recommendation.rivals(self.tradeoff, best, fit, law))
 
     # Steps to the target
 
@@ -320,6 +320,11 @@ class Study:
     def bend(self) -> Bend | None:
         """Where the first variant's throughput saturates."""
         return lines.bend(self.timed["batch_size"], self.timed["examples_per_second"])
+
+    @cached_property
+    def step_law(self) -> Affine | None:
+        """The first variant's seconds per step as overhead + batch size x marginal cost."""
+        return lines.affine(self.timed["batch_size"], self.timed["seconds_per_step"])
 
     @cached_property
     def alignment(self) -> pd.DataFrame:

@@ -12,9 +12,9 @@ BETWEEN_RUNS = 0.15
 machine: six studies gave 0.05 to 0.21 by batch size, and blocks within a run did not show it."""
 BETWEEN_RATIOS = 0.05
 """That of the ratio of two batch sizes' seconds, in which what slows both cancels: 0.03 to 0.08."""
-QUARTILES, QUANTILE_ERROR = 1.349, 1.36
-"""Normal quartiles lie so many standard deviations apart; a quartile of n values has so many
-standard errors of their mean (the square root of p (1 - p) over the density at it)."""
+QUARTILES, MEDIAN_ERROR = 1.349, 1.253
+"""Normal quartiles lie so many standard deviations apart; the median of n values has so many
+standard errors of their mean."""
 ALIGNED_MARGIN = 0.02
 """A difference in speed below this is none."""
 
@@ -26,10 +26,10 @@ def whole_batches(throughput: pd.DataFrame, variant: str) -> pd.DataFrame:
 
 
 def log_error(timed: pd.DataFrame) -> "pd.Series[float]":
-    """The standard error of the logarithm of each row's seconds per step, by its blocks: that of
-    a quantile, of which the quartiles tell the spread."""
+    """The standard error of the logarithm of each row's seconds per step: that of the median of
+    its blocks, whose spread the quartiles tell."""
     spread = np.log(timed["seconds_per_step_q75"] / timed["seconds_per_step_q25"]) / QUARTILES
-    return QUANTILE_ERROR * spread / np.sqrt(timed["blocks"])
+    return MEDIAN_ERROR * spread / np.sqrt(timed["blocks"])
 
 
 def ratio_error(throughput: pd.DataFrame, table: pd.DataFrame) -> "pd.Series[float]":

@@ -56,7 +56,7 @@ def table(throughput: pd.DataFrame, parts: Iterable[pd.DataFrame]) -> pd.DataFra
     A step of a batch that has grown is charged by its examples, at the pace of the first size.
     A pack whose rates all failed is there too, with what could be measured of it.
     """
-    cost = ["micro_batches", "seconds_per_step", "examples_per_second", "peak_bytes"]
+    cost = ["micro_batches", "threads", "seconds_per_step", "examples_per_second", "peak_bytes"]
     timed = throughput[throughput["in_grid"]]
     merged = timed[[*PACK, *cost]].assign(log_error=timings.log_error(timed))
     for part in parts:

@@ -19,6 +19,7 @@ CHOICE = (
     "steps_to_target_low",
     "steps_to_target_high",
     "seconds_per_step",
+    "threads",
     "peak_bytes",
     "test_score",
     "test_score_low",

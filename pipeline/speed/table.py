@@ -3,11 +3,13 @@
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
+import numpy as np
 import pandas as pd
 import torch
 
+from pipeline.params.protocol import Throughput
 from pipeline.params.settings import Settings
-from pipeline.speed import cases, single
+from pipeline.speed import blocks, cases, single
 from pipeline.speed.blocks import Timing
 from pipeline.speed.cases import Case, Trial
 from pipeline.speed.ladder import Capacity
@@ -57,6 +59,43 @@ def subject(
     return Subject(trial, capacity, chosen)
 
 
+def thread_counts(
+    functions: Mapping[Key, Callable[[], object]],
+    how: Throughput,
+    device: torch.device,
+    seed: int,
+) -> dict[Key, int]:
+    """How many intra-op threads each step function is timed with: of the grid's batch sizes what
+    is faster, of any other thing what is faster at the nearest of them, so that neighbours are
+    taken alike."""
+    steps = {key: step for key, step in functions.items() if key[1].in_grid and key[2] == "step"}
+    most = torch.get_num_threads()
+    faster = blocks.faster_threads(steps, how, device, most, seed)
+
+    def nearest(key: Key) -> Key:
+        variant, case, _ = key
+        of_variant = [other for other in steps if other[0] == variant]
+        return min(of_variant, key=lambda other: abs(np.log(other[1].batch_size / case.batch_size)))
+
+    return {key: faster[nearest(key)] for key in functions}
+
+
+def times(
+    functions: Mapping[Key, Callable[[], object]],
+    counts: Mapping[Key, int],
+    how: Throughput,
+    device: torch.device,
+    seed: int,
+    on_block: Callable[[int], None],
+) -> dict[Key, Timing]:
+    """The timings of all step functions; what other work keeps from being timed with several
+    threads is timed with one."""
+    found = blocks.measure(functions, counts, how, device, seed, on_block)
+    lost = {key: step for key, step in functions.items() if key not in found}
+    alone = dict.fromkeys(lost, 1)
+    return found | blocks.measure(lost, alone, how, device, seed, on_block)
+
+
 def representatives(settings: Mapping[str, Settings]) -> dict[str, str]:
     """For each variant the first with the same model and optimizer: nothing else changes a step."""
     first: dict[str, str] = {}
@@ -76,11 +115,13 @@ def table(
     whose: Mapping[str, str],
     timings: Mapping[Key, Timing],
     device: torch.device,
+    other_cores: float,
 ) -> pd.DataFrame:
-    """All lines of all variants; whose: the subject whose numbers each variant has."""
+    """All lines of all variants; whose: the subject whose numbers each variant has; other_cores:
+    how many were busy with other work while steps were timed."""
     of_subject = {name: subject_rows(subject, name, timings) for name, subject in subjects.items()}
     rows = [of_subject[name].assign(variant=variant) for variant, name in whose.items()]
-    return pd.concat(rows, ignore_index=True).assign(**describe(device))
+    return pd.concat(rows, ignore_index=True).assign(other_cores=other_cores, **describe(device))
 
 
 def subject_rows(subject: Subject, name: str, timings: Mapping[Key, Timing]) -> pd.DataFrame:
@@ -102,24 +143,22 @@ def subject_rows(subject: Subject, name: str, timings: Mapping[Key, Timing]) -> 
 
 
 def row(case: Case, trial: Trial, timings: Mapping[str, Timing]) -> dict[str, object]:
-    """One line of the table; a part that was not measured is left empty.
-
-    Seconds are the first quartiles of the blocks: other work on the machine only slows steps down.
-    """
+    """One line of the table; a part that was not measured is left empty. Seconds are the medians
+    of the blocks."""
     step = timings["step"]
     low, high = step.quartiles
-    part = {name: timing.quartiles[0] for name, timing in timings.items()}
+    part = {name: timing.median for name, timing in timings.items()}
     backward = part.get("forward_backward", float("nan")) - part.get("forward", 0.0)
     return {
         "batch_size": case.batch_size,
         "micro_batches": case.micro_batches,
         "in_grid": case.in_grid,
-        "seconds_per_step": low,
-        "seconds_per_step_median": step.median,
+        "threads": step.threads,
+        "seconds_per_step": step.median,
         "seconds_per_step_q25": low,
         "seconds_per_step_q75": high,
         "noisy": step.is_noisy,
-        "examples_per_second": case.batch_size / low,
+        "examples_per_second": case.batch_size / step.median,
         "seconds_gather": part.get("gather"),
         "seconds_forward": part.get("forward"),
         "seconds_backward": backward,

@@ -10,11 +10,12 @@ import torch
 
 from pipeline.errors import command, require
 from pipeline.params.load import Params, load_params
-from pipeline.speed import blocks, table
+from pipeline.speed import table
 from pipeline.speed.blocks import NOISY_SPREAD, Timing
+from pipeline.speed.load import Watch
 from pipeline.speed.table import Key, Subject
 from pipeline.training import budget, dataset
-from pipeline.training.device import device
+from pipeline.training.device import device, one_thread
 from pipeline.workspace import durations, files
 from pipeline.workspace.progress import progress
 
@@ -63,15 +64,19 @@ def main() -> None:
     """Read data/processed, measure, write results/throughput.csv."""
     params = load_params(files.PARAMS)
     where = device(params.impl.device)
-    chosen, whose = subjects(params, where)
+    with one_thread():  # what several would wait for each other at is found out later
+        chosen, whose = subjects(params, where)
     to_time: dict[Key, Callable[[], object]] = {}
     for place, (name, subject) in enumerate(chosen.items()):
         to_time |= subject.functions(name, with_parts=place == 0)  # the page shows the first's
-    with progress("throughput: time", len(to_time) * params.throughput.blocks, "block") as on_block:
-        timings = blocks.measure(to_time, params.throughput, where, params.seed, on_block)
+    how, seed = params.throughput, params.seed
+    watch = Watch()
+    counts = table.thread_counts(to_time, how, where, seed)
+    with progress("throughput: time", len(to_time) * how.blocks, "block") as on_block:
+        timings = table.times(to_time, counts, how, where, seed, on_block)
     say_noise(timings)
     written = files.RESULTS / "throughput.csv"
-    files.write_csv(written, table.table(chosen, whose, timings, where))
+    files.write_csv(written, table.table(chosen, whose, timings, where, watch.other_cores()))
     durations.record(written)
 
 

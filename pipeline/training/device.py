@@ -72,7 +72,6 @@ def describe(where: torch.device) -> dict[str, str | int]:
         "processor": processor(where),
         "cores": len(os.sched_getaffinity(0)),
         "memory_gb": round(memory_bytes(where) / 2**30),
-        "threads": torch.get_num_threads(),
         "torch": torch.__version__,
         "python": platform.python_version(),
     }

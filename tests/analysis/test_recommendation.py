@@ -3,7 +3,7 @@
 import pandas as pd
 
 from pipeline.analysis.critical import Critical, Curve
-from pipeline.analysis.lines import Bend
+from pipeline.analysis.lines import Affine
 from pipeline.analysis.recommendation import is_not_worse, recommend, rivals
 from pipeline.params.protocol import Limits
 from pipeline.selection import statistics
@@ -79,8 +79,8 @@ class TestRecommend:
         table = pd.DataFrame([row(batch_size=size) for size in (4, 16, 64, 256)])
         curve = Curve(100, 20)
         critical = Critical(curve, 10, 30, "yes", 0.2, 0.1, curve, 0.2, 20, 0)
-        estimate = statistics.Estimate(60, 50, 70, 10)
-        found = rivals(table, table.iloc[0], critical, Bend(estimate, estimate, estimate))
+        estimate = statistics.Estimate(15, 12, 18, 10)
+        found = rivals(table, table.iloc[0], critical, Affine(15e-5, 1e-5, estimate))
         choices = [None if r.choice is None else r.choice["batch_size"] for r in found]
         assert choices == [64, 64]
         assert [rival.choice for rival in rivals(table, table.iloc[0], None, None)] == [None, None]

@@ -1,6 +1,9 @@
 """Step times that are known are found."""
 
 import itertools
+import multiprocessing
+import os
+import time
 from collections.abc import Callable
 
 import pytest
@@ -17,11 +20,14 @@ class Clock:
     """A clock that only moves when a step says so."""
 
     def __init__(self) -> None:
-        self.now = 0.0
+        self.now, self.computed = 0.0, 0.0
 
-    def step(self, seconds: float) -> Callable[[], None]:
+    def step(self, seconds: float, waited: float | Callable[[], float] = 0.0) -> Callable[[], None]:
+        """Compute so long, and be kept waiting so long."""
+
         def run() -> None:
-            self.now += seconds
+            self.computed += seconds
+            self.now += seconds + (waited() if callable(waited) else waited)
 
         return run
 
@@ -30,14 +36,20 @@ class Clock:
 def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
     clock = Clock()
     monkeypatch.setattr(blocks.time, "perf_counter", lambda: clock.now)
+    monkeypatch.setattr(blocks.time, "thread_time", lambda: clock.computed)
     return clock
+
+
+def measured(steps: dict[int, Callable[[], object]], count: int = 1) -> dict[int, blocks.Timing]:
+    """Timed with this number of threads, for as many blocks as HOW says."""
+    return blocks.measure(steps, dict.fromkeys(steps, count), HOW, CPU, 0, lambda _: None)
 
 
 def test_known_step_times_are_found(clock: Clock) -> None:
     known = {4: 0.001, 8: 0.002, 16: 0.05}
     heard: list[int] = []
     steps_of = {b: clock.step(s) for b, s in known.items()}
-    found = blocks.measure(steps_of, HOW, CPU, 0, heard.append)
+    found = blocks.measure(steps_of, dict.fromkeys(known, 1), HOW, CPU, 0, heard.append)
     assert sum(heard) == 3 * HOW.blocks
     for batch_size, seconds in known.items():
         timing = found[batch_size]
@@ -49,11 +61,41 @@ def test_known_step_times_are_found(clock: Clock) -> None:
     assert found[16].steps_per_block == 1
 
 
+def test_waiting_for_other_work_is_not_counted(clock: Clock) -> None:
+    found = measured({4: clock.step(0.001, waited=0.004)})
+    assert found[4].median == pytest.approx(0.001)
+
+
+def test_threads_that_were_kept_waiting_are_timed_again(clock: Clock) -> None:
+    waits = itertools.cycle([0.0, 0.0, 0.0, 0.05])
+    found = measured({4: clock.step(0.02, waited=lambda: next(waits))}, count=2)
+    assert found[4].median == pytest.approx(0.02)
+    assert found[4].threads == 2
+    assert len(found[4].blocks) >= HOW.blocks - 1
+
+
+def test_threads_that_always_wait_cannot_be_timed(clock: Clock) -> None:
+    assert measured({4: clock.step(0.02, waited=0.02)}, count=2) == {}
+
+
+def test_the_faster_number_of_threads_is_taken(clock: Clock) -> None:
+    def with_threads(alone: float, together: float) -> Callable[[], None]:
+        fast, slow = clock.step(together), clock.step(alone)
+        return lambda: fast() if torch.get_num_threads() == 2 else slow()
+
+    steps = {4: with_threads(0.01, 0.02), 512: with_threads(0.02, 0.011)}
+    assert blocks.faster_threads(steps, HOW, CPU, 2, 0) == {4: 1, 512: 2}
+    waiting = {4: clock.step(0.01, waited=0.01)}
+    assert blocks.faster_threads(waiting, HOW, CPU, 2, 0) == {4: 1}
+    assert blocks.faster_threads(steps, HOW, CPU, 1, 0) == {4: 1, 512: 1}
+
+
 def test_blocks_of_all_batch_sizes_are_mixed(monkeypatch: pytest.MonkeyPatch) -> None:
     order: list[int] = []
     functions = {key: lambda key=key: order.append(key) for key in (1, 2)}
     monkeypatch.setattr(blocks.time, "perf_counter", itertools.count().__next__)
-    blocks.measure(functions, HOW, CPU, 0, lambda _: None)
+    monkeypatch.setattr(blocks.time, "thread_time", itertools.count().__next__)
+    measured(functions)
     runs = [key for key, _ in itertools.groupby(order)]
     assert len(runs) > 6
 
@@ -61,3 +103,43 @@ def test_blocks_of_all_batch_sizes_are_mixed(monkeypatch: pytest.MonkeyPatch) ->
 def test_a_noisy_timing_says_so() -> None:
     assert blocks.Timing((1.0, 1.0, 1.5, 1.5), 1).is_noisy
     assert not blocks.Timing((1.0, 1.0, 1.01, 1.02, 9.0), 1).is_noisy
+
+
+def training_step(seconds: float) -> float:
+    """The median seconds of a small network's step, beside whatever else runs."""
+    model = torch.nn.Sequential(torch.nn.Linear(64, 128), torch.nn.ReLU(), torch.nn.Linear(128, 10))
+    x, y = torch.randn(32, 64), torch.randint(10, (32,))
+
+    def step() -> None:
+        model.zero_grad()
+        torch.nn.functional.cross_entropy(model(x), y).backward()
+
+    how = Throughput(blocks=15, block_seconds=seconds)
+    counts = blocks.faster_threads({0: step}, how, CPU, 2, 0)
+    return blocks.measure({0: step}, counts, how, CPU, 0, lambda _: None)[0].median
+
+
+@pytest.mark.slow
+def test_a_busy_loop_on_every_core_does_not_fool_it() -> None:
+    """Twice the time would, and a wall clock says as much or more; tried again where the machine
+    itself changes its pace meanwhile."""
+    context = multiprocessing.get_context("spawn")
+    for _ in range(3):
+        quiet = training_step(0.02)
+        loops = [context.Process(target=busy, daemon=True) for _ in range(os.cpu_count() or 1)]
+        for loop in loops:
+            loop.start()
+        time.sleep(1)
+        loaded = training_step(0.02)
+        for loop in loops:
+            loop.terminate()
+            loop.join()
+        if loaded < 1.5 * quiet:
+            return
+    raise AssertionError(f"{loaded} s a step beside busy loops, {quiet} s without")
+
+
+def busy() -> None:
+    """Work on one core until it is ended."""
+    while True:
+        sum(range(10_000))

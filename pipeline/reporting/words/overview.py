@@ -13,6 +13,8 @@ from pipeline.selection.keys import rows_of
 from pipeline.selection.targets import WINDOW
 
 MANY_NOISY = 0.25
+LOADED = 0.25
+"""More cores than this busy with other work make step times worth a warning."""
 
 
 def summary(study: Study) -> pd.DataFrame:
@@ -42,6 +44,7 @@ def summary_row(study: Study, row: pd.Series) -> dict[str, str]:
         "reached": reached,
         "steps to target": pair("steps_to_target", numbers.number),
         "time per step": numbers.seconds(row["seconds_per_step"]) + parts,
+        "threads": f"{row['threads']:.0f}",
         "time to target": pair("seconds_to_target", numbers.seconds),
         "price": "–" if price is None else numbers.times(price),
         "fastest with": chance(row["probability_fastest"]),
@@ -94,8 +97,9 @@ def reading(study: Study) -> str:
     return (
         "Steps to target: geometric mean over seeds with its 95 % interval, in which a seed that "
         "missed the target counts as one that needs more than its budget. Time to target: those "
-        "steps times the time of a step of one training at a time; its interval holds for this "
-        "machine from one hour to the next. Price: that time over the recommended one's, and how "
+        "steps times the time of a step of one training at a time, with one or all intra-op "
+        "threads, whichever is faster; its interval holds for this machine from one hour to the "
+        "next. Price: that time over the recommended one's, and how "
         "probable it is that the batch size is the fastest. Peak memory: of a step or an "
         f"evaluation, without the data. Test {study.frame.score_name} and train − test: means over "
         f"seeds at the end of the whole budget{sampled}; the score's interval holds for other "
@@ -118,7 +122,7 @@ def facts(study: Study) -> dict[str, str]:
         "cells": f"{len(measured.lanes)} screened, {len(measured.confirmed_lanes)} confirmed",
         "seeds": f"{params.grid.seeds} screening, {params.confirm.seeds} fresh",
         "machine": f"{machine['processor']}, {machine['cores']} cores, {machine['memory_gb']} GB, "
-        f"{machine['device']}, {machine['threads']} threads, torch {machine['torch']}",
+        f"{machine['device']}, torch {machine['torch']}",
     }
 
 
@@ -149,8 +153,15 @@ def warnings(study: Study) -> list[str]:
     """What a careful reader must know before believing the headline."""
     throughput, table, frame = study.measured.throughput, study.tradeoff, study.frame
     words = []
-    noisy = int(throughput["noisy"].sum())
-    if noisy > MANY_NOISY * len(throughput):
+    noisy, others = int(throughput["noisy"].sum()), throughput["other_cores"].iloc[0]
+    if others > LOADED:
+        words.append(
+            f"Other work kept {numbers.number(others)} of {throughput['cores'].iloc[0]} cores busy "
+            "while steps were timed: what is shown is the processor time of one thread, on cores "
+            "that others shared, and how several threads would do is not known; `dvc repro -f "
+            "throughput` measures again on a quiet machine."
+        )
+    elif noisy > MANY_NOISY * len(throughput):
         words.append(
             f"The machine was noisy while steps were timed: {noisy} of {len(throughput)} times "
             "have quartiles more than 15 % apart; `dvc repro -f throughput` measures again."
