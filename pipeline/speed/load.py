@@ -23,9 +23,9 @@ def working_seconds() -> float:
 class Watch:
     """Started when it is made."""
 
-    wall: float = field(default_factory=lambda: time.monotonic())
-    own: float = field(default_factory=lambda: time.process_time())
-    everyone: float = field(default_factory=lambda: working_seconds())
+    wall: float = field(default_factory=time.monotonic)
+    own: float = field(default_factory=time.process_time)
+    everyone: float = field(default_factory=working_seconds)
 
     def other_cores(self) -> float:
         """How many cores other processes kept busy since the start, on average; NaN if unknown."""

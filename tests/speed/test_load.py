@@ -11,12 +11,9 @@ def test_what_others_use_is_what_is_left(tmp_path: Path, monkeypatch: pytest.Mon
     stat = tmp_path / "stat"
     monkeypatch.setattr(load, "STAT", stat)
     ticks = load.os.sysconf("SC_CLK_TCK")
-    stat.write_text("cpu 0 0 0 999 9 0 0 0\ncpu0 0\n")
-    now = {"wall": 0.0, "own": 0.0}
-    monkeypatch.setattr(load.time, "monotonic", lambda: now["wall"])
-    monkeypatch.setattr(load.time, "process_time", lambda: now["own"])
-    watch = load.Watch()
-    now.update(wall=10.0, own=8.0)
+    monkeypatch.setattr(load.time, "monotonic", lambda: 10.0)
+    monkeypatch.setattr(load.time, "process_time", lambda: 8.0)
+    watch = load.Watch(wall=0.0, own=0.0, everyone=0.0)
     stat.write_text(f"cpu {20 * ticks} 0 {3 * ticks} 999 9 0 0 0\ncpu0 0\n")
     assert watch.other_cores() == pytest.approx(1.5)
 

@@ -63,19 +63,20 @@ def score_words(study: Study, best: pd.Series) -> str:
 
 
 def band_words(study: Study, best: pd.Series) -> str:
-    """At how many targets of the band the same batch size would be recommended, and else which."""
-    chosen = study.band[study.band["recommended"]]
-    counts = chosen.groupby(PACK, sort=False).size().sort_values(ascending=False, kind="stable")
-    easy, hard = study.band["target"].iloc[0], study.band["target"].iloc[-1]
-    same = int(counts.get((best["variant"], best["batch_size"]), 0))
-    others = [
+    """At how many targets of the band the batch size is not shown to be slower, and what would be
+    recommended there."""
+    band = study.band
+    easy, hard, total = band["target"].iloc[0], band["target"].iloc[-1], band["target"].nunique()
+    same = rows_of(band, best["variant"], best["batch_size"])["may_be_fastest"].sum()
+    chosen = band[band["recommended"]].groupby(PACK, sort=False).size()
+    names = [
         f"{numbers.batch_size(size, study.frame.examples)}{numbers.of_variant(variant)} at {count}"
-        for (variant, size), count in counts.items()
-        if (variant, size) != (best["variant"], best["batch_size"])
+        for (variant, size), count in chosen.sort_values(ascending=False, kind="stable").items()
     ]
-    total = study.band["target"].nunique()
-    rest = f", {', '.join(others)}" if others else ""
-    return f"It is the answer at {same} of {total} targets from {easy:.4g} to {hard:.4g}{rest}."
+    return (
+        f"At {same} of {total} targets from {easy:.4g} to {hard:.4g} it is not shown to be slower "
+        f"than another; recommended would be {', '.join(names)}."
+    )
 
 
 def rivals_words(study: Study, best: pd.Series) -> str:
