@@ -323,8 +323,8 @@ class Study:
 
     @cached_property
     def step_law(self) -> Affine | None:
-        """The first variant's seconds per step as overhead + batch size x marginal cost."""
-        return lines.affine(self.timed["batch_size"], self.timed["seconds_per_step"])
+        """``timings.step_law`` of the first variant."""
+        return timings.step_law(self.timed)
 
     @cached_property
     def alignment(self) -> pd.DataFrame:

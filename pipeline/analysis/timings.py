@@ -1,8 +1,12 @@
 """What the timings of steps say: batches taken whole, aligned sizes, accumulated micro-batches."""
 
+from dataclasses import replace
+
 import numpy as np
 import pandas as pd
 
+from pipeline.analysis import lines
+from pipeline.analysis.lines import Affine
 from pipeline.selection import statistics
 from pipeline.selection.keys import PACK, rows_of
 from pipeline.selection.statistics import Estimate
@@ -11,7 +15,11 @@ BETWEEN_RUNS = 0.15
 """The standard deviation of the logarithm of a step's seconds from run to run on one shared
 machine: six studies gave 0.05 to 0.21 by batch size, and blocks within a run did not show it."""
 BETWEEN_RATIOS = 0.05
-"""That of the ratio of two batch sizes' seconds, in which what slows both cancels: 0.03 to 0.08."""
+"""That of one batch size's seconds beside all others', in which what slows all cancels: 0.02 to
+0.07 by batch size, 0.14 at the largest."""
+BETWEEN_LAWS = 0.1
+"""That of the overhead of a step over the marginal cost of an example."""
+NORMAL = 1.96
 QUARTILES, MEDIAN_ERROR = 1.349, 1.253
 """Normal quartiles lie so many standard deviations apart; the median of n values has so many
 standard errors of their mean."""
@@ -39,6 +47,24 @@ def ratio_error(throughput: pd.DataFrame, table: pd.DataFrame) -> "pd.Series[flo
     errors = timed[PACK].assign(error=log_error(timed))
     merged = table[PACK].merge(errors, on=PACK, how="left", validate="one_to_one")
     return np.hypot(merged["error"], BETWEEN_RATIOS / np.sqrt(2))
+
+
+def hour_to_hour(timed: pd.DataFrame) -> "pd.Series[float]":
+    """Half the width of the 95 % interval of the logarithm of each row's seconds per step in
+    another hour: both hours differ from the machine's mean."""
+    return NORMAL * np.hypot(log_error(timed), np.sqrt(2) * BETWEEN_RUNS)
+
+
+def step_law(timed: pd.DataFrame) -> Affine | None:
+    """Seconds per step as overhead + batch size x marginal cost; the interval of their ratio holds
+    from run to run."""
+    law = lines.affine(timed["batch_size"], timed["seconds_per_step"])
+    if law is None:
+        return None
+    ratio = law.ratio
+    half = float(np.hypot(np.log(ratio.high / ratio.value), NORMAL * BETWEEN_LAWS))
+    low, high = ratio.value * np.exp(-half), ratio.value * np.exp(half)
+    return replace(law, ratio=Estimate(ratio.value, float(low), float(high), ratio.n))
 
 
 def alignment(timed: pd.DataFrame) -> pd.DataFrame:

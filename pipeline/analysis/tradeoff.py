@@ -11,7 +11,6 @@ from pipeline.selection import statistics
 from pipeline.selection.keys import CELL, CRITERIA, PACK, RATE
 from pipeline.selection.winners import main_rates, rates_of
 
-NORMAL = 1.96
 SOLUTIONS = (
     *PACK,
     "lr_scored",
@@ -58,19 +57,20 @@ def table(throughput: pd.DataFrame, parts: Iterable[pd.DataFrame]) -> pd.DataFra
     """
     cost = ["micro_batches", "threads", "seconds_per_step", "examples_per_second", "peak_bytes"]
     timed = throughput[throughput["in_grid"]]
-    merged = timed[[*PACK, *cost]].assign(log_error=timings.log_error(timed))
+    merged = timed[[*PACK, *cost]].assign(clock=timings.hour_to_hour(timed))
     for part in parts:
         merged = merged.merge(part, on=PACK, how="left", validate="one_to_one")
     numeric = [name for name in merged if "_to_target" in name]
     merged[numeric] = merged[numeric].astype(float)  # where nothing arrived they are objects
     growth = merged["examples_to_target"] / (merged["steps_to_target"] * merged["batch_size"])
     seconds = merged["steps_to_target"] * merged["seconds_per_step"] * growth
-    clock = NORMAL * np.hypot(merged["log_error"], timings.BETWEEN_RUNS)
     merged["seconds_to_target"] = seconds
     for end, sign in (("low", -1), ("high", 1)):
         of_steps = np.log(merged[f"steps_to_target_{end}"] / merged["steps_to_target"])
-        merged[f"seconds_to_target_{end}"] = seconds * np.exp(sign * np.hypot(of_steps, clock))
-    return in_order(merged.drop(columns="log_error"), timed["variant"])
+        merged[f"seconds_to_target_{end}"] = seconds * np.exp(
+            sign * np.hypot(of_steps, merged["clock"])
+        )
+    return in_order(merged.drop(columns="clock"), timed["variant"])
 
 
 def in_order(table: pd.DataFrame, variants: pd.Series) -> pd.DataFrame:
