@@ -3,6 +3,7 @@
 from dataclasses import replace
 from html.parser import HTMLParser
 
+import numpy as np
 import pandas as pd
 import pytest
 
@@ -64,6 +65,53 @@ def test_scores_stay_scores_where_the_target_is_a_loss() -> None:
     assert rates.loc[rates["diverged"] == 0, "median_score"].between(0.7, 1).all()
     heatmaps = content_of(study).heatmaps["score_heatmap"]
     assert "best score 0.8" in heatmaps[0].rows[1][1][0].tip
+
+
+def with_tables(study: Study, **tables: object) -> Study:
+    """The same study with other tables."""
+    return Study(study.params, replace(study.measured, **tables))  # type: ignore[arg-type]
+
+
+def test_a_target_in_the_floor_is_reached_at_once_by_all() -> None:
+    study = cached((4, 16, 64), (0.1, 1.0, 10.0), 3)
+    easy = with_tables(study, selection=study.measured.selection.assign(target=0.05))
+    assert set(easy.tradeoff["steps_to_target"]) == {1.0}
+    assert "Use batch size 4 " in content_of(easy).headline
+    assert "nan" not in pages(easy)[1]
+
+
+def test_two_validation_examples_make_a_wide_band() -> None:
+    study = cached((4, 16, 64), (0.1, 1.0, 10.0), 3)
+    examples = {"train": 64, "val": 2, "test": 32}
+    few = with_tables(study, data={**study.measured.data, "examples": examples})
+    assert few.band["target"].nunique() == 9
+    assert "Use batch size" in content_of(few).headline
+    assert "nan" not in pages(few)[1]
+
+
+def test_a_regression_speaks_of_r_squared() -> None:
+    study = cached((4, 16, 64), (0.1, 1.0, 10.0), 3)
+    measured = study.measured
+    errors = {
+        name: 0.1 + 0.05 * np.random.default_rng(0).exponential(size=hits.shape).astype(np.float32)
+        for name, hits in measured.outcomes.items()
+    }
+    evaluation = measured.evaluation.assign(test_loss=0.2, test_score=0.8, test_rmse=4.5)
+    data = {**measured.data, "task": "regression", "target": "price"}
+    other = with_tables(study, data=data, evaluation=evaluation, outcomes=errors)
+    row = other.tradeoff.iloc[0]
+    assert row["test_score_low"] < row["test_score"] < row["test_score_high"] < 1
+    assert "R²" in pages(other)[1]
+    assert "nan" not in pages(other)[1]
+
+
+def test_equal_scores_rule_nothing_out() -> None:
+    study = cached((4, 16, 64), (0.1, 1.0, 10.0), 3)
+    same = {name: np.ones_like(hits) for name, hits in study.measured.outcomes.items()}
+    equal = with_tables(study, outcomes=same)
+    assert (equal.tradeoff["score_difference"] == 0).all()
+    assert equal.recommendation.passed_over is None
+    assert "No setting has a higher mean test accuracy" in content_of(equal).comparison
 
 
 def test_one_rate_cannot_tell_what_other_rates_do() -> None:
