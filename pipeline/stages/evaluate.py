@@ -52,7 +52,8 @@ def say_costs(examinations: Sequence[Examination]) -> None:
 
 @command
 def main() -> None:
-    """Read the confirmed weights, measure, write four tables."""
+    """Read the confirmed weights, measure, write four tables and what every solution makes of every
+    test example."""
     archive = Archive(load_params(files.PARAMS))
     tasks = examine.tasks(archive.selection)
     with progress("evaluate", len(tasks), "pack") as on_done:

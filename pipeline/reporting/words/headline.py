@@ -38,7 +38,7 @@ def equals_words(study: Study) -> str:
     advice = study.recommendation
     assert advice.best is not None
     if len(study.equals):
-        return f"{equals_named(study)} at most {study.dearest - 1:.0%} more (95 %)."
+        return f"{equals_named(study)} at most {100 * (study.dearest - 1):.0f} % more (95 %)."
     if advice.runner_up is None:
         return ""
     price = study.prices[advice.runner_up.name]

@@ -45,11 +45,11 @@ def said(equals: list[int], dearest: float = 1.2, passed: int | None = None) -> 
 
 
 def test_a_range_that_is_not_slower_is_named_with_its_price() -> None:
-    assert said([4, 16]).endswith("Anything from 4 to 16 costs at most 20% more (95 %).")
+    assert said([4, 16]).endswith("Anything from 4 to 16 costs at most 20 % more (95 %).")
 
 
 def test_single_sizes_that_are_not_slower_are_listed() -> None:
-    assert said([16]).endswith("Not shown to be slower: 16, which costs at most 20% more (95 %).")
+    assert said([16]).endswith("Not shown to be slower: 16, which costs at most 20 % more (95 %).")
     assert "Not shown to be slower: 4 and 32, which cost at most" in said([4, 32])
 
 
