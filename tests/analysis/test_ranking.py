@@ -9,7 +9,7 @@ import pytest
 from pipeline.analysis import ranking, steps
 from pipeline.analysis.steps import Steps
 
-STUDIES = 200
+STUDIES = 150
 SPREAD, CLOCK = 0.25, 0.05
 TRUTH = np.array([5.0, 4.6, 4.5, 4.55, 5.2])
 """Log seconds of five batch sizes, three of them close."""

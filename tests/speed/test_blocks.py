@@ -78,7 +78,21 @@ def test_threads_that_always_wait_cannot_be_timed(clock: Clock) -> None:
     assert measured({4: clock.step(0.02, waited=0.02)}, count=2) == {}
 
 
-def test_the_faster_number_of_threads_is_taken(clock: Clock) -> None:
+class Others:
+    """A machine on which other work keeps so many cores busy."""
+
+    def __init__(self, cores: float) -> None:
+        self.cores = cores
+
+    def other_cores(self) -> float:
+        return self.cores
+
+
+def test_the_faster_number_of_threads_is_taken(
+    clock: Clock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(blocks, "Watch", lambda: Others(0.1))
+
     def with_threads(alone: float, together: float) -> Callable[[], None]:
         fast, slow = clock.step(together), clock.step(alone)
         return lambda: fast() if torch.get_num_threads() == 2 else slow()
@@ -88,6 +102,8 @@ def test_the_faster_number_of_threads_is_taken(clock: Clock) -> None:
     waiting = {4: clock.step(0.01, waited=0.01)}
     assert blocks.faster_threads(waiting, HOW, CPU, 2, 0) == {4: 1}
     assert blocks.faster_threads(steps, HOW, CPU, 1, 0) == {4: 1, 512: 1}
+    monkeypatch.setattr(blocks, "Watch", lambda: Others(1.5))
+    assert blocks.faster_threads(steps, HOW, CPU, 2, 0) == {4: 1, 512: 1}
 
 
 def test_blocks_of_all_batch_sizes_are_mixed(monkeypatch: pytest.MonkeyPatch) -> None:
