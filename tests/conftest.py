@@ -23,6 +23,11 @@ hypothesis.settings.register_profile("untimed", deadline=None)
 hypothesis.settings.load_profile("untimed")
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """The longest first: whole pipelines at the end would leave one test process alone."""
+    items.sort(key=lambda item: "readme" not in item.nodeid and "/stages/" not in item.nodeid)
+
+
 @pytest.fixture(scope="session")
 def shared(tmp_path_factory: pytest.TempPathFactory, worker_id: str) -> Path:
     """A folder for what all test processes share."""

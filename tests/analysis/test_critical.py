@@ -8,7 +8,7 @@ from makers.curves import SIZES, fitted, runs
 from pipeline.analysis import critical
 from pipeline.analysis.critical import Curve, Runs
 
-STUDIES = 250
+STUDIES = 160
 
 
 def only(data: Runs, rows: np.ndarray) -> Runs:
@@ -32,19 +32,19 @@ class TestFit:
         """Whether or not batch sizes lie off the curve by more than their seeds explain."""
         found = [fitted(runs(41, 0.27, seed, 1, misfit)) for seed in range(STUDIES)]
         covered = np.mean([one.low <= 41 <= one.high for one in found])
-        assert 0.91 <= covered <= 0.98
+        assert 0.9 <= covered <= 0.985
 
     @pytest.mark.parametrize("misfit", [0, 0.18])
     def test_few_batch_sizes_and_seeds_are_covered_too(self, misfit: float) -> None:
         few = np.array([8.0, 32, 128, 512])
         found = [fitted(runs(41, 0.27, s, 1, misfit, few, 3)) for s in range(STUDIES)]
         covered = np.mean([one.low <= 41 <= one.high for one in found])
-        assert 0.91 <= covered <= 0.98
+        assert 0.9 <= covered <= 0.985
 
     def test_a_knee_that_is_sharper_than_the_hyperbola_is_covered(self) -> None:
         found = [fitted(runs(41, 0.27, seed, 2)) for seed in range(STUDIES)]
         covered = np.mean([one.low <= 41 <= one.high for one in found])
-        assert 0.91 <= covered <= 0.98
+        assert 0.9 <= covered <= 0.985
 
     def test_a_sharper_knee_is_seen(self) -> None:
         found = fitted(runs(60, spread=0.05, sharpness=3))

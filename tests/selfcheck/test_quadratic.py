@@ -48,7 +48,7 @@ def test_equal_curvatures_keep_the_product() -> None:
 def test_the_selfcheck_passes(tmp_path: Path) -> None:
     picture = tmp_path / "picture.png"
     done = subprocess.run(
-        [sys.executable, "-m", "pipeline.selfcheck", "--studies", "8", "--picture", str(picture)],
+        [sys.executable, "-m", "pipeline.selfcheck", "--studies", "4", "--picture", str(picture)],
         cwd=ROOT, capture_output=True, text=True, check=False,
     )  # fmt: skip
     assert done.returncode == 0, done.stdout + done.stderr
