@@ -27,6 +27,7 @@ class TestFit:
         assert found.high >= size * 0.98
         assert found.identified == "yes"
 
+    @pytest.mark.slow
     @pytest.mark.parametrize("misfit", [0, 0.12, 0.18, 0.25])
     def test_the_interval_covers_what_it_says(self, misfit: float) -> None:
         """Whether or not batch sizes lie off the curve by more than their seeds explain."""
@@ -34,6 +35,7 @@ class TestFit:
         covered = np.mean([one.low <= 41 <= one.high for one in found])
         assert 0.9 <= covered <= 0.985
 
+    @pytest.mark.slow
     @pytest.mark.parametrize("misfit", [0, 0.18])
     def test_few_batch_sizes_and_seeds_are_covered_too(self, misfit: float) -> None:
         few = np.array([8.0, 32, 128, 512])
@@ -41,6 +43,7 @@ class TestFit:
         covered = np.mean([one.low <= 41 <= one.high for one in found])
         assert 0.9 <= covered <= 0.985
 
+    @pytest.mark.slow
     def test_a_knee_that_is_sharper_than_the_hyperbola_is_covered(self) -> None:
         found = [fitted(runs(41, 0.27, seed, 2)) for seed in range(STUDIES)]
         covered = np.mean([one.low <= 41 <= one.high for one in found])
@@ -53,6 +56,7 @@ class TestFit:
         assert found.knee.critical == pytest.approx(60, rel=0.1)
         assert fitted(runs(60, spread=0.05)).knee_probability < 0.5
 
+    @pytest.mark.slow
     def test_a_misfit_is_measured(self) -> None:
         found = np.mean([fitted(runs(41, 0.2, seed, 1, 0.25)).between for seed in range(50)])
         assert found == pytest.approx(0.25, rel=0.25)
@@ -110,6 +114,7 @@ class TestOverheads:
         assert (table.loc[SIZES >= 128, "scaling"] == "beyond").all()
         assert (table.loc[SIZES <= 8, "scaling"] != "beyond").all()
 
+    @pytest.mark.slow
     def test_equal_examples_are_seldom_shown_to_differ(self) -> None:
         wrong = [(self.found(1e9, seed)["scaling"] == "beyond").any() for seed in range(100)]
         assert np.mean(wrong) <= 0.05

@@ -92,6 +92,7 @@ class TestAffine:
         assert found.slope == pytest.approx(1e-6, rel=1e-2)
         assert found.saturates(0.8) == pytest.approx(1200, rel=1e-2)
 
+    @pytest.mark.slow
     def test_the_interval_covers_the_truth(self) -> None:
         found = [lines.affine(self.SIZES, self.seconds(seed)) for seed in range(300)]
         held = [one is not None and one.ratio.low <= 300 <= one.ratio.high for one in found]

@@ -54,6 +54,7 @@ def any_truth(seed: int) -> np.ndarray:
     return np.random.default_rng([seed, 1]).normal(5, 0.5, 5)
 
 
+@pytest.mark.slow
 class TestRanked:
     def test_the_set_holds_the_fastest_as_often_as_it_says(self) -> None:
         held = [table["may_be_fastest"][2] for table in ranked()]

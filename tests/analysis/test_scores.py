@@ -29,11 +29,13 @@ def outcomes(*tables: np.ndarray, variance: float | None = None) -> Outcomes:
 
 
 class TestScore:
+    @pytest.mark.slow
     def test_the_interval_holds_for_other_seeds_and_examples(self) -> None:
         found = [outcomes(drawn(seed)).score(("v", 4, 0.1)) for seed in range(STUDIES)]
         covered = np.mean([one.low <= 0.9 <= one.high for one in found])
         assert 0.92 <= covered <= 0.98
 
+    @pytest.mark.slow
     def test_seeds_alone_would_not(self) -> None:
         """The trap: five seeds agree on the same 300 examples."""
         covered = []
@@ -70,10 +72,12 @@ class TestDifferences:
             tables.append((ease + noise < np.hypot(1, 0.3) * stats.norm.ppf(share)).astype(float))
         return scores.differences(self.SELECTION, outcomes(*tables))
 
+    @pytest.mark.slow
     def test_equal_scores_are_not_refused_for_luck(self) -> None:
         refused = [(self.found(s, 0)["score_difference_high"] < 0).any() for s in range(STUDIES)]
         assert np.mean(refused) <= 0.06
 
+    @pytest.mark.slow
     def test_a_real_drop_is_seen(self) -> None:
         high = [self.found(seed, 0.08)["score_difference_high"].iloc[-1] for seed in range(50)]
         assert np.mean(np.array(high) < -0.01) > 0.9

@@ -28,6 +28,7 @@ def studied(
     return table, means
 
 
+@pytest.mark.slow
 class TestCoverage:
     @pytest.mark.parametrize("reach", [1.0, 0.8, 0.6])
     def test_the_interval_covers_what_it_says(self, reach: float) -> None:
@@ -122,6 +123,7 @@ class TestCounted:
         )
         assert set(counted["lr"]) == {0.1}
 
+    @pytest.mark.slow
     def test_choosing_between_equal_rates_does_not_flatter(self) -> None:
         rng = np.random.default_rng(0)
         found = []

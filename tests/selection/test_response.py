@@ -24,6 +24,7 @@ def test_a_known_response_is_recovered() -> None:
     assert found.min() == pytest.approx(100, rel=0.01)
 
 
+@pytest.mark.slow
 def test_it_chooses_better_than_single_rates() -> None:
     """Regret in steps of the chosen rate, over studies."""
     truth = pd.Series(0.25 * np.log(RATES / 0.1) ** 2, index=RATES)

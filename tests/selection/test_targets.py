@@ -104,6 +104,7 @@ class TestSmoothing:
         inner = slice(20, -20)
         assert targets.smoothed(steps, values)[inner] == pytest.approx(values[inner], abs=0.02)
 
+    @pytest.mark.slow
     def test_how_often_one_looks_hardly_matters(self) -> None:
         """The trap: the first touch of a noisy score comes the earlier the oftener one looks."""
         rng = np.random.default_rng(0)
