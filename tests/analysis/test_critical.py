@@ -17,6 +17,7 @@ def only(data: Runs, rows: np.ndarray) -> Runs:
 
 
 class TestFit:
+    @pytest.mark.slow
     @pytest.mark.parametrize("size", [45, 60, 250])
     def test_a_known_truth_is_recovered(self, size: float) -> None:
         found = fitted(runs(size, spread=0.001))

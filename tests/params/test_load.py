@@ -123,6 +123,7 @@ def test_a_variant_may_be_made_of_any_letters_digits_and_underscores() -> None:
     st.integers(1, 20),
     st.integers(2, 20),
 )
+@pytest.mark.slow
 def test_every_sound_grid_is_enumerated_once(
     sizes: list[int | str], rates: list[float], seeds: int, confirm: int
 ) -> None:

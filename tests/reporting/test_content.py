@@ -54,6 +54,7 @@ def test_a_study_that_diverged_everywhere_but_once() -> None:
     assert "diverged" in pages(study)[1]
 
 
+@pytest.mark.slow
 def test_scores_stay_scores_where_the_target_is_a_loss() -> None:
     study = cached((4, 16), (0.1, 1.0, 10.0), 3)
     selection = study.measured.selection.assign(metric="val_loss", target=0.25)
@@ -72,6 +73,7 @@ def with_tables(study: Study, **tables: object) -> Study:
     return Study(study.params, replace(study.measured, **tables))  # type: ignore[arg-type]
 
 
+@pytest.mark.slow
 def test_a_target_in_the_floor_is_reached_at_once_by_all() -> None:
     study = cached((4, 16, 64), (0.1, 1.0, 10.0), 3)
     easy = with_tables(study, selection=study.measured.selection.assign(target=0.05))
@@ -80,6 +82,7 @@ def test_a_target_in_the_floor_is_reached_at_once_by_all() -> None:
     assert "nan" not in pages(easy)[1]
 
 
+@pytest.mark.slow
 def test_two_validation_examples_make_a_wide_band() -> None:
     study = cached((4, 16, 64), (0.1, 1.0, 10.0), 3)
     examples = {"train": 64, "val": 2, "test": 32}
@@ -89,6 +92,7 @@ def test_two_validation_examples_make_a_wide_band() -> None:
     assert "nan" not in pages(few)[1]
 
 
+@pytest.mark.slow
 def test_a_regression_speaks_of_r_squared() -> None:
     study = cached((4, 16, 64), (0.1, 1.0, 10.0), 3)
     measured = study.measured
@@ -131,6 +135,7 @@ def test_the_same_tables_give_the_same_bytes() -> None:
     assert first == again
 
 
+@pytest.mark.slow
 def test_the_order_of_rows_does_not_matter() -> None:
     study = cached((4, 16, 64), (0.01, 0.1, 1.0, 10.0), 3)
     names = ("history", "lanes", "confirmed", "confirmed_lanes", "evaluation")
