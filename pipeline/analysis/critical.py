@@ -211,14 +211,10 @@ def overheads(means: Steps, seed: int) -> pd.DataFrame:
     columns = ["batch_size", "overhead", "overhead_low", "overhead_high", "scaling"]
     if not sizes:
         return pd.DataFrame(columns=columns)
+    steps = np.log([[known[size].value, known[size].low, known[size].high] for size in sizes])
     rng = np.random.default_rng([seed, DRAWS])
-    reach = stats.t.ppf((1 + LEVEL) / 2, means.freedom)
-    scale = np.sqrt(means.freedom / rng.chisquare(means.freedom, DRAWS))
-    logs = np.empty((len(sizes), DRAWS))
-    for place, size in enumerate(sizes):
-        mean, student = known[size], rng.standard_normal(DRAWS) * scale
-        sides = np.where(student > 0, np.log(mean.high / mean.value), np.log(mean.value / mean.low))
-        logs[place] = np.log(size * mean.value) + sides / reach * student
+    off = ranking.deviations(steps, means.freedom, rng, DRAWS)
+    logs = (np.log(sizes) + steps[:, 0])[:, None] + off
     ratios = np.exp(logs - logs.min(0))
     tail = (1 - LEVEL) / 2
     low, middle, high = np.quantile(ratios, [tail, 0.5, 1 - tail], axis=1)

@@ -28,9 +28,8 @@ def draws(
 ) -> Floats:
     """Log seconds to the target, (rows of the tradeoff, DRAWS); NaN for a row that has none.
 
-    Posterior draws under flat priors: a variant's spread from its chi-squared distribution, each
-    mean around its estimate, as far to either side as its interval reaches. A row without an
-    interval stays at its estimate. step_error: of every row, the standard error of the logarithm
+    Posterior draws under flat priors: ``deviations`` of each variant's means, and the clock's.
+    step_error: of every row, the standard error of the logarithm
     of a step's seconds beside another row's.
     """
     rng = np.random.default_rng([seed, DRAWS])
@@ -43,13 +42,24 @@ def draws(
         logs = np.log(
             tradeoff.iloc[rows][[f"steps_to_target{end}" for end in ("", "_low", "_high")]]
         )
-        middle, low, high = logs.to_numpy(float).T
-        scale = np.sqrt(steps.freedom / rng.chisquare(steps.freedom, DRAWS))
-        student = rng.standard_normal((len(rows), DRAWS)) * scale
-        reach = stats.t.ppf((1 + LEVEL) / 2, steps.freedom)
-        halves = np.where(student > 0, (high - middle)[:, None], (middle - low)[:, None]) / reach
-        found[rows] += np.nan_to_num(halves) * student
+        found[rows] += deviations(logs.to_numpy(float), steps.freedom, rng, DRAWS)
     return found
+
+
+def deviations(logs: Floats, freedom: int, rng: np.random.Generator, count: int) -> Floats:
+    """Draws (means, count) of how far log means that share a spread may lie from their estimates.
+
+    logs: (means, 3), the logarithms of each estimate and its lower and upper bound. Student's t at
+    ``freedom`` degrees, stretched to either side as far as the interval reaches; 0 for a mean
+    without one.
+    """
+    middle, low, high = logs.T
+    student = np.sqrt(freedom / rng.chisquare(freedom, count)) * rng.standard_normal(
+        (len(logs), count)
+    )
+    reach = stats.t.ppf((1 + LEVEL) / 2, freedom)
+    halves = np.where(student > 0, (high - middle)[:, None], (middle - low)[:, None]) / reach
+    return np.asarray(np.nan_to_num(halves) * student)
 
 
 def ranked(drawn: Floats) -> pd.DataFrame:
