@@ -30,12 +30,14 @@ class Recommendation:
 
 def refusals(row: pd.Series, limits: Limits) -> list[str]:
     """Which limits a row breaks; one that misses the target with half its seeds or more breaks the
-    first rule of all.
+    first rule of all. Timings that cannot be trusted break every row.
 
     A score is refused for being worse than the best one only where that is shown: where the whole
     interval of the difference lies below the margin.
     """
     broken = []
+    if not row["passes_agree"]:
+        broken.append("timings that contradict each other")
     if pd.isna(row["seconds_to_target"]) or row["reached"] <= row["seeds"] / 2:
         broken.append("misses the target")
     if limits.seconds is not None and row["seconds_to_target"] > limits.seconds:

@@ -19,12 +19,50 @@ BETWEEN_RATIOS = 0.05
 0.07 by batch size, 0.14 at the largest."""
 BETWEEN_LAWS = 0.1
 """That of the overhead of a step over the marginal cost of an example."""
+UNTRUSTWORTHY = 0.25
+"""The same as BETWEEN_RATIOS where two passes of one study are so far apart that no batch size
+can be recommended by them."""
 NORMAL = 1.96
 QUARTILES, MEDIAN_ERROR = 1.349, 1.253
 """Normal quartiles lie so many standard deviations apart; the median of n values has so many
 standard errors of their mean."""
 ALIGNED_MARGIN = 0.02
 """A difference in speed below this is none."""
+
+
+def with_later(throughput: pd.DataFrame, later: pd.DataFrame) -> pd.DataFrame:
+    """The timings with a column later_over_earlier: of the grid's rows, the seconds per step of
+    the pass after the training over those of the one before it; NaN where there is no later one.
+
+    The seconds themselves stay those of the earlier pass, in which everything was timed together.
+    """
+    names = {"seconds_per_step": "later"}
+    known = later[[*PACK, *names]].rename(columns=names)
+    both = throughput[PACK].merge(known, on=PACK, how="left", validate="many_to_one")
+    ratio = both["later"].to_numpy() / throughput["seconds_per_step"]
+    return throughput.assign(later_over_earlier=ratio.where(throughput["in_grid"]))
+
+
+def over_passes(timed: pd.DataFrame) -> pd.DataFrame:
+    """The grid's rows with the geometric mean of their passes as seconds per step."""
+    seconds = timed["seconds_per_step"] * np.sqrt(timed["later_over_earlier"].fillna(1.0))
+    speed = timed["batch_size"] / seconds
+    return timed.assign(seconds_per_step=seconds, examples_per_second=speed)
+
+
+def between_passes(throughput: pd.DataFrame) -> tuple[float, float]:
+    """Standard deviations of the logarithm of a step's seconds from pass to pass: of what all batch
+    sizes share, and of what each does beside the others; 0 where one pass cannot tell."""
+    logs = np.log(throughput.loc[throughput["in_grid"], "later_over_earlier"].dropna())
+    if logs.empty:
+        return 0.0, 0.0
+    alone = float(logs.std(ddof=1)) if len(logs) > 1 else 0.0
+    return abs(float(logs.mean())) / np.sqrt(2), alone / np.sqrt(2)
+
+
+def passes_agree(throughput: pd.DataFrame) -> bool:
+    """Whether the two passes agree on which batch size's step takes how much longer."""
+    return between_passes(throughput)[1] <= UNTRUSTWORTHY
 
 
 def whole_batches(throughput: pd.DataFrame, variant: str) -> pd.DataFrame:
@@ -46,13 +84,18 @@ def ratio_error(throughput: pd.DataFrame, table: pd.DataFrame) -> "pd.Series[flo
     timed = throughput[throughput["in_grid"]]
     errors = timed[PACK].assign(error=log_error(timed))
     merged = table[PACK].merge(errors, on=PACK, how="left", validate="one_to_one")
-    return np.hypot(merged["error"], BETWEEN_RATIOS / np.sqrt(2))
+    between = max(BETWEEN_RATIOS, between_passes(throughput)[1])
+    return np.hypot(merged["error"], between / np.sqrt(2))
 
 
 def hour_to_hour(timed: pd.DataFrame) -> "pd.Series[float]":
     """Half the width of the 95 % interval of the logarithm of each row's seconds per step in
-    another hour: both hours differ from the machine's mean."""
-    return NORMAL * np.hypot(log_error(timed), np.sqrt(2) * BETWEEN_RUNS)
+    another hour: both hours differ from the machine's mean.
+
+    Passes minutes apart may differ by more than hours are known to, and never say less.
+    """
+    between = max(BETWEEN_RUNS, *between_passes(timed))
+    return NORMAL * np.hypot(log_error(timed), np.sqrt(2) * between)
 
 
 def step_law(timed: pd.DataFrame) -> Affine | None:

@@ -56,8 +56,10 @@ def table(throughput: pd.DataFrame, parts: Iterable[pd.DataFrame]) -> pd.DataFra
     A pack whose rates all failed is there too, with what could be measured of it.
     """
     cost = ["micro_batches", "threads", "seconds_per_step", "examples_per_second", "peak_bytes"]
-    timed = throughput[throughput["in_grid"]]
-    merged = timed[[*PACK, *cost]].assign(clock=timings.hour_to_hour(timed))
+    timed = timings.over_passes(throughput[throughput["in_grid"]])
+    merged = timed[[*PACK, *cost]].assign(
+        clock=timings.hour_to_hour(timed), passes_agree=timings.passes_agree(timed)
+    )
     for part in parts:
         merged = merged.merge(part, on=PACK, how="left", validate="one_to_one")
     numeric = [name for name in merged if "_to_target" in name]

@@ -18,6 +18,10 @@ from pipeline.training.device import describe
 
 Key = tuple[str, Case, str]
 """A variant, a case, and ``step`` or one of its parts."""
+RETIMED = (
+    "variant", "batch_size", "seconds_per_step", "seconds_per_step_q25", "seconds_per_step_q75",
+    "blocks",
+)  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -142,11 +146,33 @@ def subject_rows(subject: Subject, name: str, timings: Mapping[Key, Timing]) -> 
     )
 
 
+def retimed(whose: Mapping[str, str], timings: Mapping[tuple[str, int], Timing]) -> pd.DataFrame:
+    """The seconds per step of every variant and batch size that was timed again, by whose numbers
+    the variant has."""
+    rows = [
+        {"variant": variant, "batch_size": size} | seconds_columns(timing)
+        for variant, name in whose.items()
+        for (timed, size), timing in timings.items()
+        if timed == name
+    ]
+    return pd.DataFrame(rows, columns=RETIMED)
+
+
+def seconds_columns(step: Timing) -> dict[str, object]:
+    """The seconds of a step over its blocks."""
+    low, high = step.quartiles
+    return {
+        "seconds_per_step": step.median,
+        "seconds_per_step_q25": low,
+        "seconds_per_step_q75": high,
+        "blocks": len(step.blocks),
+    }
+
+
 def row(case: Case, trial: Trial, timings: Mapping[str, Timing]) -> dict[str, object]:
     """One line of the table; a part that was not measured is left empty. Seconds are the medians
     of the blocks."""
     step = timings["step"]
-    low, high = step.quartiles
     part = {name: timing.median for name, timing in timings.items()}
     backward = part.get("forward_backward", float("nan")) - part.get("forward", 0.0)
     return {
@@ -154,9 +180,7 @@ def row(case: Case, trial: Trial, timings: Mapping[str, Timing]) -> dict[str, ob
         "micro_batches": case.micro_batches,
         "in_grid": case.in_grid,
         "threads": step.threads,
-        "seconds_per_step": step.median,
-        "seconds_per_step_q25": low,
-        "seconds_per_step_q75": high,
+        **seconds_columns(step),
         "noisy": step.is_noisy,
         "examples_per_second": case.batch_size / step.median,
         "seconds_gather": part.get("gather"),
@@ -164,7 +188,6 @@ def row(case: Case, trial: Trial, timings: Mapping[str, Timing]) -> dict[str, ob
         "seconds_backward": backward,
         "seconds_update": part.get("update"),
         **memory_columns(case, trial),
-        "blocks": len(step.blocks),
         "steps_per_block": step.steps_per_block,
     }
 

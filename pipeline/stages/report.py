@@ -10,6 +10,7 @@ import matplotlib as mpl
 import pandas as pd
 from safetensors.numpy import load_file
 
+from pipeline.analysis import timings
 from pipeline.analysis.measurements import Measurements
 from pipeline.analysis.study import Study, tables
 from pipeline.errors import command
@@ -42,7 +43,9 @@ def measurements(params: Params) -> Measurements:
         sharpness=pd.read_csv(results / "sharpness.csv"),
         landscape=pd.read_csv(results / "landscape.csv"),
         gradient_noise=pd.read_csv(results / "gradient_noise.csv"),
-        throughput=pd.read_csv(results / "throughput.csv"),
+        throughput=timings.with_later(
+            pd.read_csv(results / "throughput.csv"), pd.read_csv(results / "retimed.csv")
+        ),
         data=json.loads((processed / "summary.json").read_text()),
         **described,
     )

@@ -1,7 +1,8 @@
 """The first speed: seconds per step and memory of one training at a time, per batch size.
 
-Writes results/throughput.csv, the only results that may differ between two runs; nothing that
-trains reads it. Measure again with `dvc repro -f throughput`.
+Writes results/throughput.csv, which may differ between two runs; nothing that trains reads it, and
+``retime`` tells after the training whether it still holds. Measure again with `dvc repro -f
+throughput`.
 """
 
 from collections.abc import Callable

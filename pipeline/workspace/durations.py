@@ -24,6 +24,7 @@ def written_by(params: Params) -> dict[str, list[Path]]:
         "throughput": [files.RESULTS / "throughput.csv"],
         "train": [files.run_folder(*pack) / "lanes.parquet" for pack in params.packs()],
         "confirm": [files.RESULTS / "selection.csv"],
+        "retime": [files.RESULTS / "retimed.csv"],
         "evaluate": [files.RESULTS / "evaluation.csv"],
     }
 

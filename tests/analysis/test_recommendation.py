@@ -12,7 +12,13 @@ from pipeline.selection.winners import main_rates
 
 def row(**values: float) -> dict[str, object]:
     """A row of the tradeoff."""
-    base = {"variant": "baseline", "batch_size": 4, "seconds_to_target": 1.0, "reached": 5}
+    base = {
+        "variant": "baseline",
+        "batch_size": 4,
+        "seconds_to_target": 1.0,
+        "reached": 5,
+        "passes_agree": True,
+    }
     base |= {"seeds": 5, "peak_bytes": 2**30, "test_score": 0.9, "regret": 0.0}
     return base | {"score_difference_low": -0.004, "score_difference_high": 0.002} | values
 

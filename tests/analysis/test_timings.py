@@ -35,7 +35,11 @@ PAIRS = list(permutations(sorted(set(RUNS["run"])), 2))
 
 
 def run(number: int) -> pd.DataFrame:
-    return RUNS[RUNS["run"] == number].set_index("batch_size", drop=False)
+    """One run, of which there was no later pass."""
+    table = RUNS[RUNS["run"] == number].assign(
+        variant="baseline", in_grid=True, later_over_earlier=np.nan
+    )
+    return table.set_index("batch_size", drop=False)
 
 
 def test_each_run_lies_in_the_intervals_of_the_others() -> None:
@@ -70,3 +74,70 @@ def test_the_laws_of_all_runs_agree() -> None:
     ratios = [law.ratio for law in laws if law is not None]
     assert len(ratios) == 6
     assert max(ratio.low for ratio in ratios) < min(ratio.high for ratio in ratios)
+
+
+class TestPasses:
+    """Two passes over the grid, before and after the training."""
+
+    TIMED = run(sorted(set(RUNS["run"]))[0]).reset_index(drop=True)
+
+    def passes(self, factors: np.ndarray) -> pd.DataFrame:
+        """The first pass, and a later one in which steps took so many times as long."""
+        later = self.TIMED.assign(seconds_per_step=self.TIMED["seconds_per_step"] * factors)
+        return timings.with_later(self.TIMED, later)
+
+    def test_what_all_batch_sizes_share_is_told_from_what_each_does(self) -> None:
+        rng = np.random.default_rng(0)
+        found = [
+            timings.between_passes(
+                self.passes(np.exp(rng.normal(0.3, 0.1 * np.sqrt(2), len(self.TIMED))))
+            )
+            for _ in range(200)
+        ]
+        shared, alone = np.sqrt(np.mean(np.square(found), axis=0))
+        assert shared == pytest.approx(0.3 / np.sqrt(2), rel=0.1)
+        assert alone == pytest.approx(0.1, rel=0.1)
+
+    def test_seconds_are_means_of_the_passes(self) -> None:
+        both = timings.over_passes(self.passes(np.full(len(self.TIMED), 4.0)))
+        assert both["seconds_per_step"].to_numpy() == pytest.approx(
+            2 * self.TIMED["seconds_per_step"].to_numpy()
+        )
+
+    def test_a_batch_size_without_a_later_pass_keeps_the_earlier(self) -> None:
+        first = timings.with_later(self.TIMED, self.TIMED[:1].assign(seconds_per_step=1.0))
+        assert first["later_over_earlier"].notna().sum() == 1
+        kept = timings.over_passes(first)["seconds_per_step"][1:]
+        assert kept.equals(self.TIMED["seconds_per_step"][1:])
+        assert timings.passes_agree(first)
+
+    def test_rows_beside_the_grid_have_no_later_pass(self) -> None:
+        """The trap: the largest batch is there whole and in micro-batches."""
+        parts = self.TIMED[-1:].assign(in_grid=False)
+        table = timings.with_later(pd.concat([self.TIMED, parts], ignore_index=True), self.TIMED)
+        assert table["later_over_earlier"].notna().tolist() == [True] * len(self.TIMED) + [False]
+
+    def test_a_machine_that_was_slow_throughout_one_pass_is_trusted_for_ratios(self) -> None:
+        assert timings.passes_agree(self.passes(np.full(len(self.TIMED), 2.0)))
+
+    def test_a_clock_that_one_batch_size_fooled_is_not(self) -> None:
+        """As measured once: two threads that waited for each other took 135 times as long."""
+        fooled = np.where(self.TIMED["batch_size"] == 32, 1 / 135, 1.0)
+        assert not timings.passes_agree(self.passes(fooled))
+
+    def test_runs_of_different_hours_are(self) -> None:
+        for one, other in PAIRS:
+            first, later = run(one).reset_index(drop=True), run(other).reset_index(drop=True)
+            assert timings.passes_agree(timings.with_later(first, later))
+
+    def test_passes_that_differ_widen_the_intervals(self) -> None:
+        noise = np.exp(np.random.default_rng(0).normal(0, 0.3, len(self.TIMED)))
+        steady, unsteady = self.passes(np.ones(len(self.TIMED))), self.passes(noise)
+        packs = self.TIMED[["variant", "batch_size"]]
+        narrow, wide = (timings.ratio_error(table, packs) for table in (steady, unsteady))
+        assert (wide > 1.5 * narrow).all()
+
+    def test_passes_minutes_apart_widen_those_of_hours_but_never_narrow_them(self) -> None:
+        slow, steady = (self.passes(np.full(len(self.TIMED), factor)) for factor in (2.0, 1.0))
+        assert (timings.hour_to_hour(slow) > 1.5 * timings.hour_to_hour(self.TIMED)).all()
+        assert timings.hour_to_hour(steady).equals(timings.hour_to_hour(self.TIMED))

@@ -170,7 +170,7 @@ def speed(cells: pd.DataFrame) -> pd.DataFrame:
         table[f"seconds_{part}"] = table["seconds_per_step"] / 4
     table = table.assign(
         micro_batches=1, threads=1, other_cores=0.0, in_grid=True, noisy=False,
-        update_difference=np.nan, blocks=9,
+        later_over_earlier=1.0, update_difference=np.nan, blocks=9,
         largest_batch_size=64, search_ended_by="data", limit_bytes=2**30, weight_bytes=4000,
     )  # fmt: skip
     return table.assign(processor="a processor", cores=2, memory_gb=8, device="cpu", torch="2")

@@ -17,6 +17,7 @@ def timings_of(seconds: np.ndarray, sizes: np.ndarray = SIZES) -> pd.DataFrame:
             "batch_size": sizes.astype(int),
             "micro_batches": 1,
             "in_grid": power,
+            "later_over_earlier": 1.0,
             "seconds_per_step": seconds,
             "seconds_per_step_q25": seconds,
             "examples_per_second": sizes / seconds,

@@ -39,6 +39,18 @@ def test_impossible_limits_are_named() -> None:
     assert said in pages(study)[0]
 
 
+def test_timings_that_contradict_each_other_are_no_recommendation() -> None:
+    study = cached((4, 16), (0.1, 1.0), 3)
+    fooled = study.measured.throughput.assign(later_over_earlier=[1.0, 1 / 135])
+    fooled_study = Study(study.params, replace(study.measured, throughput=fooled))
+    content = content_of(fooled_study)
+    said = "No recommendation: every batch size fails: timings that contradict each other."
+    assert content.headline == said
+    assert "`dvc repro -f throughput`" in content.warnings[0]
+    assert not fooled_study.band["recommended"].any()
+    assert said in pages(fooled_study)[1]
+
+
 def test_a_target_that_nobody_reached_is_no_recommendation() -> None:
     study = cached((4, 16), (0.01, 0.1), 3)
     content = content_of(study)

@@ -30,7 +30,7 @@ def digests(folder: Path, *names: str) -> dict[str, str]:
         path.relative_to(folder).as_posix(): hashlib.sha256(path.read_bytes()).hexdigest()
         for name in names
         for path in sorted((folder / name).rglob("*"))
-        if path.is_file() and path.name != "throughput.csv"
+        if path.is_file() and path.name not in ("throughput.csv", "retimed.csv")
     }
 
 

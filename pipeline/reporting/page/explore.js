@@ -7,6 +7,7 @@ const EQUAL = 0.01; // regrets that differ by no more are the same
 function refusals(row, limits) {
   const broken = [];
   const seconds = row.seconds_to_target;
+  if (!row.passes_agree) broken.push("timings contradict each other");
   if (seconds === null || row.reached <= row.seeds / 2) broken.push("misses the target");
   if (limits.seconds !== null && seconds !== null && seconds > limits.seconds) broken.push("too slow");
   if (limits.memory_gb !== null && row.peak_bytes !== null && row.peak_bytes > limits.memory_gb * 2 ** 30)

@@ -21,6 +21,7 @@ NUMBERS = (
     "test_score",
     "score_difference_high",
     "regret",
+    "passes_agree",
 )
 
 

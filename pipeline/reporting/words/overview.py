@@ -5,6 +5,7 @@ from typing import Any
 
 import pandas as pd
 
+from pipeline.analysis import timings
 from pipeline.analysis.frame import Frame
 from pipeline.analysis.study import Study
 from pipeline.params.load import Params, flattened
@@ -97,10 +98,10 @@ def reading(study: Study) -> str:
     return (
         "Steps to target: geometric mean over seeds with its 95 % interval, in which a seed that "
         "missed the target counts as one that needs more than its budget. Time to target: those "
-        "steps times the time of a step of one training at a time, with one or all intra-op "
-        "threads, whichever is faster; its interval holds for this machine from one hour to the "
-        "next. Price: that time over the recommended one's, and how "
-        "probable it is that the batch size is the fastest. Peak memory: of a step or an "
+        "steps times the time of a step of one training at a time, measured before and after the "
+        "training, with one or all intra-op threads, whichever is faster; its interval holds for "
+        "this machine from one hour to the next. Price: that time over the recommended one's, and "
+        "how probable it is that the batch size is the fastest. Peak memory: of a step or an "
         f"evaluation, without the data. Test {study.frame.score_name} and train − test: means over "
         f"seeds at the end of the whole budget{sampled}; the score's interval holds for other "
         "seeds and other test examples."
@@ -153,6 +154,12 @@ def warnings(study: Study) -> list[str]:
     """What a careful reader must know before believing the headline."""
     throughput, table, frame = study.measured.throughput, study.tradeoff, study.frame
     words = []
+    if not timings.passes_agree(throughput):
+        words.append(
+            "The seconds per step before and after the training contradict each other: other work "
+            "must have kept the machine busy, and no batch size can be recommended by them. `dvc "
+            "repro -f throughput` measures both again, best on a quiet machine."
+        )
     noisy, others = int(throughput["noisy"].sum()), throughput["other_cores"].iloc[0]
     if others > LOADED:
         words.append(
