@@ -41,6 +41,33 @@ def exponents(sharpness: pd.DataFrame, variant: str) -> dict[str, Estimate]:
     return {name: lines.slope_by_seed(positive, "batch_size", name) for name in MEASURES}
 
 
+def equal_loss_exponent(sharpness: pd.DataFrame, variant: str) -> Estimate:
+    """k of largest eigenvalue = c B^k loss^j at one rate, where trainings come down to a common
+    training loss: ``lines.partial_slope``."""
+    rows = at_equal_loss(sharpness, variant)
+    return lines.partial_slope(rows, "eigenvalue_1", "train_loss")
+
+
+def at_equal_loss(sharpness: pd.DataFrame, variant: str) -> pd.DataFrame:
+    """The solutions there, with a positive largest eigenvalue."""
+    columns = [*CELL, "train_loss", "eigenvalue_1"]
+    return curved(sharpness, variant, "equal loss").reindex(columns=columns)
+
+
+def early_products(sharpness: pd.DataFrame, variant: str) -> pd.DataFrame:
+    """Rate times largest eigenvalue early in every training that was watched."""
+    rows = curved(sharpness, variant, "early").reindex(columns=[*CELL, "eigenvalue_1"])
+    return rows[CELL].assign(product=rows["lr"] * rows["eigenvalue_1"])
+
+
+def curved(sharpness: pd.DataFrame, variant: str, point: str) -> pd.DataFrame:
+    """A variant's solutions of one kind whose largest eigenvalue is positive."""
+    rows = rows_of(sharpness, variant)
+    if rows.empty:
+        return rows
+    return rows[rows["point"].eq(point) & rows["eigenvalue_1"].gt(0)].reset_index(drop=True)
+
+
 def control(sharpness: pd.DataFrame) -> pd.DataFrame:
     """One row per measure: how a rescaling that leaves the function as it is changes it.
 

@@ -1,11 +1,19 @@
 """Do larger batches generalise worse? Test scores against the smallest batch size's, by budget."""
 
+from collections.abc import Mapping
+from dataclasses import dataclass
+
 import numpy as np
+import numpy.typing as npt
 import pandas as pd
 
+from pipeline.analysis.scores import Outcomes, crossed
 from pipeline.selection import statistics
-from pipeline.selection.keys import RATE, SAME_RATE, WHOLE
+from pipeline.selection.keys import RATE, SAME_RATE, WHOLE, rows_of
+from pipeline.selection.statistics import Estimate
 from pipeline.selection.winners import rates_of
+
+Floats = npt.NDArray[np.float64]
 
 COMPARISONS = {
     "equal epochs, one rate": ("equal epochs", SAME_RATE),
@@ -15,6 +23,58 @@ COMPARISONS = {
 }
 """Which solutions are compared: at the end of which budget, at the rate of which criterion."""
 SIGNIFICANT = 0.05
+
+
+@dataclass(frozen=True)
+class Trend:
+    """How the test error changes from the smallest to the largest batch size; error: that of the
+    smallest, as a share: of examples, or of the targets' variance."""
+
+    smallest: int
+    largest: int
+    error: float
+    ratio: Estimate
+
+
+def trends(
+    selection: pd.DataFrame, outcomes: Mapping[str, Outcomes], variant: str
+) -> dict[str, Trend]:
+    """``trend`` of each of COMPARISONS that has two batch sizes and two seeds. outcomes: by
+    budget."""
+    found = {}
+    for name, (budget, criterion) in COMPARISONS.items():
+        if budget in outcomes:
+            rates = rows_of(rates_of(selection, criterion), variant)
+            keys = sorted(rates.itertuples(index=False, name=None))
+            known = {key[1]: outcomes[budget].errors(key) for key in keys}
+            tables = {size: table for size, table in known.items() if len(table)}
+            shared = [set(table.index) for table in tables.values()]
+            seeds = sorted(set.intersection(*shared)) if shared else []
+            if len(tables) > 1 and len(seeds) > 1:
+                found[name] = trend({size: t.loc[seeds].to_numpy() for size, t in tables.items()})
+    return found
+
+
+def trend(errors: Mapping[int, Floats]) -> Trend:
+    """The line through log mean error against log batch size, from its first to its last point; a
+    batch size without any error counts as half a one.
+
+    errors: by batch size (seeds, examples), of the same seeds and examples. Its error is that of
+    ``scores.crossed``, of the line's weights times each relative error: what the mean's logarithm
+    is to first order.
+    """
+    sizes = np.array(sorted(errors))
+    table = np.stack([errors[size] for size in sizes])
+    least = 0.5 / table.shape[2]
+    means = table.mean((1, 2))
+    means = np.where(means > 0, means, least)
+    x = np.log(sizes) - np.log(sizes).mean()
+    weights = x / (x**2).sum() * np.log(sizes[-1] / sizes[0])
+    half = crossed(np.einsum("b,bse->se", weights / means, table)).half()
+    value = float(weights @ np.log(means))
+    low, middle, high = (float(np.exp(value + sign * half)) for sign in (-1, 0, 1))
+    ratio = Estimate(middle, low, high, table.shape[1])
+    return Trend(int(sizes[0]), int(sizes[-1]), float(means[0]), ratio)
 
 
 def compare(evaluation: pd.DataFrame, selection: pd.DataFrame, margin: float) -> pd.DataFrame:

@@ -1,6 +1,6 @@
 """Straight lines through logarithms, where two of them meet, and affine laws."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -17,6 +17,9 @@ EXACT = 1e-20
 """A mean squared residual below this is rounding."""
 MOST_UNSURE = 5.0
 """A logarithm known no better than this, or so far beyond the points, is not known."""
+CONFOUNDED = 0.95
+VARIES = 1e-6
+"""A covariate whose logarithm has less spread than this does not vary."""
 MARGIN_POINTS = 3
 """A break needs this many points on either side."""
 
@@ -65,6 +68,50 @@ def slope_by_seed(table: pd.DataFrame, x: str, y: str) -> Estimate:
     if not np.isfinite(half):
         return slope
     return Estimate(slope.value, slope.value - half, slope.value + half, slope.n)
+
+
+def jackknife(
+    table: pd.DataFrame, fit: Callable[[pd.DataFrame], Floats], free: int
+) -> list[Estimate]:
+    """The numbers that ``fit`` makes of a table, with intervals by leaving out each batch size in
+    turn (Tukey 1958), for batch sizes scatter around any law by more than their seeds do.
+
+    free: how many batch sizes the fit uses up. UNKNOWN bounds where none are left.
+    """
+    sizes = sorted(table["batch_size"].unique())
+    whole, groups = fit(table), len(sizes)
+    if groups <= free:
+        return [Estimate(float(value), np.nan, np.nan, groups) for value in whole]
+    left_out = np.array([fit(table[table["batch_size"] != size]) for size in sizes])
+    squares = ((left_out - left_out.mean(0)) ** 2).sum(0)
+    halves = stats.t.ppf((1 + LEVEL) / 2, groups - free) * np.sqrt((groups - 1) / groups * squares)
+    return [
+        Estimate(float(value), float(value - half), float(value + half), groups)
+        for value, half in zip(whole, halves, strict=True)
+    ]
+
+
+def partial_slope(table: pd.DataFrame, y: str, covariate: str) -> Estimate:
+    """k of y = c B^k covariate^j with its ``jackknife`` interval over batch sizes B; UNKNOWN for
+    fewer than three of them.
+
+    NaN where the covariate follows B so closely (correlation beyond CONFOUNDED) that the two
+    cannot be told apart.
+    """
+    count = table["batch_size"].nunique()
+    if count < 3:
+        return statistics.UNKNOWN
+    logs = np.log(table[["batch_size", covariate]].astype(float))
+    varies = bool(logs[covariate].std() > VARIES)
+    if varies and abs(logs["batch_size"].corr(logs[covariate])) > CONFOUNDED:
+        return Estimate(np.nan, np.nan, np.nan, count)
+
+    def fit(part: pd.DataFrame) -> Floats:
+        names = ["batch_size", covariate] if varies else ["batch_size"]
+        design = np.column_stack([np.log(part[names].astype(float)), np.ones(len(part))])
+        return np.linalg.lstsq(design, np.log(part[y].astype(float)), rcond=None)[0][:1]
+
+    return jackknife(table, fit, free=2)[0]
 
 
 def coefficients(basis: Floats, y: Floats, free: int) -> list[Estimate]:

@@ -4,12 +4,16 @@ import numpy as np
 import pandas as pd
 
 from pipeline.analysis import lines
+from pipeline.selection import censored
 from pipeline.selection.keys import CELL, rows_of
 from pipeline.selection.statistics import Estimate
 
 FEW = 1000
-LATE = 0.5
-"""Oscillation is looked for in this last share of the budget."""
+SAME_DIRECTION = 0.9
+"""A cosine above this is nearly the same direction."""
+CLOSE = 1.12
+"""Evaluations closer than this factor in steps show how the loss scatters."""
+TRIPLES = 5
 
 
 def without_population(noise: pd.DataFrame) -> pd.Series:
@@ -25,14 +29,27 @@ def error_exponent(noise: pd.DataFrame, variant: str) -> Estimate:
     return lines.mean_slope(rows, ["batch_size", "moment"], "examples", "error")
 
 
-def few(noise: pd.DataFrame, variant: str) -> pd.DataFrame:
-    """Per moment, the agreement of the largest batch of at most FEW examples, and at most half of
-    them all, with the gradient of all: mean over the batch sizes watched."""
-    rows = rows_of(noise[noise["examples"] <= noise["population"] / 2], variant)
-    rows = rows[rows["examples"] <= FEW]
-    rows = rows[rows["examples"] == rows["examples"].max()]
-    means = rows.groupby("moment", sort=False)[["examples", "population", "cosine"]].mean()
-    return means.reset_index()
+def examples_needed(scales: pd.DataFrame, variant: str) -> dict[str, Estimate]:
+    """By moment, the examples whose gradient has a cosine of SAME_DIRECTION with the expected one:
+    the geometric mean over the batch sizes watched, with its interval.
+
+    cos^2 of a gradient of m examples is 1 / (1 + noise scale / m) where there are many parameters
+    (McCandlish et al. 2018, equation 2.9). Where the noise of all examples hides the gradient, more
+    than all of them would be needed: such a training counts as censored. A moment at which that is
+    so everywhere has none. scales: ``scales``.
+    """
+    share = SAME_DIRECTION**2 / (1 - SAME_DIRECTION**2)
+    needed = {}
+    for moment, rows in rows_of(scales, variant).groupby("moment", sort=False):
+        hidden = rows["noise_scale"].isna().to_numpy()
+        if hidden.all():
+            continue
+        logs = np.log((share * rows["noise_scale"]).fillna(rows["population"]).to_numpy(float))
+        fit = censored.fit(np.ones((len(rows), 1)), logs, hidden)
+        mean = censored.mean(logs, hidden, fit.spread, fit.freedom)
+        low, value, high = (float(np.exp(x)) for x in (mean.low, mean.value, mean.high))
+        needed[str(moment)] = Estimate(value, low, high, len(rows))
+    return needed
 
 
 def scales(noise: pd.DataFrame) -> pd.DataFrame:
@@ -43,29 +60,38 @@ def scales(noise: pd.DataFrame) -> pd.DataFrame:
 
 
 def oscillation(history: pd.DataFrame) -> pd.DataFrame:
-    """One row per cell: how the loss moves from evaluation to evaluation late in training.
+    """One row per cell: how the loss scatters where evaluations lie close together, near the
+    target.
 
-    validation: mean absolute change of the logarithm of the validation loss between evaluations;
-    minibatch: spread of the minibatch losses over their mean, in the last interval. Cells with
-    fewer than three late evaluations are left out.
+    validation: the root mean square distance of the logarithm of the validation loss from the
+    straight line between its two neighbours, as if all had the same independent error: a drift adds
+    nothing to it. minibatch: spread of the minibatch losses over their mean, in the last interval
+    that counts. Cells with fewer than TRIPLES such evaluations are left out. history: of fresh
+    trainings.
     """
     rows = []
     for cell, table in history.sort_values("step").groupby(CELL, sort=True):
-        late = table[table["step"] >= (1 - LATE) * table["step"].max()]
-        if len(late) >= 3:
-            moves = np.abs(np.diff(np.log(late["val_loss"].clip(lower=1e-12))))
-            loss, spread = late.iloc[-1][["train_loss", "train_loss_sd"]]
-            rows.append(
-                dict(zip(CELL, cell, strict=True))
-                | {"validation": float(moves.mean())}
-                | {"minibatch": float(spread / loss) if loss > 0 else np.nan}
-            )
+        steps, loss = table["step"].to_numpy(float), table["val_loss"].clip(lower=1e-12)
+        dense = (steps[2:] <= CLOSE * steps[1:-1]) & (steps[1:-1] <= CLOSE * steps[:-2])
+        if dense.sum() < TRIPLES:
+            continue
+        later = (steps[1:-1] - steps[:-2]) / (steps[2:] - steps[:-2])
+        logs = np.log(loss.to_numpy(float))
+        off = logs[1:-1] - (1 - later) * logs[:-2] - later * logs[2:]
+        squares = off**2 / (1 + (1 - later) ** 2 + later**2)
+        last = table.iloc[1:-1][dense].iloc[-1]
+        spread = last["train_loss_sd"] / last["train_loss"] if last["train_loss"] > 0 else np.nan
+        rows.append(
+            dict(zip(CELL, cell, strict=True))
+            | {"validation": float(np.sqrt(squares[dense].mean())), "minibatch": float(spread)}
+        )
     return pd.DataFrame(rows, columns=[*CELL, "validation", "minibatch"])
 
 
 def oscillation_exponents(table: pd.DataFrame, variant: str) -> dict[str, Estimate]:
-    """k of oscillation = c B^k for ``validation`` and ``minibatch``: ``lines.slope_by_seed``."""
+    """k of scatter = c B^k rate^j for ``validation`` and ``minibatch``: ``lines.partial_slope``."""
+    rows = rows_of(table, variant)
     return {
-        name: lines.slope_by_seed(rows_of(table[table[name] > 0], variant), "batch_size", name)
+        name: lines.partial_slope(rows[rows[name] > 0], name, "lr")
         for name in ("validation", "minibatch")
     }

@@ -1,71 +1,45 @@
 """How the best learning rate moves with the batch size, and how wide the good window is."""
 
+from dataclasses import dataclass
+
 import numpy as np
+import numpy.typing as npt
 import pandas as pd
-from scipy import stats
 
 from pipeline.analysis import lines
-from pipeline.analysis.lines import Bend
-from pipeline.selection import edges
+from pipeline.selection import censored
 from pipeline.selection.keys import rows_of
-from pipeline.selection.statistics import LEVEL, Estimate
+from pipeline.selection.response import response
+from pipeline.selection.statistics import UNKNOWN, Estimate
 
-
-def refined(table: pd.DataFrame, lr: float) -> float:
-    """The vertex of a parabola in log rate through log steps at ``lr`` and its two neighbours.
-
-    ``lr`` itself where it has no two neighbours that reach the target, or where they are not
-    slower. table: one batch size's rates with median_steps.
-    """
-    ascending = table.sort_values("lr")
-    place = int(np.flatnonzero(ascending["lr"].to_numpy() == lr)[0])
-    three = ascending.iloc[max(0, place - 1) : place + 2]
-    steps = three["median_steps"].to_numpy(float)
-    if len(three) < 3 or place == 0 or not np.isfinite(steps).all() or steps[1] > steps.min():
-        return lr
-    curvature, slope, _ = np.polyfit(np.log(three["lr"] / lr), np.log(steps), 2)
-    return float(lr * np.exp(-slope / (2 * curvature))) if curvature > 0 else lr
-
-
-def resolution(table: pd.DataFrame, lr: float) -> float:
-    """The mean distance, in natural logarithms, of ``lr`` to the rates beside it; 0 if alone."""
-    logs = np.log(np.sort(table["lr"].to_numpy(float)))
-    place = int(np.flatnonzero(np.isclose(logs, np.log(lr)))[0])
-    beside = logs[max(0, place - 1) : place + 2]
-    return float(np.diff(beside).mean()) if len(beside) > 1 else 0.0
+Floats = npt.NDArray[np.float64]
+FEWEST = 3
+"""Rates of a batch size, and batch sizes, that a curve through them needs."""
 
 
 COLUMNS = [
-    "variant", "batch_size", "lr", "refined_lr", "log_resolution", "at_edge", "settled", "lowest",
-    "highest", "decades", "too_small", "too_large",
+    "variant", "batch_size", "lr", "at_edge", "lowest", "highest", "decades", "too_small",
+    "too_large",
 ]  # fmt: skip
 
 
 def windows(rates: pd.DataFrame, selection: pd.DataFrame) -> pd.DataFrame:
-    """One row per (variant, batch size): the fastest rate, refined too, and the window of rates
-    that reach the target with most seeds.
+    """One row per (variant, batch size): the fastest rate, and the window of rates that reach the
+    target with most seeds.
 
     decades: its width in powers of ten; too_small, too_large: rates below and above that fail.
-    log_resolution: how far apart its neighbours in the grid lie, where it could not be refined.
-    settled: the fastest is no end of the grid, and no rate that diverges lies so far above it that
-    a better one may lie between.
     """
     fastest = selection[selection["criterion"] == "fastest"]
     rows = []
     for winner in fastest.itertuples():
         grid_rates = rows_of(rates, winner.variant, winner.batch_size)
         good = grid_rates.loc[np.isfinite(grid_rates["median_steps"]), "lr"]
-        refined_lr = refined(grid_rates, winner.lr)
-        is_refined = refined_lr != winner.lr
         rows.append(
             {
                 "variant": winner.variant,
                 "batch_size": winner.batch_size,
                 "lr": winner.lr,
-                "refined_lr": refined_lr,
-                "log_resolution": 0.0 if is_refined else resolution(grid_rates, winner.lr),
                 "at_edge": bool(winner.at_edge),
-                "settled": not winner.at_edge and not beside_divergence(grid_rates, winner.lr),
                 "lowest": good.min(),
                 "highest": good.max(),
                 "decades": float(np.log10(good.max() / good.min())),
@@ -76,29 +50,77 @@ def windows(rates: pd.DataFrame, selection: pd.DataFrame) -> pd.DataFrame:
     return pd.DataFrame(rows, columns=COLUMNS)
 
 
-def beside_divergence(table: pd.DataFrame, lr: float) -> bool:
-    """Whether the next larger rate diverges at most seeds, and is far enough for more between."""
-    above = table[table["lr"] > lr].sort_values("lr")
-    if above.empty:
-        return False
-    following = above.iloc[0]
-    lost = following["diverged"] > following["seeds"] / 2
-    return bool(lost and following["lr"] > edges.FINE * lr)
+@dataclass(frozen=True)
+class Surface:
+    """How the best rate moves with the batch size: as B^below up to the critical batch size and as
+    B^above beyond it, or as B^whole over all; UNKNOWN where too few batch sizes lie there.
 
-
-def exponent(windows: pd.DataFrame, variant: str) -> tuple[Estimate, Bend | None]:
-    """k of best rate = c B^k over the batch sizes whose winner is settled, and its bend.
-
-    The interval is no narrower than the grid of rates allows: a rate that could not be refined is
-    known to within half a step of it, an error with the variance step^2 / 12.
+    level: the logarithm of the best rate at the bend, or of the whole line's at the batch size 1.
     """
-    settled = rows_of(windows[windows["settled"].astype(bool)], variant)
-    sizes, best = settled["batch_size"], settled["refined_lr"]
-    slope = lines.log_log_slope(sizes, best)
-    if slope.n < 3:
-        return slope, None
-    weights = np.log(sizes) - np.log(sizes).mean()
-    error = np.sqrt(((weights * settled["log_resolution"]) ** 2).sum() / 12) / (weights**2).sum()
-    half = max(slope.high - slope.value, float(stats.t.ppf((1 + LEVEL) / 2, slope.n - 2)) * error)
-    wide = Estimate(slope.value, slope.value - half, slope.value + half, slope.n)
-    return wide, lines.bend(sizes, best)
+
+    below: Estimate
+    above: Estimate
+    whole: Estimate
+    critical: float | None
+    level: float
+
+    def best_rate(self, batch_size: Floats) -> Floats:
+        """The best rate at each batch size; NaN where there is no line."""
+        logs = np.log(batch_size)
+        if self.critical is None:
+            return np.asarray(np.exp(self.level + self.whole.value * logs))
+        away = logs - np.log(self.critical)
+        slopes = np.where(away < 0, self.below.value, self.above.value)
+        return np.asarray(np.exp(self.level + slopes * away))
+
+
+def surface(arrived: pd.DataFrame, critical: float | None) -> Surface:
+    """The exponents of one surface through all screened trainings of a variant near each batch
+    size's best rate.
+
+    log steps = a_B + c (log rate - m - k log B)^2, which is linear in a_B, c and the products: a
+    parabola of one width whose vertex moves with the batch size, misses as censored. critical:
+    where two exponents meet, if FEWEST batch sizes lie on either side; None for one alone. arrived:
+    ``targets.arrivals`` of the screened trainings.
+    """
+    parts = [near_best(cells) for _, cells in arrived.groupby("batch_size")]
+    near = pd.concat([arrived[:0], *parts])
+    sizes = near["batch_size"].unique()
+    if len(sizes) < FEWEST:
+        return Surface(UNKNOWN, UNKNOWN, UNKNOWN, None, np.nan)
+    level, whole = vertex(near, None)
+    if critical is None or min((sizes < critical).sum(), (sizes >= critical).sum()) < FEWEST:
+        return Surface(UNKNOWN, UNKNOWN, whole, None, level.value)
+    level, below, above = vertex(near, critical)
+    return Surface(below, above, whole, critical, level.value)
+
+
+def near_best(cells: pd.DataFrame) -> pd.DataFrame:
+    """One pack's trainings at the rates that ``response`` judges together; none where these are too
+    few for a parabola."""
+    steps = response(cells)
+    rates = steps.index[np.isfinite(steps)]
+    return cells[cells["lr"].isin(rates)] if len(rates) >= FEWEST else cells[:0]
+
+
+def vertex(near: pd.DataFrame, critical: float | None) -> list[Estimate]:
+    """The log of the best rate at the bend (at batch size 1 without one) and its exponents, with
+    ``lines.jackknife`` intervals."""
+    free = 2 if critical is None else 3
+    return lines.jackknife(near, lambda part: vertex_fit(part, critical), free)
+
+
+def vertex_fit(near: pd.DataFrame, critical: float | None) -> Floats:
+    """The level and the exponents of one fit; NaN where the steps do not rise to both sides of a
+    best rate."""
+    sizes, place = np.unique(near["batch_size"], return_inverse=True)
+    x, reach = np.log(near["lr"].to_numpy(float)), [np.log(near["batch_size"].to_numpy(float))]
+    if critical is not None:
+        away = reach[0] - np.log(critical)
+        reach = [np.minimum(away, 0), np.maximum(away, 0)]
+    design = np.column_stack([np.eye(len(sizes))[place], x**2, x, *(x * r for r in reach)])
+    logs, missed = np.log(near["steps"].to_numpy(float)), near["missed"].to_numpy(bool)
+    curvature, *tilts = censored.fit(design, logs, missed).coefficients[len(sizes) :]
+    if curvature <= 0:
+        return np.full(len(tilts), np.nan)
+    return -np.array(tilts) / (2 * curvature)

@@ -12,7 +12,7 @@ import numpy.typing as npt
 import pandas as pd
 from scipy import stats
 
-from pipeline.selection.keys import CELL, CRITERIA, PACK, RATE, rows_of
+from pipeline.selection.keys import CELL, CRITERIA, PACK, RATE, WHOLE, rows_of
 from pipeline.selection.statistics import LEVEL, Estimate
 from pipeline.selection.winners import main_rates
 
@@ -73,6 +73,12 @@ class Outcomes:
         places = rows_of(self.cells, *rate)
         return pd.DataFrame(self.values[places.index], index=places["seed"].to_numpy())
 
+    def errors(self, rate: tuple[str, int, float]) -> pd.DataFrame:
+        """The rows of one rate as errors: 1 for a miss, or the squared error over the variance of
+        the targets."""
+        values = self.of(rate)
+        return 1 - values if self.variance is None else values / self.variance
+
     def score(self, rate: tuple[str, int, float]) -> Estimate:
         """A rate's test score with its interval, on the logit of an accuracy and on the logarithm
         of an error."""
@@ -106,11 +112,16 @@ class Outcomes:
         return Estimate(value, value - half, value + half, len(seeds))
 
 
-def outcomes_of(final: pd.DataFrame, by_pack: Mapping[str, npt.NDArray[np.float32]]) -> Outcomes:
-    """The outcomes of all packs. final: the evaluations at the end of the budget; by_pack: by
-    "variant-batch_size" the outcomes of a pack's solutions, ascending in rate and seed."""
+def outcomes_of(
+    evaluation: pd.DataFrame, by_name: Mapping[str, npt.NDArray[np.float32]], budget: str = WHOLE
+) -> Outcomes:
+    """The outcomes of all packs at the end of a budget. by_name: by "variant-batch_size", for
+    other budgets than the whole by "variant-batch_size-budget", the outcomes of a pack's solutions,
+    ascending in rate and seed."""
+    end = "" if budget == WHOLE else f"-{budget}"
+    final = evaluation[evaluation["budget"] == budget]
     parts = [
-        (table[CELL].sort_values(["lr", "seed"]), by_pack[f"{variant}-{size}"])
+        (table[CELL].sort_values(["lr", "seed"]), by_name[f"{variant}-{size}{end}"])
         for (variant, size), table in final.groupby(PACK, sort=True)
     ]
     cells = pd.concat([table for table, _ in parts], ignore_index=True)

@@ -36,14 +36,17 @@ from pipeline.analysis import (
 from pipeline.analysis.answer import Answer
 from pipeline.analysis.critical import Critical, Curve, Runs
 from pipeline.analysis.frame import SCORE_NAME, Frame, goal
+from pipeline.analysis.generalisation import Trend
 from pipeline.analysis.lines import Affine, Bend
 from pipeline.analysis.measurements import Measurements
+from pipeline.analysis.rates import Surface
 from pipeline.analysis.recommendation import Recommendation, Rival
 from pipeline.analysis.scores import Outcomes
+from pipeline.analysis.timings import MemoryLaw
 from pipeline.params.load import Params
 from pipeline.params.settings import Settings
 from pipeline.selection import budgets, statistics, targets, winners
-from pipeline.selection.keys import rows_of
+from pipeline.selection.keys import RATE, TWO_FASTEST, rows_of
 from pipeline.selection.statistics import Estimate
 from pipeline.selection.targets import Validation
 
@@ -108,7 +111,7 @@ class Study:
     @cached_property
     def outcomes(self) -> Outcomes:
         """What every solution at the end of the budget makes of every test example."""
-        return scores.outcomes_of(self.measured.final_scores, self.measured.outcomes)
+        return scores.outcomes_of(self.measured.evaluation, self.measured.outcomes)
 
     @cached_property
     def solutions(self) -> tuple[pd.DataFrame, ...]:
@@ -270,14 +273,25 @@ class Study:
         return rates.windows(self.screened, self.measured.selection)
 
     @cached_property
-    def rate_exponent(self) -> Estimate:
-        """k of the first variant's best rate = c B^k."""
-        return rates.exponent(self.windows, self.frame.first)[0]
+    def rate_surface(self) -> Surface:
+        """``rates.surface`` of the first variant's screened trainings."""
+        measured, metric = self.measured, self.params.target.metric
+        lanes = self.of_first(measured.lanes)
+        smooth = targets.curves(self.of_first(measured.history), metric)
+        arrived = targets.arrivals(lanes, smooth, metric, measured.target)
+        fit = self.critical
+        is_known = fit is not None and fit.identified == "yes"
+        return rates.surface(arrived, fit.curve.critical if fit and is_known else None)
 
     @cached_property
-    def rate_bend(self) -> Bend | None:
-        """Where that growth bends."""
-        return rates.exponent(self.windows, self.frame.first)[1]
+    def rate_exponents(self) -> pd.DataFrame:
+        """The surface's exponents as a table."""
+        surface = self.rate_surface
+        exponents = {"below": surface.below, "above": surface.above, "whole": surface.whole}
+        return pd.DataFrame(
+            {"batch_sizes": where, "n": exponent.n} | exponent.columns("exponent")
+            for where, exponent in exponents.items()
+        )
 
     @cached_property
     def descents(self) -> pd.DataFrame:
@@ -322,21 +336,23 @@ class Study:
         return lines.bend(self.timed["batch_size"], self.timed["examples_per_second"])
 
     @cached_property
+    def memory_law(self) -> MemoryLaw | None:
+        """``timings.memory_law`` of the first variant."""
+        return timings.memory_law(self.timed)
+
+    @cached_property
     def step_law(self) -> Affine | None:
         """``timings.step_law`` of the first variant."""
         return timings.step_law(self.timed)
 
     @cached_property
-    def alignment(self) -> pd.DataFrame:
-        """``timings.alignment``: the first variant's aligned sizes against their neighbours."""
-        return timings.alignment(self.timed)
-
-    @cached_property
     def speed_ups(self) -> Mapping[str, Estimate]:
-        """The mean speed-up of each kind of aligned size."""
+        """The mean speed-up of each kind of aligned size; none where none was timed."""
+        if self.measured.alignment.empty:
+            return {}
         return {
             str(kind): timings.mean_speed_up(pairs)
-            for kind, pairs in self.alignment.groupby("kind", sort=False)
+            for kind, pairs in self.measured.alignment.groupby("kind", sort=False)
         }
 
     @cached_property
@@ -368,6 +384,26 @@ class Study:
         return generalisation.compare(measured.evaluation, measured.selection, margin)
 
     @cached_property
+    def error_trends(self) -> Mapping[str, Trend]:
+        """``generalisation.trends`` of the first variant, by comparison."""
+        measured = self.measured
+        outcomes = {
+            str(budget): scores.outcomes_of(measured.evaluation, measured.outcomes, str(budget))
+            for budget in measured.evaluation["budget"].unique()
+        }
+        return generalisation.trends(measured.selection, outcomes, self.frame.first)
+
+    @cached_property
+    def error_trend_table(self) -> pd.DataFrame:
+        """Those trends as a table."""
+        return pd.DataFrame(
+            {"comparison": name, "smallest": trend.smallest, "largest": trend.largest}
+            | trend.ratio.columns("error_ratio")
+            | {"seeds": trend.ratio.n}
+            for name, trend in self.error_trends.items()
+        )
+
+    @cached_property
     def sharpness(self) -> pd.DataFrame:
         """``curvature.by_batch_size``: three measures of the best-scoring solutions."""
         return curvature.by_batch_size(self.measured.sharpness)
@@ -376,6 +412,32 @@ class Study:
     def sharpness_exponents(self) -> Mapping[str, Estimate]:
         """How each measure grows with the first variant's batch size, by its column."""
         return curvature.exponents(self.measured.sharpness, self.frame.first)
+
+    @cached_property
+    def final_losses(self) -> "pd.Series[float]":
+        """The training loss of the first variant's best-scoring solutions, by batch size: geometric
+        means."""
+        ends = self.of_first(self.measured.sharpness)
+        ends = ends[ends["point"] == "solution"] if len(ends) else ends
+        if ends.empty:
+            return pd.Series(dtype=float)
+        losses = np.log(ends["train_loss"].clip(lower=curvature.TINY))
+        return np.exp(losses.groupby(ends["batch_size"]).mean())
+
+    @cached_property
+    def equal_loss(self) -> pd.DataFrame:
+        """``curvature.at_equal_loss`` of the first variant."""
+        return curvature.at_equal_loss(self.measured.sharpness, self.frame.first)
+
+    @cached_property
+    def equal_loss_exponent(self) -> Estimate:
+        """``curvature.equal_loss_exponent`` of the first variant."""
+        return curvature.equal_loss_exponent(self.measured.sharpness, self.frame.first)
+
+    @cached_property
+    def early_products(self) -> pd.DataFrame:
+        """``curvature.early_products`` of the first variant."""
+        return curvature.early_products(self.measured.sharpness, self.frame.first)
 
     @cached_property
     def stability(self) -> pd.DataFrame:
@@ -413,14 +475,21 @@ class Study:
         return noise.scales(self.measured.gradient_noise)
 
     @cached_property
+    def examples_needed(self) -> Mapping[str, Estimate]:
+        """``noise.examples_needed`` of the first variant, by moment."""
+        return noise.examples_needed(self.noise_scales, self.frame.first)
+
+    @cached_property
     def noise_exponent(self) -> Estimate:
         """How the first variant's gradient error falls with the number of examples."""
         return noise.error_exponent(self.measured.gradient_noise, self.frame.first)
 
     @cached_property
     def oscillation(self) -> pd.DataFrame:
-        """``noise.oscillation``: how the loss moves late in training."""
-        return noise.oscillation(self.curves)
+        """``noise.oscillation``: how the loss scatters near the target, at the fastest rates."""
+        measured = self.measured
+        fast = measured.selection.loc[measured.selection["criterion"].isin(TWO_FASTEST), RATE]
+        return noise.oscillation(measured.confirmed.merge(fast, on=RATE))
 
     @cached_property
     def oscillation_exponents(self) -> Mapping[str, Estimate]:
@@ -452,10 +521,14 @@ def tables(study: Study) -> dict[str, pd.DataFrame]:
         "windows": study.windows,
         "descent": study.descents,
         "throughput": measured.throughput,
-        "power_of_two": study.alignment,
+        "power_of_two": measured.alignment,
         "accumulate": study.accumulation,
         "data_parallel": study.devices,
         "generalisation": study.generalisation,
+        "error_trends": study.error_trend_table,
+        "rate_exponents": study.rate_exponents,
+        "equal_loss": study.equal_loss,
+        "early_products": study.early_products,
         "sharpness": study.sharpness,
         "stability": study.stability,
         "rescaling": study.rescaling,

@@ -1,6 +1,6 @@
 """What the timings of steps say: batches taken whole, aligned sizes, accumulated micro-batches."""
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 import numpy as np
 import pandas as pd
@@ -28,6 +28,8 @@ QUARTILES, MEDIAN_ERROR = 1.349, 1.253
 standard errors of their mean."""
 ALIGNED_MARGIN = 0.02
 """A difference in speed below this is none."""
+ABOVE_FLOOR = 1.05
+"""Memory beyond this times the least of all sizes grows with the batch."""
 
 
 def with_later(throughput: pd.DataFrame, later: pd.DataFrame) -> pd.DataFrame:
@@ -110,25 +112,50 @@ def step_law(timed: pd.DataFrame) -> Affine | None:
     return replace(law, ratio=Estimate(ratio.value, float(low), float(high), ratio.n))
 
 
-def alignment(timed: pd.DataFrame) -> pd.DataFrame:
-    """Sizes that were timed with both neighbours, against the mean of the two.
+def gain(timed: pd.DataFrame) -> Estimate:
+    """Examples per second at the largest size timed over those at the smallest, with an interval
+    that holds from run to run."""
+    ends = timed.sort_values("batch_size").iloc[[0, -1]]
+    speed = (ends["batch_size"] / ends["seconds_per_step"]).to_numpy()
+    half = NORMAL * np.hypot(np.hypot(*log_error(ends)), BETWEEN_RATIOS)
+    low, value, high = (float(speed[1] / speed[0] * np.exp(end * half)) for end in (-1, 0, 1))
+    return Estimate(value, low, high, len(timed))
 
-    kind: ``powers of two`` or ``multiples of 32``; speed_up: examples per second over the
-    geometric mean of the neighbours' examples per second. The times are first quartiles over
-    blocks: other work on the machine only ever adds to a block, and the effect looked for is small.
-    """
-    seconds = dict(zip(timed["batch_size"], timed["seconds_per_step_q25"], strict=True))
-    speed = {size: size / seconds[size] for size in seconds}
-    rows = []
-    for size in sorted(speed):
-        if size < 8 or size - 1 not in speed or size + 1 not in speed:
-            continue
-        power = size & (size - 1) == 0
-        if power or size % 32 == 0:
-            neighbours = np.sqrt(speed[size - 1] * speed[size + 1])
-            kind = "powers of two" if power else "multiples of 32"
-            rows.append({"batch_size": size, "kind": kind, "speed_up": speed[size] / neighbours})
-    return pd.DataFrame(rows, columns=["batch_size", "kind", "speed_up"])
+
+def elasticity(timed: pd.DataFrame) -> Estimate:
+    """The exponent by which the seconds of a step grow with the batch from the smallest to the
+    largest size timed: 1 in proportion, 0 not at all."""
+    sizes, growth = timed["batch_size"], gain(timed)
+    reach = np.log(sizes.max() / sizes.min())
+    high, value, low = (
+        float(1 - np.log(x) / reach) for x in (growth.low, growth.value, growth.high)
+    )
+    return Estimate(value, low, high, growth.n)
+
+
+@dataclass(frozen=True)
+class MemoryLaw:
+    """Peak bytes as max(floor, start + per_example x batch size); off: the largest relative
+    distance of a size above the floor from it; n: how many those are."""
+
+    floor: float
+    start: float
+    per_example: float
+    off: float
+    n: int
+
+
+def memory_law(timed: pd.DataFrame) -> MemoryLaw | None:
+    """The law of the sizes that were weighed; None where fewer than three lie above the floor."""
+    weighed = timed.dropna(subset=["peak_bytes"])
+    sizes, peaks = weighed["batch_size"].to_numpy(float), weighed["peak_bytes"].to_numpy(float)
+    floor = float(peaks.min()) if len(peaks) else np.nan
+    above = peaks > ABOVE_FLOOR * floor
+    if above.sum() < 3:
+        return None
+    per_example, start = np.polyfit(sizes[above], peaks[above], 1)
+    off = np.abs((start + per_example * sizes[above]) / peaks[above] - 1).max()
+    return MemoryLaw(floor, float(start), float(per_example), float(off), int(above.sum()))
 
 
 def mean_speed_up(pairs: pd.DataFrame) -> Estimate:

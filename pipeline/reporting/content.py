@@ -6,6 +6,7 @@ from typing import Any
 
 import pandas as pd
 
+from pipeline.analysis.claims.claim import VERDICTS
 from pipeline.analysis.claims.ledger import ledger
 from pipeline.analysis.study import Study
 from pipeline.reporting import sections
@@ -55,6 +56,30 @@ class Content:
     warnings: tuple[str, ...]
     explore: Mapping[str, Any]
     heatmaps: Mapping[str, tuple[Heatmap, ...]]
+
+    @property
+    def claims_by_part(self) -> dict[str, pd.DataFrame]:
+        """The lines of the ledger: those that were tested, without a title, those that were not,
+        and the checks; a part without lines is left out."""
+        claims = self.claims
+        is_check, untested = claims["kind"].eq("check"), claims["verdict"].eq("not tested")
+        parts = {
+            "": claims[~is_check & ~untested],
+            "Not tested here": claims[~is_check & untested],
+            "Checks, true by construction": claims[is_check],
+        }
+        return {title: rows for title, rows in parts.items() if len(rows)}
+
+    @property
+    def claims_count(self) -> str:
+        """How the claims came out, in a sentence."""
+        tested = self.claims_by_part.get("", self.claims[:0])["verdict"]
+        counts = [f"{(tested == word).sum()} {word}" for word in VERDICTS[:3]]
+        return (
+            f"Of {len(tested)} claims that this study can test: {', '.join(counts)}. The drawing "
+            "beside a verdict shows the effect with its 95 % interval; shaded is where the claim "
+            "would hold."
+        )
 
     @property
     def names(self) -> int:

@@ -12,9 +12,10 @@ CRITERIA = ("fastest", "best_score")
 NEXT_FASTEST = "next_fastest"
 TWO_FASTEST = ("fastest", NEXT_FASTEST)
 """The two rates between which the fresh seeds decide."""
-BUDGET_CRITERIA = {"equal epochs": "equal_epochs", "equal steps": "equal_steps"}
+EQUAL_EPOCHS = "equal epochs"
+BUDGET_CRITERIA = {EQUAL_EPOCHS: "equal_epochs", "equal steps": "equal_steps"}
 SAME_RATE = "same_rate"
-"""The smallest batch size's best rate under equal epochs, at every batch size."""
+"""The smallest batch size's best rate under equal epochs, of those that all batch sizes trained."""
 
 WHOLE = "whole budget"
 BUDGETS = (*BUDGET_CRITERIA, WHOLE)

@@ -11,6 +11,7 @@ from pipeline.selection.keys import (
     BUDGET_CRITERIA,
     CELL,
     CRITERIA,
+    EQUAL_EPOCHS,
     NEXT_FASTEST,
     PACK,
     RATE,
@@ -44,9 +45,9 @@ def select(
         best = targets.tuned_bests(lanes, smooth)["best"].abs()
         rule = f"is reached by no rate at most seeds; the best {metric} is {best.max():.4g}"
         raise InputError(f"target.value: {target!r} {rule}")
-    best_shares = budgets.compare(history)
-    if len(best_shares):
-        chosen = pd.concat([chosen, under_budgets(rates, best_shares)], ignore_index=True)
+    more = under_budgets(rates, history)
+    if len(more):
+        chosen = pd.concat([chosen, more], ignore_index=True)
     return chosen.assign(metric=metric, target=target)
 
 
@@ -164,27 +165,26 @@ def rates_of(selection: pd.DataFrame, criterion: str) -> pd.DataFrame:
     return selection.loc[selection["criterion"] == criterion, RATE]
 
 
-def under_budgets(rates: pd.DataFrame, best_shares: pd.DataFrame) -> pd.DataFrame:
+def under_budgets(rates: pd.DataFrame, history: pd.DataFrame) -> pd.DataFrame:
     """Rows like those of ``winners``: the best rate of every pack under equal epochs and equal
-    steps, and the smallest batch size's best rate under equal epochs at every batch size.
+    steps, and, of the rates that all batch sizes of a variant trained, the smallest batch size's
+    best under equal epochs at every batch size.
 
-    best_shares: ``budgets.compare`` of the same trainings. A pack that did not train the smallest
-    batch size's rate, or all of whose rates lost a seed, has no such row.
+    history: of the same trainings. A pack all of whose rates lost a seed has no such row.
     """
+    wanted = [
+        (row.variant, row.batch_size, row.lr, BUDGET_CRITERIA[row.budget])
+        for row in budgets.compare(history).itertuples()
+        if row.budget in BUDGET_CRITERIA
+    ]
+    shared = budgets.compare(budgets.of_shared_rates(history))
+    under_epochs = shared[shared["budget"] == EQUAL_EPOCHS].sort_values("batch_size")
+    for best in under_epochs.drop_duplicates("variant").itertuples():
+        sizes = rows_of(rates, best.variant)["batch_size"].unique()
+        wanted += [(best.variant, size, best.lr, SAME_RATE) for size in sizes]
     rows = []
-    for variant, shares in best_shares.groupby("variant", sort=True):
-        wanted = [
-            (size, lr, BUDGET_CRITERIA[budget])
-            for budget, size, lr in zip(
-                shares["budget"], shares["batch_size"], shares["lr"], strict=True
-            )
-            if budget in BUDGET_CRITERIA
-        ]
-        same = [lr for _, lr, criterion in sorted(wanted) if criterion == "equal_epochs"][:1]
-        sizes = rows_of(rates, variant)["batch_size"].unique()
-        wanted += [(size, lr, SAME_RATE) for size in sizes for lr in same]
-        for size, lr, criterion in wanted:
-            grid_rates = rows_of(rates, variant, size)
-            of_rate = grid_rates[grid_rates["lr"] == lr]
-            rows += [selected(grid_rates, row, criterion) for _, row in of_rate.iterrows()]
+    for variant, size, lr, criterion in wanted:
+        grid_rates = rows_of(rates, variant, size)
+        of_rate = grid_rates[grid_rates["lr"] == lr]
+        rows += [selected(grid_rates, row, criterion) for _, row in of_rate.iterrows()]
     return as_selection(rows, rates)

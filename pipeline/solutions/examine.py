@@ -12,13 +12,15 @@ from sklearn.metrics import balanced_accuracy_score
 from pipeline.selection.keys import CELL, WHOLE, rows_of
 from pipeline.solutions import gradient_noise, landscape, rescaling, sharpness
 from pipeline.solutions.archive import Archive, PackSolutions
-from pipeline.solutions.snapshots import CRITERIA, SHARES
+from pipeline.solutions.snapshots import CRITERIA, EQUAL_LOSS, SHARES
 from pipeline.solutions.surface import Floats, Floats32, Solutions
 from pipeline.training.dataset import Dataset, Part
 
 PARTS = ("train", "val", "test")
 CONTROLLED = ("eigenvalues", "Keskar's, full, 0.001", "adaptive")
 """What is measured of the rescaled solutions too."""
+OF_FIRST = ("Keskar's, full, 0.0005", "Keskar's, subspace, 0.001", "Keskar's, subspace, 0.0005")
+"""What is measured of the first seed alone: it costs much and says what Keskar's metric says."""
 Measure = Callable[[Solutions, Part], dict[str, Floats]]
 Task = tuple[str, int | None]
 """A pack, by variant and batch size; or, without a batch size, a variant's extremes."""
@@ -69,8 +71,7 @@ def of_pack(archive: Archive, variant: str, batch_size: int) -> Examination:
     if len(ends.table):
         with done.timed("scores"):
             done.add("evaluation", scores(archive, ends, snapshots))
-            test = archive.data(variant).test
-            done.outcomes[f"{variant}-{batch_size}"] = ends.solutions.outcomes(test)
+            done.outcomes |= outcomes(archive, ends, snapshots)
     fastest = archive.chosen(ends, "fastest")
     moments = along_training(archive, fastest, snapshots) if len(fastest.table) else {}
     if moments:
@@ -79,9 +80,30 @@ def of_pack(archive: Archive, variant: str, batch_size: int) -> Examination:
     best = archive.chosen(ends, "best_score")
     if len(best.table):
         stable = archive.largest_stable(variant, batch_size).first_seed()
-        others = {name: pack for name, pack in moments.items() if name != "end"}
-        measure_sharpness(archive, best, {**others, "largest stable rate": stable}, done)
+        others = {name: pack for name, pack in moments.items() if name not in ("early", "end")}
+        kept = {name: at_moment(snapshots, name) for name in ("early", EQUAL_LOSS)}
+        others |= kept | {"largest stable rate": stable}
+        measure_sharpness(archive, best, others, done)
     return done
+
+
+def outcomes(
+    archive: Archive, ends: PackSolutions, snapshots: PackSolutions
+) -> dict[str, Floats32]:
+    """What the solutions that ``scores`` scores make of every test example, by pack, and by pack
+    and budget; in the order of its rows."""
+    test, name = archive.data(ends.variant).test, f"{ends.variant}-{ends.batch_size}"
+    limits = {moment: at_moment(snapshots, moment) for moment in CRITERIA}
+    return {name: ends.solutions.outcomes(test)} | {
+        f"{name}-{moment}": pack.solutions.outcomes(test)
+        for moment, pack in limits.items()
+        if len(pack.table)
+    }
+
+
+def at_moment(snapshots: PackSolutions, moment: str) -> PackSolutions:
+    """The weights that were kept for one moment."""
+    return snapshots.where(snapshots.table["moment"] == moment)
 
 
 def of_extremes(archive: Archive, variant: str) -> Examination:
@@ -168,22 +190,34 @@ def measures(seed: int) -> dict[str, Measure]:
 def measure_sharpness(
     archive: Archive, best: PackSolutions, others: dict[str, PackSolutions], done: Examination
 ) -> None:
-    """All measures of the best-scoring solutions, three of the first one rescaled, and the
-    eigenvalues of other solutions; ``point`` says which."""
-    part = archive.sample(best.variant)
-    known = measures(archive.params.seed)
-    points = {"solution": (best, tuple(known))}
+    """All measures of the best-scoring solutions, some of their first one alone; three of the first
+    one rescaled, and the eigenvalues of other solutions. ``point`` says which."""
     first = best.first_seed()
+    of_all = tuple(name for name in measures(archive.params.seed) if name not in OF_FIRST)
+    table = measured(archive, best, of_all, done)
+    of_first = measured(archive, first, OF_FIRST, done).drop(columns="train_loss")
+    done.add("sharpness", table.merge(of_first, on=CELL, how="left").assign(point="solution"))
     rescaled = rescaling.rescaled(first.solutions)
     if rescaled is not None:
-        points["rescaled"] = (replace(first, solutions=rescaled), CONTROLLED)
-    points |= {point: (pack, ("eigenvalues",)) for point, pack in others.items()}
-    for point, (pack, names) in points.items():
-        table = pack.table[CELL].assign(point=point)
-        for name in names if len(table) else ():
-            with done.timed(name):
-                table = table.assign(**known[name](pack.solutions, part))
-        done.add("sharpness", table)
+        there = replace(first, solutions=rescaled)
+        done.add("sharpness", measured(archive, there, CONTROLLED, done).assign(point="rescaled"))
+    for point, pack in others.items():
+        if len(pack.table):
+            table = measured(archive, pack, ("eigenvalues",), done)
+            done.add("sharpness", table.assign(point=point))
+
+
+def measured(
+    archive: Archive, pack: PackSolutions, names: tuple[str, ...], done: Examination
+) -> pd.DataFrame:
+    """The named measures of every solution on the same training examples, and its loss on them."""
+    part, known = archive.sample(pack.variant), measures(archive.params.seed)
+    losses = pack.solutions.losses(part).cpu().double().numpy()
+    table = pack.table[CELL].assign(train_loss=losses)
+    for name in names:
+        with done.timed(name):
+            table = table.assign(**known[name](pack.solutions, part))
+    return table
 
 
 def slices(archive: Archive, pack: PackSolutions) -> Iterator[pd.DataFrame]:
@@ -230,7 +264,8 @@ def along_training(
         seed = int(first.table["seed"].iloc[0])
         start = archive.initial(first.variant, seed, first.solutions)
         moments["initial"] = replace(first, solutions=start)
-    moments |= {moment: snapshots.where(snapshots.table["moment"] == moment) for moment in SHARES}
+    watched = snapshots.where(snapshots.table["seed"] == first.table["seed"].iloc[0])
+    moments |= {moment: at_moment(watched, moment) for moment in SHARES}
     return {name: pack for name, pack in {**moments, "end": first}.items() if len(pack.table)}
 
 

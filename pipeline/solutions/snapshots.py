@@ -1,7 +1,9 @@
 """Which weights along the confirmed trainings are kept, and for what.
 
 equal epochs, equal steps   the solutions that batch sizes are compared by under these budgets
-early, middle               a tenth and half into one training, for the gradient's noise
+equal loss                  those at one rate, where each batch size comes down to a common loss
+early                       a tenth into the trainings at the fastest rate, for their curvature
+middle                      half into the first of them, for the gradient's noise
 """
 
 import numpy as np
@@ -11,18 +13,31 @@ import pandas as pd
 from pipeline.selection.keys import BUDGET_CRITERIA, SAME_RATE
 from pipeline.training.pack import Pack, Trained
 
+EQUAL_LOSS = "equal loss"
 SHARES = {"early": 0.1, "middle": 0.5}
 CRITERIA = {name: {criterion} for name, criterion in BUDGET_CRITERIA.items()}
 CRITERIA["equal epochs"].add(SAME_RATE)
 
 
-def wanted(pack: Pack, chosen: pd.DataFrame, limits: dict[str, tuple[str, float]]) -> pd.DataFrame:
+def wanted(
+    pack: Pack,
+    chosen: pd.DataFrame,
+    limits: dict[str, tuple[str, float]],
+    equal_loss_step: int | None,
+) -> pd.DataFrame:
     """One row per solution to keep: moment, step, and cell, the place in the pack.
 
-    chosen: the pack's rows of the selection; limits: ``budgets.common`` of all trainings. A limit
-    that lies between two evaluations counts as the earlier one.
+    chosen: the pack's rows of the selection; limits: ``budgets.common`` of all trainings;
+    equal_loss_step: of ``budgets.equal_loss``, an evaluation of the pack. A limit that lies
+    between two evaluations counts as the earlier one.
     """
     rows = []
+    if equal_loss_step is not None:
+        rows += [
+            (EQUAL_LOSS, equal_loss_step, place)
+            for place, cell in enumerate(pack.cells)
+            if cell.lr in set(chosen.loc[chosen["criterion"] == SAME_RATE, "lr"])
+        ]
     for moment, criteria in CRITERIA.items():
         counter, limit = limits[moment]
         rates = set(chosen.loc[chosen["criterion"].isin(criteria), "lr"])
@@ -31,11 +46,10 @@ def wanted(pack: Pack, chosen: pd.DataFrame, limits: dict[str, tuple[str, float]
             for place, cell in enumerate(pack.cells)
             if cell.lr in rates
         ]
-    place = watched(pack, chosen)
-    rows += [
-        (moment, evaluation_up_to(pack, "step", share * pack.steps), place)
-        for moment, share in SHARES.items()
-    ]
+    places = watched(pack, chosen)
+    for moment, share in SHARES.items():
+        step = evaluation_up_to(pack, "step", share * pack.steps)
+        rows += [(moment, step, place) for place in places[: None if moment == "early" else 1]]
     return pd.DataFrame(rows, columns=["moment", "step", "cell"])
 
 
@@ -47,12 +61,12 @@ def evaluation_up_to(pack: Pack, counter: str, limit: float) -> int:
     return max(inside, default=points[0])
 
 
-def watched(pack: Pack, chosen: pd.DataFrame) -> int:
-    """The cell whose gradients are watched: the first seed of the fastest rate, or of the best
-    where none reached the target."""
+def watched(pack: Pack, chosen: pd.DataFrame) -> list[int]:
+    """The cells that are watched: those of the fastest rate, or of the best where none reached the
+    target."""
     order = chosen.sort_values("criterion", key=lambda names: names != "fastest", kind="stable")
     rate = order["lr"].iloc[0]
-    return next(place for place, cell in enumerate(pack.cells) if cell.lr == rate)
+    return [place for place, cell in enumerate(pack.cells) if cell.lr == rate]
 
 
 def weights(table: pd.DataFrame, trained: Trained) -> dict[str, npt.NDArray[np.generic]]:

@@ -101,10 +101,10 @@ def capacity(trial: Trial, smallest: int) -> Capacity:
 
 
 def cases(
-    trial: Trial, grid: Sequence[int], limit: Capacity, smallest: int, with_neighbours: bool
+    trial: Trial, grid: Sequence[int], limit: Capacity, smallest: int, is_dense: bool
 ) -> list[Case]:
-    """The grid's sizes, micro-batches of its largest that fits, and a ladder: powers of two, on
-    request multiples of 32, primes and neighbours too.
+    """The grid's sizes, micro-batches of its largest that fits, and a ladder: powers of two, in a
+    dense one multiples of 32 and of 8 and primes, too.
 
     A grid size beyond the memory is taken in as few micro-batches as it needs.
     """
@@ -115,7 +115,7 @@ def cases(
     ]
     top = max(fitting, default=0)
     chosen += [Case(top, parts) for parts in ACCUMULATED if top // parts >= smallest]
-    steps_of = ladder.dense if with_neighbours else ladder.sparse
+    steps_of = ladder.dense if is_dense else ladder.sparse
     sizes = ladder.up_to_slow(
         steps_of(smallest, limit.batch_size),
         lambda size: trial.step_seconds(size) > LADDER_STEP_SECONDS,

@@ -36,10 +36,8 @@ def sparse(smallest: int, largest: int) -> list[int]:
 
 
 def dense(smallest: int, largest: int) -> list[int]:
-    """The ladder, ascending: powers of two and multiples of 32 with their two neighbours,
-    multiples of 8, primes, and 1, 2 and 4."""
-    paired = [*powers_of_two(largest), *multiples_of_32(largest)]
-    sizes = {size + shift for size in paired for shift in (-1, 0, 1)}
+    """The ladder, ascending: powers of two, multiples of 32 and of 8, primes, and 1, 2 and 4."""
+    sizes = {*powers_of_two(largest), *multiples_of_32(largest)}
     sizes |= {1, 2, 4, *(power + 8 for power in powers_of_two(largest)), *primes(largest)}
     return sorted(size for size in sizes if smallest <= size <= largest)
 

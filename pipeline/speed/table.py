@@ -1,6 +1,6 @@
 """throughput.csv: what was timed and weighed, a line for each batch size and way to take it."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -10,6 +10,7 @@ import torch
 from pipeline.params.protocol import Throughput
 from pipeline.params.settings import Settings
 from pipeline.speed import blocks, cases, single
+from pipeline.speed.alignment import Aligned
 from pipeline.speed.blocks import Timing
 from pipeline.speed.cases import Case, Trial
 from pipeline.speed.ladder import Capacity
@@ -18,6 +19,7 @@ from pipeline.training.device import describe
 
 Key = tuple[str, Case, str]
 """A variant, a case, and ``step`` or one of its parts."""
+ALIGNMENT = ("batch_size", "kind", "rounds", "speed_up", "speed_up_q25", "speed_up_q75")
 RETIMED = (
     "variant", "batch_size", "seconds_per_step", "seconds_per_step_q25", "seconds_per_step_q75",
     "blocks",
@@ -50,7 +52,7 @@ def subject(
     data: Dataset,
     grid: list[int],
     limit_bytes: float | None,
-    with_neighbours: bool,
+    is_dense: bool,
 ) -> Subject:
     """Try real steps of growing batches and choose what to time.
 
@@ -59,7 +61,7 @@ def subject(
     trial = Trial(settings, data, limit_bytes)
     smallest = cases.smallest_batch(settings, data)
     capacity = cases.capacity(trial, smallest)
-    chosen = cases.cases(trial, grid, capacity, smallest, with_neighbours)
+    chosen = cases.cases(trial, grid, capacity, smallest, is_dense)
     return Subject(trial, capacity, chosen)
 
 
@@ -144,6 +146,22 @@ def subject_rows(subject: Subject, name: str, timings: Mapping[Key, Timing]) -> 
         limit_bytes=round(subject.trial.limit_bytes),
         weight_bytes=single.weight_bytes(subject.trial.settings, subject.trial.data),
     )
+
+
+def alignment(found: Sequence[Aligned]) -> pd.DataFrame:
+    """A line for each aligned size: the median speed-up over its neighbours with its quartiles."""
+    rows = [
+        {"batch_size": one.batch_size, "kind": one.kind, "rounds": len(one.log_speed_ups)}
+        | dict(
+            zip(
+                ("speed_up_q25", "speed_up", "speed_up_q75"),
+                np.exp(np.percentile(one.log_speed_ups, [25, 50, 75])),
+                strict=True,
+            )
+        )
+        for one in sorted(found, key=lambda one: one.batch_size)
+    ]
+    return pd.DataFrame(rows, columns=ALIGNMENT)
 
 
 def retimed(whose: Mapping[str, str], timings: Mapping[tuple[str, int], Timing]) -> pd.DataFrame:

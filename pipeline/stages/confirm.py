@@ -45,9 +45,10 @@ class Confirmation:
 
 
 def confirmations(
-    params: Params, chosen: pd.DataFrame, limits: dict[str, tuple[str, float]]
+    params: Params, chosen: pd.DataFrame, screened: pd.DataFrame
 ) -> Iterator[Confirmation]:
-    """The packs to train; a batch size without a winner has none."""
+    """The packs to train; a batch size without a winner has none. screened: their history."""
+    limits, equal_loss = budgets.common(screened), budgets.equal_loss(screened, chosen)
     where = device(params.impl.device)
     load = functools.cache(lambda scaling: dataset.load(files.PROCESSED, scaling, where))
     for variant, size in params.packs():
@@ -62,8 +63,9 @@ def confirmations(
             pack = trainings.make_pack(params, variant, size, cells, data)
             expected = rows.loc[rows["criterion"].isin(TWO_FASTEST), "response_steps"]
             dense = targets.evaluations_near(expected.tolist(), pack.steps)
-            pack = replace(pack, dense=dense)
-            kept = snapshots.wanted(pack, rows, limits)
+            down = equal_loss.get((variant, pack.batch_size))
+            pack = replace(pack, dense=(*dense, *([] if down is None else [down])))
+            kept = snapshots.wanted(pack, rows, limits, down)
             steps = tuple(sorted(set(kept["step"])))
             yield Confirmation(replace(pack, snapshots=steps), data, kept)
 
@@ -119,7 +121,7 @@ def main() -> None:
     lanes, history = files.runs(params, "lanes.parquet"), files.runs(params, "history.parquet")
     chosen = winners.select(params, lanes, history, validation())
     store, outcome = trainings.checkpoints("confirm", params), Outcome()
-    for work in confirmations(params, chosen, budgets.common(history)):
+    for work in confirmations(params, chosen, history):
         label = f"confirm {work.name}"
         outcome.add(work, trainings.train(work.pack, work.data, params, store, label))
     arrivals = outcome.arrivals(params.target.metric, chosen["target"].iloc[0])

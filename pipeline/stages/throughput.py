@@ -1,8 +1,8 @@
 """The first speed: seconds per step and memory of one training at a time, per batch size.
 
-Writes results/throughput.csv, which may differ between two runs; nothing that trains reads it, and
-``retime`` tells after the training whether it still holds. Measure again with `dvc repro -f
-throughput`.
+Writes results/throughput.csv and alignment.csv, which may differ between two runs; nothing that
+trains reads them, and ``retime`` tells after the training whether the first still holds. Measure
+again with `dvc repro -f throughput`.
 """
 
 from collections.abc import Callable
@@ -11,7 +11,8 @@ import torch
 
 from pipeline.errors import command, require
 from pipeline.params.load import Params, load_params
-from pipeline.speed import table
+from pipeline.speed import alignment, table
+from pipeline.speed.alignment import Aligned
 from pipeline.speed.blocks import NOISY_SPREAD, Timing
 from pipeline.speed.load import Watch
 from pipeline.speed.table import Key, Subject
@@ -49,6 +50,17 @@ def subjects(params: Params, where: torch.device) -> tuple[dict[str, Subject], d
     return chosen, whose
 
 
+def aligned_sizes(subject: Subject, params: Params, where: torch.device) -> list[Aligned]:
+    """Aligned sizes beside their neighbours, of the sizes that are quick enough for a ladder."""
+    whole = [case.batch_size for case in subject.cases if case.micro_batches == 1]
+    kinds = alignment.sizes(min(whole), max(whole))
+    with progress(
+        "throughput: alignment", alignment.MOST * params.throughput.blocks, "round"
+    ) as on_round:
+        step_of = subject.trial.training.stepper
+        return alignment.measure(step_of, kinds, params.throughput, where, params.seed, on_round)
+
+
 def say_noise(timings: dict[Key, Timing]) -> None:
     """Tell of a noisy machine instead of printing false precision."""
     steps = [timing for (_, _, part), timing in timings.items() if part == "step"]
@@ -62,7 +74,7 @@ def say_noise(timings: dict[Key, Timing]) -> None:
 
 @command
 def main() -> None:
-    """Read data/processed, measure, write results/throughput.csv."""
+    """Read data/processed, measure, write results/throughput.csv and alignment.csv."""
     params = load_params(files.PARAMS)
     where = device(params.impl.device)
     with one_thread():  # what several would wait for each other at is found out later
@@ -78,6 +90,8 @@ def main() -> None:
     say_noise(timings)
     written = files.RESULTS / "throughput.csv"
     files.write_csv(written, table.table(chosen, whose, timings, where, watch.other_cores()))
+    aligned = aligned_sizes(next(iter(chosen.values())), params, where)
+    files.write_csv(files.RESULTS / "alignment.csv", table.alignment(aligned))
     durations.record(written)
 
 

@@ -24,6 +24,35 @@ class TestCurvature:
         assert straight.high - straight.low < 0.1
         assert found.high - found.low > 0.3
 
+    def test_growth_at_equal_loss_is_found(self) -> None:
+        found = curvature.equal_loss_exponent(sharpness(0.3), "v")
+        assert found.value == pytest.approx(0.3)
+        assert found.low > 0
+
+    def test_one_training_with_false_batch_sizes_is_not_sharper(self) -> None:
+        """The trap: sharpness follows the loss, and the loss the batch size."""
+        rng = np.random.default_rng(0)
+        table = sharpness(0.0)
+        for reach in (0.3, 1.0):
+            losses = 0.1 * table["batch_size"] ** reach * np.exp(rng.normal(0, 0.05, len(table)))
+            labelled = table.assign(train_loss=losses, eigenvalue_1=5 * losses)
+            found = curvature.equal_loss_exponent(labelled, "v")
+            assert not found.low > 0
+
+    def test_what_is_left_of_the_loss_is_taken_out(self) -> None:
+        rng = np.random.default_rng(0)
+        table = sharpness(0.0)
+        losses = 0.1 * table["batch_size"] ** 0.1 * np.exp(rng.normal(0, 0.3, len(table)))
+        found = curvature.equal_loss_exponent(
+            table.assign(train_loss=losses, eigenvalue_1=5 * losses), "v"
+        )
+        assert found.value == pytest.approx(0.0, abs=0.01)
+
+    def test_every_seed_is_watched_early(self) -> None:
+        early = curvature.early_products(sharpness(0.0), "v")
+        assert len(early) == len(SIZES) * 5
+        assert early["product"].mean() == pytest.approx(0.05, rel=0.01)
+
     def test_the_control_shows_what_moved(self) -> None:
         found = curvature.control(sharpness(0.5)).set_index("measure")["ratio"]
         assert found["largest eigenvalue"] == pytest.approx(4)

@@ -7,6 +7,7 @@ from scipy import stats
 
 from pipeline.analysis import scores
 from pipeline.analysis.scores import Outcomes
+from pipeline.selection.keys import WHOLE
 
 STUDIES = 300
 
@@ -93,7 +94,13 @@ def test_outcomes_find_their_solutions_in_any_order() -> None:
         [("v", 4, 0.2, 1), ("v", 4, 0.1, 2), ("v", 4, 0.1, 1)],
         columns=["variant", "batch_size", "lr", "seed"],
     )
-    found = scores.outcomes_of(final, {"v-4": np.array([[1, 1], [1, 0], [0, 0]], np.float32)})
+    ends = pd.concat([final.assign(budget=WHOLE), final[1:].assign(budget="equal steps")])
+    known = {"v-4": [[1, 1], [1, 0], [0, 0]], "v-4-equal steps": [[0, 1], [1, 1]]}
+    by_name = {name: np.array(hits, np.float32) for name, hits in known.items()}
+    steps = scores.outcomes_of(ends, by_name, "equal steps")
+    assert steps.errors(("v", 4, 0.1)).loc[1].tolist() == [1, 0]
+    assert steps.of(("v", 4, 0.2)).empty
+    found = scores.outcomes_of(ends, by_name)
     assert found.of(("v", 4, 0.1)).loc[2].tolist() == [1, 0]
     assert found.of(("v", 4, 0.2)).loc[1].tolist() == [0, 0]
     assert found.variance is None

@@ -16,7 +16,7 @@ from pipeline.reporting import sections
 from pipeline.reporting.content import content_of
 from pipeline.reporting.page import page
 from pipeline.reporting.page.provenance import Provenance
-from pipeline.selection import budgets, targets, winners
+from pipeline.selection import targets, winners
 from pipeline.selection.keys import BUDGETS, CELL, RATE
 
 SHAPES = [
@@ -51,7 +51,7 @@ def fresh(
     )
     lanes, history = trained(cells, diverging)
     screened = winners.by_rate(lanes, targets.curves(history, "val_score"), "val_score", 0.79)
-    under_budgets = winners.under_budgets(screened, budgets.compare(history))
+    under_budgets = winners.under_budgets(screened, history)
     chosen = pd.concat([winners.winners(screened), under_budgets])
     confirmed_cells = chosen[RATE].drop_duplicates()
     confirmed_cells = confirmed_cells.merge(pd.DataFrame({"seed": [1000, 1001, 1002]}), how="cross")
@@ -63,6 +63,7 @@ def fresh(
         confirmed=confirmed,
         confirmed_lanes=confirmed_lanes,
         throughput=speed(cells),
+        alignment=ALIGNMENT,
         data=DATA,
         **examined(confirmed_cells),
         **described(),
@@ -94,8 +95,10 @@ def examined(cells: pd.DataFrame) -> dict[str, Any]:
     scores = 0.9 + cells["seed"] % 3 / 100
     evaluation = cells.assign(test_score=scores, generalisation_gap=0.05, train_loss=0.1)
     evaluation = evaluation.merge(pd.DataFrame({"budget": BUDGETS}), how="cross")
-    points = pd.DataFrame({"point": ["solution", "rescaled", "early"]})
-    sharp = cells.merge(points, how="cross").assign(**dict.fromkeys(curvature.MEASURES, 0.5))
+    points = pd.DataFrame({"point": ["solution", "rescaled", "early", "equal loss"]})
+    sharp = cells.merge(points, how="cross").assign(
+        train_loss=0.1, **dict.fromkeys(curvature.MEASURES, 0.5)
+    )
     path = pd.DataFrame({"path": ["line"] * 3 + ["slice"] * 3, "position": [-1.0, 0, 1] * 2})
     landscape = cells[["variant", "seed"]].drop_duplicates().merge(path, how="cross")
     landscape = landscape.assign(
@@ -118,13 +121,21 @@ def examined(cells: pd.DataFrame) -> dict[str, Any]:
 
 
 def outcomes(cells: pd.DataFrame) -> dict[str, np.ndarray]:
-    """Which of 32 test examples each solution gets right: one fewer for every other seed."""
+    """Which of 32 test examples each solution gets right at the end of each budget: one fewer for
+    every other seed."""
     right = {}
     for (variant, size), table in cells.groupby(["variant", "batch_size"]):
         seeds = table.sort_values(["lr", "seed"])["seed"].to_numpy()
         hits = np.arange(32) < 29 - seeds[:, None] % 3
-        right[f"{variant}-{size}"] = hits.astype(np.float32)
+        for end in ("", "-equal epochs", "-equal steps"):
+            right[f"{variant}-{size}{end}"] = hits.astype(np.float32)
     return right
+
+
+ALIGNMENT = pd.DataFrame(
+    {"batch_size": [8, 16, 32], "kind": "powers of two", "rounds": 15, "speed_up": 1.0,
+     "speed_up_q25": 0.98, "speed_up_q75": 1.02}
+)  # fmt: skip
 
 
 DATA = {

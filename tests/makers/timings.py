@@ -20,6 +20,8 @@ def timings_of(seconds: np.ndarray, sizes: np.ndarray = SIZES) -> pd.DataFrame:
             "later_over_earlier": 1.0,
             "seconds_per_step": seconds,
             "seconds_per_step_q25": seconds,
+            "seconds_per_step_q75": seconds,
+            "blocks": 15,
             "examples_per_second": sizes / seconds,
             "peak_bytes": np.where(power, 1e5 + 1e3 * sizes, np.nan),
             "update_difference": np.nan,

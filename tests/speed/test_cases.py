@@ -28,7 +28,7 @@ class TestTrial:
         data = make_data(examples=4096)
         trial = self.limited(data, 1500)
         found = cases.capacity(trial, 1)
-        chosen = cases.cases(trial, [64, 1024, 4096], found, 1, with_neighbours=False)
+        chosen = cases.cases(trial, [64, 1024, 4096], found, 1, is_dense=False)
         grid = [case for case in chosen if case.in_grid]
         assert grid == [Case(64, 1, True), Case(1024, 1, True), Case(4096, 3, True)]
         assert Case(1024, 4) in chosen

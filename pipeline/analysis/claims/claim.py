@@ -1,29 +1,91 @@
 """What a claim is: said first, then judged by one function of a study."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from dataclasses import dataclass
+
+import numpy as np
 
 from pipeline.analysis.study import Study
 from pipeline.selection.statistics import UNKNOWN, Estimate
 
-VERDICTS = ("supported", "refuted", "mixed", "not tested")
+VERDICTS = ("supported", "refuted", "undecided", "not tested")
+KINDS = ("claim", "check")
+HOPELESS = 1000
+"""More than so many times the sample is no advice."""
+
+
+@dataclass(frozen=True)
+class Region:
+    """The effects at which a claim holds, from ``low`` to ``high``; either may be infinite.
+
+    step: how far apart effects are that a reader would call different. is_ratio: they are told
+    apart by their logarithms, of which ``step`` is one, too.
+    """
+
+    low: float
+    high: float
+    step: float
+    is_ratio: bool = False
+
+    def scaled(self, value: float) -> float:
+        """An effect on the scale on which regions and intervals are even."""
+        return float(np.log(value)) if self.is_ratio else value
+
+    def verdict(self, effect: Estimate) -> str:
+        """Supported where the whole interval lies inside, refuted where all of it lies outside."""
+        if effect.low >= self.low and effect.high <= self.high:
+            return "supported"
+        return "refuted" if effect.high < self.low or effect.low > self.high else "undecided"
+
+    def needed(self, effect: Estimate, what: str) -> str:
+        """How much larger a sample would decide, if the estimate stays where it is."""
+        if not (np.isfinite(effect.low) and np.isfinite(effect.high)):
+            return f"more {what}: {effect.n} give no interval"
+        ends = [self.scaled(end) for end in (self.low, self.high) if 0 < abs(end) < np.inf]
+        ends += [end for end in (self.low, self.high) if end == 0 and not self.is_ratio]
+        away = min(abs(self.scaled(effect.value) - end) for end in ends)
+        half = (self.scaled(effect.high) - self.scaled(effect.low)) / 2
+        if half**2 > HOPELESS * away**2:
+            return f"the effect lies where yes turns into no; no number of {what} would tell"
+        return f"about {int(np.ceil(effect.n * (half / away) ** 2))} {what} instead of {effect.n}"
 
 
 @dataclass(frozen=True)
 class Outcome:
-    """What a study says to a claim; ``finding`` is the answer in words, from the numbers."""
+    """What a study says to a claim.
+
+    finding: the answer in words, from the numbers. needs: what would decide it, where it is
+    undecided. region: the effects that the verdict was read from; None where it is no interval
+    that decides.
+    """
 
     verdict: str
     effect: Estimate
     finding: str
+    needs: str = ""
+    region: Region | None = None
 
     def __post_init__(self) -> None:
         assert self.verdict in VERDICTS
+        assert bool(self.needs) == (self.verdict == "undecided")
 
 
 def untested(why: str, effect: Estimate = UNKNOWN) -> Outcome:
     """The outcome where a study cannot tell."""
     return Outcome("not tested", effect, why)
+
+
+def judged(effect: Estimate, region: Region, what: str, finding: str) -> Outcome:
+    """The outcome that an effect and its region give; what: of what the effect has ``n``."""
+    verdict = region.verdict(effect)
+    needs = region.needed(effect, what) if verdict == "undecided" else ""
+    return Outcome(verdict, effect, finding, needs, region)
+
+
+def measured(value: float, n: int, holds: bool, finding: str) -> Outcome:
+    """The outcome of a comparison without an interval."""
+    verdict = "supported" if holds else "refuted"
+    return Outcome(verdict, Estimate(value, np.nan, np.nan, n), finding)
 
 
 Judge = Callable[[Study], Outcome]
@@ -34,7 +96,8 @@ class Claim:
     """One line of the ledger.
 
     statement: what people say; test: what decides; effect: what is estimated, in words; figure,
-    table: where the numbers can be seen.
+    table: where the numbers can be seen. kind: a ``check`` is true by construction, and shown to
+    be; it is not counted.
     """
 
     id: str
@@ -43,6 +106,7 @@ class Claim:
     effect: str
     figure: str
     table: str
+    kind: str
     judge: Judge
 
 
@@ -51,25 +115,13 @@ CLAIMS: list[Claim] = []
 
 
 def claim(
-    id: str, statement: str, *, test: str, effect: str, figure: str, table: str
+    id: str, statement: str, *, test: str, effect: str, figure: str, table: str, kind: str = "claim"
 ) -> Callable[[Judge], Judge]:
     """Put the decorated function into the ledger, under what it decides."""
+    assert kind in KINDS
 
     def entered(judge: Judge) -> Judge:
-        CLAIMS.append(Claim(id, statement, test, effect, figure, table, judge))
+        CLAIMS.append(Claim(id, statement, test, effect, figure, table, kind, judge))
         return judge
 
     return entered
-
-
-def interval_verdict(effect: Estimate, above: float, below: float) -> str:
-    """Supported where the interval lies above one bound, refuted where below the other."""
-    if effect.low > above:
-        return "supported"
-    return "refuted" if effect.high < below else "mixed"
-
-
-def share_verdict(holds: Iterable[bool]) -> str:
-    """Supported where it holds in every case, refuted where in none; of at least one case."""
-    cases = [bool(case) for case in holds]
-    return "supported" if all(cases) else "mixed" if any(cases) else "refuted"

@@ -1,9 +1,10 @@
 """The ledger of claims: what people say about batch size, tested on a study."""
 
+import numpy as np
 import pandas as pd
 
 from pipeline.analysis.claims import machine, solutions, training, variants
-from pipeline.analysis.claims.claim import CLAIMS, Claim
+from pipeline.analysis.claims.claim import CLAIMS, Claim, Outcome
 from pipeline.analysis.study import Study
 
 SUBJECTS = (machine, training, solutions, variants)
@@ -20,24 +21,34 @@ def in_order() -> list[Claim]:
 
 
 def ledger(study: Study) -> pd.DataFrame:
-    """claims.csv: one row for each claim."""
-    rows = []
-    for claim in in_order():
-        outcome = claim.judge(study)
-        rows.append(
-            {
-                "id": claim.id,
-                "claim": claim.statement,
-                "verdict": outcome.verdict,
-                "finding": outcome.finding,
-                "test": claim.test,
-                "effect": claim.effect,
-                "value": outcome.effect.value,
-                "low": outcome.effect.low,
-                "high": outcome.effect.high,
-                "n": outcome.effect.n,
-                "figure": claim.figure,
-                "table": claim.table,
-            }
-        )
-    return pd.DataFrame(rows)
+    """claims.csv: one row for each claim, and for each check after them."""
+    rows = [row(claim, claim.judge(study)) for claim in in_order()]
+    return pd.DataFrame(sorted(rows, key=lambda row: row["kind"] == "check"))
+
+
+def row(claim: Claim, outcome: Outcome) -> dict[str, object]:
+    """A line: what is said, the verdict, and what it rests on. holds_from, holds_to: the effects
+    at which the claim would hold; step: what a reader would call different, in logarithms where
+    ``is_ratio``."""
+    region = outcome.region
+    bounds = (np.nan, np.nan, np.nan) if region is None else (region.low, region.high, region.step)
+    return {
+        "id": claim.id,
+        "kind": claim.kind,
+        "claim": claim.statement,
+        "verdict": outcome.verdict,
+        "finding": outcome.finding,
+        "needs": outcome.needs,
+        "test": claim.test,
+        "effect": claim.effect,
+        "value": outcome.effect.value,
+        "low": outcome.effect.low,
+        "high": outcome.effect.high,
+        "n": outcome.effect.n,
+        "holds_from": bounds[0],
+        "holds_to": bounds[1],
+        "step": bounds[2],
+        "is_ratio": region is not None and region.is_ratio,
+        "figure": claim.figure,
+        "table": claim.table,
+    }

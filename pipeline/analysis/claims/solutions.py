@@ -1,110 +1,140 @@
 """Claims about what the batch size does to the solution, and about the gradient's noise."""
 
 import numpy as np
-import pandas as pd
 
 from pipeline.analysis import noise
 from pipeline.analysis.claims.claim import (
     Outcome,
+    Region,
     claim,
-    interval_verdict,
-    share_verdict,
+    judged,
     untested,
 )
-from pipeline.analysis.curvature import MEASURES, TINY
+from pipeline.analysis.curvature import MEASURES
 from pipeline.analysis.study import Study
 from pipeline.selection import statistics
-from pipeline.selection.keys import CELL, WHOLE
-from pipeline.selection.statistics import Estimate
+from pipeline.selection.keys import WHOLE
 
 ROOT_MARGIN = 0.05
 """An exponent this near to -1/2 counts as the square root."""
-SAME_DIRECTION = 0.9
-"""A cosine above this is nearly the same direction."""
-SAME_DEPTH = 2.0
-"""Training losses within this factor are deep enough alike to compare sharpness."""
+GROWS = Region(0, np.inf, step=0.25)
+FALLS = Region(-np.inf, 0, step=0.25)
+WELL_BELOW = 0.5
+"""Noise outweighs curvature up to this share of the critical batch size; near it both count."""
 BINDS = 0.5
 """Curvature limits the rate where rate times curvature passes this share of the limit."""
 
 
-@claim(
-    "generalisation-gap",
-    "Larger batches generalise worse",
-    test="Paired t tests and two one-sided tests of the largest against the smallest batch size "
-    "under three budgets and at one rate, Holm-adjusted over batch sizes",
-    effect="difference in test score over the whole budget",
-    figure="generalisation",
-    table="generalisation",
-)
-def generalisation_gap(study: Study) -> Outcome:
-    """The largest batch size's test score against the smallest one's, by budget."""
-    compared = study.of_first(study.generalisation)
-    if compared.empty or not (compared["verdict"] != "").any():
-        return untested("Fewer than two batch sizes have solutions.")
-    largest = compared[compared["verdict"] != ""].groupby("comparison", sort=False).last()
-    words = set(largest["verdict"])
-    verdict = "supported" if words == {"worse"} else "mixed"
-    verdict = "refuted" if "worse" not in words and "unclear" not in words else verdict
-    row = largest.loc[WHOLE] if WHOLE in largest.index else largest.iloc[-1]
-    low, high = row["difference_low"], row["difference_high"]
-    effect = Estimate(row["difference"], low, high, int(row["seeds"]))
-    by_budget = [
-        f"{name}: {one['verdict']} ({one['difference']:+.4f}, {one['difference_low']:+.4f} to "
-        f"{one['difference_high']:+.4f})"
-        for name, one in largest.iterrows()
-    ]
+def generalise(study: Study, comparison: str) -> Outcome:
+    """The test error of the largest batch size over that of the smallest, in one comparison."""
+    trend = study.error_trends.get(comparison)
+    if trend is None:
+        return untested("Fewer than two batch sizes have solutions to compare.")
+    ratio, margin = trend.ratio, study.params.limits.score_margin
+    region = Region((trend.error + margin) / trend.error, np.inf, step=0.5, is_ratio=True)
     finding = (
-        f"Test score of batch size {row['batch_size']} less that of "
-        f"{compared['batch_size'].min()}, {effect.n} pairs of seeds: {'; '.join(by_budget)}."
+        f"From batch size {trend.smallest} to {trend.largest} the test error changes "
+        f"{ratio.value:.2f} times ({ratio.low:.2f} to {ratio.high:.2f}, {ratio.n} seeds); the "
+        f"margin of {margin:g} would be {region.low:.2f}."
     )
-    return Outcome(verdict, effect, finding)
+    return judged(ratio, region, "seeds and as many times the test examples", finding)
+
+
+TREND = (
+    "Line through log test error against log batch size over all batch sizes, with the error of "
+    "seeds and test examples: more than `limits.score_margin` worse at its end"
+)
 
 
 @claim(
-    "sharp-minima",
+    "generalise-tuned",
+    "Larger batches generalise worse, each at its best rate and trained to the end",
+    test=TREND,
+    effect="ratio of test errors",
+    figure="generalisation",
+    table="error_trends",
+)
+def generalise_tuned(study: Study) -> Outcome:
+    """At the end of the whole budget."""
+    return generalise(study, WHOLE)
+
+
+@claim(
+    "generalise-equal-steps",
+    "Larger batches generalise worse after equally many steps",
+    test=TREND,
+    effect="ratio of test errors",
+    figure="generalisation",
+    table="error_trends",
+)
+def generalise_equal_steps(study: Study) -> Outcome:
+    """At equal steps, of which larger batches make more examples."""
+    return generalise(study, "equal steps")
+
+
+@claim(
+    "generalise-equal-epochs",
+    "Larger batches generalise worse after equally many epochs",
+    test=TREND,
+    effect="ratio of test errors",
+    figure="generalisation",
+    table="error_trends",
+)
+def generalise_equal_epochs(study: Study) -> Outcome:
+    """At equal epochs, of which larger batches make fewer steps."""
+    return generalise(study, "equal epochs")
+
+
+@claim(
+    "generalise-one-rate",
+    "Larger batches generalise worse after equally many epochs at one rate",
+    test=TREND,
+    effect="ratio of test errors",
+    figure="generalisation",
+    table="error_trends",
+)
+def generalise_one_rate(study: Study) -> Outcome:
+    """At equal epochs with the smallest batch size's best rate."""
+    return generalise(study, "equal epochs, one rate")
+
+
+@claim(
+    "sharp-end",
     "Larger batches end in sharper minima",
-    test="Exponents of three measures of sharpness against batch size, at each batch size's best "
-    f"rate; all above 0, at training losses within a factor {SAME_DEPTH:g}",
+    test="Exponent of the largest eigenvalue at the end of the training against batch size, at "
+    "each batch size's best rate, above 0",
     effect="exponent of the largest eigenvalue",
     figure="sharpness",
     table="sharpness",
 )
-def sharp_minima(study: Study) -> Outcome:
-    """Three measures of sharpness against the batch size."""
+def sharp_end(study: Study) -> Outcome:
+    """Sharpness at the end, wherever the training loss is by then."""
     if study.of_first(study.measured.sharpness).empty:
         return untested("Fewer than two batch sizes were measured.")
     exponents = study.sharpness_exponents
     effect = exponents["eigenvalue_1"]
     if effect.n < 2:
         return untested("Fewer than two batch sizes were measured.", effect)
-    growing = share_verdict([exponent.low > 0 for exponent in exponents.values()])
-    loss, depth = training_losses(study)
     by_measure = [
         f"{MEASURES[name]} as B^{exponent.value:.2f} ({exponent.low:.2f} to {exponent.high:.2f})"
         for name, exponent in exponents.items()
     ]
     finding = (
         f"Over the batch sizes, {effect.n} seeds, they grow: {', '.join(by_measure)}."
-        f"{path_words(study)}{loss}"
+        f"{path_words(study)}{loss_words(study)}"
     )
-    verdict = "mixed" if growing == "supported" and depth > SAME_DEPTH else growing
-    return Outcome(verdict, effect, finding)
+    return judged(effect, GROWS, "seeds", finding)
 
 
-def training_losses(study: Study) -> tuple[str, float]:
-    """The training losses of the solutions that are compared, in words, and their ratio."""
-    scores = study.measured.final_scores
-    if scores.empty:
-        return "", 1.0
-    solutions = study.of_first(study.measured.sharpness).query("point == 'solution'")[CELL]
-    scored = solutions.merge(scores, on=CELL)
-    losses = np.log(scored["train_loss"].clip(lower=TINY))
-    by_size = np.exp(losses.groupby(scored["batch_size"]).mean())
-    least, most = by_size.min(), by_size.max()
-    words = f" The solutions' training losses lie between {least:.2g} and {most:.2g}"
-    rates = solutions["lr"].nunique()
-    rated = "" if rates == 1 else f", and they were reached at {rates} rates"
-    return f"{words}{rated}: sharpness follows both.", float(most / least)
+def loss_words(study: Study) -> str:
+    """How far the training losses of the solutions lie apart: sharpness follows the loss."""
+    losses = study.final_losses
+    if losses.empty or losses.max() < 1.5 * losses.min():
+        return ""
+    return (
+        f" They end at training losses from {losses.min():.2g} to {losses.max():.2g}, and with "
+        "cross entropy curvature falls with the loss: see the next line."
+    )
 
 
 def path_words(study: Study) -> str:
@@ -120,72 +150,106 @@ def path_words(study: Study) -> str:
 
 
 @claim(
-    "small-batch-noise",
-    "Small batches oscillate more, and noise helps to leave poor minima",
-    test="Exponent of the validation loss's late moves against batch size below 0; share of "
-    "noisy descents that leave the poor well",
-    effect="exponent of oscillation",
-    figure="oscillation",
-    table="oscillation",
+    "sharp-equal-loss",
+    "Larger batches are at sharper points when their training loss is the same",
+    test="Exponent of the largest eigenvalue against batch size where trainings at one rate come "
+    "down to a common training loss, above 0; what is left of the loss is a covariate",
+    effect="exponent of the largest eigenvalue",
+    figure="sharpness",
+    table="equal_loss",
 )
-def small_batch_noise(study: Study) -> Outcome:
-    """Oscillation late in training against the batch size, and escapes from a poor minimum."""
-    cells, escapes = study.of_first(study.oscillation), study.escapes
-    if cells.empty or escapes.empty:
-        return untested("Fewer than two batch sizes were watched.")
-    effect = study.oscillation_exponents["validation"]
-    if effect.n < 2:
-        return untested("Fewer than two batch sizes were watched.", effect)
-    few, many = escapes.iloc[0], escapes.iloc[-1]
-    helps = few["share"] > many["share"]
-    falls = Estimate(-effect.value, -effect.high, -effect.low, effect.n)
+def sharp_equal_loss(study: Study) -> Outcome:
+    """Sharpness at one rate and one training loss."""
+    effect, table = study.equal_loss_exponent, study.equal_loss
+    if effect.n < 3 or not np.isfinite(effect.value):
+        return untested("Fewer than three batch sizes come down to a common loss at one rate.")
     finding = (
-        f"Late in training the validation loss moves from evaluation to evaluation as "
-        f"B^{effect.value:.2f} ({effect.low:.2f} to {effect.high:.2f}), minibatch losses "
-        f"spread as B^{study.oscillation_exponents['minibatch'].value:.2f}; of "
-        f"{len(set(cells['seed']))} seeds. In a tilted "
-        f"double well {few['share']:.0%} leave the poor minimum at batch size "
-        f"{few['batch_size']:.0f}, {many['share']:.0%} at {many['batch_size']:.0f}."
+        f"At rate {table['lr'].iloc[0]:.4g} and training losses from "
+        f"{table['train_loss'].min():.2g} to {table['train_loss'].max():.2g} the largest "
+        f"eigenvalue goes as B^{effect.value:.2f} ({effect.low:.2f} to {effect.high:.2f}, "
+        f"{effect.n} batch sizes)."
     )
-    return Outcome(interval_verdict(falls, 0, 0) if helps else "mixed", effect, finding)
+    return judged(effect, GROWS, "batch sizes", finding)
 
 
 @claim(
-    "curvature-limits-lr",
-    "Curvature limits the learning rate",
-    test="Rate × largest eigenvalue, early in the training at the fastest rate, at least "
-    f"{BINDS} of the stability limit",
-    effect="rate × largest eigenvalue",
-    figure="sharpness",
-    table="stability",
+    "oscillation",
+    "Small batches oscillate more",
+    test="Exponent of the scatter of the validation loss around a local line against batch size, "
+    "at like rates and near the target, below 0",
+    effect="exponent of the scatter",
+    figure="oscillation",
+    table="oscillation",
 )
-def curvature_limits_lr(study: Study) -> Outcome:
-    """Rate times the largest eigenvalue early in training, against the stability limit."""
+def oscillation(study: Study) -> Outcome:
+    """Scatter of the validation loss along the training against the batch size."""
+    effect = study.oscillation_exponents["validation"]
+    if effect.n < 3 or not np.isfinite(effect.value):
+        return untested("Fewer than three batch sizes were evaluated densely at rates that differ.")
+    spread = study.oscillation_exponents["minibatch"]
+    finding = (
+        f"Near the target and at like rates the validation loss scatters as B^{effect.value:.2f} "
+        f"({effect.low:.2f} to {effect.high:.2f}, {effect.n} batch sizes), the losses of "
+        f"minibatches as B^{spread.value:.2f}."
+    )
+    return judged(effect, FALLS, "batch sizes", finding)
+
+
+def curvature(study: Study, side: str) -> Outcome:
+    """Rate times the largest eigenvalue early in the training, against half the stability limit,
+    on one side of the critical batch size."""
     limit = study.stability_limit
     if limit is None:
         why = "The optimizer scales each weight's gradient: the limit does not apply as it is."
         return untested(why)
-    if study.of_first(study.measured.sharpness).empty:
-        return untested("No training was watched early.")
-    early = study.stability[study.stability["point"] == "early"]
-    if len(early) < 2:
-        return untested("No training was watched early.")
-    binds = early["product"] >= BINDS * limit
-    least, most = early.iloc[0], early.iloc[-1]
-    finding = (
-        f"A tenth into the training at the fastest rate, rate × largest eigenvalue is "
-        f"{least['product']:.2g} at batch size {least['batch_size']} and "
-        f"{most['product']:.2g} at {most['batch_size']}; the limit of full-batch descent "
-        f"is {limit:.2g}. It passes half of that at {bound_sizes(early, binds)}."
+    fit = study.critical
+    if fit is None:
+        return untested("There is no critical batch size.")
+    early = study.early_products
+    over_critical = early["batch_size"] / fit.curve.critical
+    table = early[over_critical <= WELL_BELOW if side == "well below" else over_critical > 1]
+    if table.empty:
+        return untested(f"No batch size {side} the critical one was watched early.")
+    product = statistics.geometric_mean(
+        np.exp(np.log(table["product"]).groupby(table["seed"]).mean()).tolist()
     )
-    product = statistics.geometric_mean(early["product"].tolist())
-    return Outcome(share_verdict(binds), product, finding)
+    means = np.exp(np.log(table["product"]).groupby(table["batch_size"]).mean())
+    by_size = ", ".join(f"{value:.2g} at {size}" for size, value in means.items())
+    finding = (
+        f"A tenth into the training at the fastest rate, rate × largest eigenvalue is {by_size}; "
+        f"together {product.value:.2g} ({product.low:.2g} to {product.high:.2g}, {product.n} "
+        f"seeds). Full-batch descent diverges beyond {limit:.2g}."
+    )
+    region = Region(BINDS * limit, np.inf, step=0.5, is_ratio=True)
+    return judged(product, region, "seeds", finding)
 
 
-def bound_sizes(table: pd.DataFrame, binds: "pd.Series[bool]") -> str:
-    """The batch sizes at which the limit binds, in words."""
-    sizes = [str(size) for size in table.loc[binds, "batch_size"]]
-    return f"batch size {', '.join(sizes)}" if sizes else "no batch size"
+@claim(
+    "curvature-small",
+    "Curvature limits the learning rate of small batches",
+    test=f"Rate × largest eigenvalue, early in the training at the fastest rate, at least {BINDS} "
+    "of the stability limit, over the batch sizes up to half the critical one",
+    effect="rate × largest eigenvalue",
+    figure="sharpness",
+    table="early_products",
+)
+def curvature_small(study: Study) -> Outcome:
+    """Well below the critical batch size, where theory says that noise limits the rate."""
+    return curvature(study, "well below")
+
+
+@claim(
+    "curvature-large",
+    "Curvature limits the learning rate of large batches",
+    test=f"Rate × largest eigenvalue, early in the training at the fastest rate, at least {BINDS} "
+    "of the stability limit, over the batch sizes beyond the critical one",
+    effect="rate × largest eigenvalue",
+    figure="sharpness",
+    table="early_products",
+)
+def curvature_large(study: Study) -> Outcome:
+    """Above the critical batch size (Cohen et al. 2021)."""
+    return curvature(study, "beyond")
 
 
 @claim(
@@ -196,9 +260,11 @@ def bound_sizes(table: pd.DataFrame, binds: "pd.Series[bool]") -> str:
     effect="exponent of the gradient's error",
     figure="gradient_noise",
     table="gradient_noise",
+    kind="check",
 )
 def gradient_sqrt(study: Study) -> Outcome:
-    """The error of a minibatch's gradient against its size."""
+    """The error of a minibatch's gradient against its size: so by construction, for the batches
+    are drawn independently."""
     compared = study.of_first(study.measured.gradient_noise)
     if compared.empty:
         return untested("No gradients were compared.")
@@ -215,27 +281,29 @@ def gradient_sqrt(study: Study) -> Outcome:
 
 
 @claim(
-    "few-are-enough",
+    "gradient-few",
     "The gradient of 1000 examples is nearly that of all",
-    test=f"Cosine of at most {noise.FEW} examples, and at most half of all, at least "
-    f"{SAME_DIRECTION} at every moment of the training",
-    effect="mean cosine",
+    test=f"Examples for a cosine of {noise.SAME_DIRECTION} with the expected gradient, by the "
+    f"noise scale, half into the training, at most {noise.FEW}",
+    effect="examples needed",
     figure="gradient_noise",
-    table="gradient_noise",
+    table="noise_scales",
 )
-def few_are_enough(study: Study) -> Outcome:
-    """The direction of a part's gradient against that of all, along the training."""
-    compared = study.of_first(study.measured.gradient_noise)
-    if compared.empty:
-        return untested("No gradients were compared.")
-    few = noise.few(compared, study.frame.first)
-    row = few.iloc[0]
-    cost = row["population"] / row["examples"]
-    by_moment = [f"{one.moment} {one.cosine:.2f}" for one in few.itertuples()]
+def gradient_few(study: Study) -> Outcome:
+    """How many examples have nearly the direction of the expected gradient."""
+    needed = study.examples_needed
+    middle = needed.get("middle")
+    if middle is None or np.isnan(middle.low):
+        return untested("Half way the noise hides the gradient in all trainings but one.")
+    others = [
+        f"{examples.value:,.0f} {moment}"
+        for moment, examples in needed.items()
+        if moment != "middle"
+    ]
     finding = (
-        f"Cosine between the gradient of {row['examples']:.0f} examples and that of "
-        f"{row['population']:.0f}, at 1/{cost:.1f} of the cost: {', '.join(by_moment)}. Examples "
-        "are enough while they are many against the noise scale."
+        f"Half into the training a cosine of {noise.SAME_DIRECTION} takes {middle.value:,.0f} "
+        f"examples ({middle.low:,.0f} to {middle.high:,.0f}, {middle.n} batch sizes); at other "
+        f"moments {', '.join(others)}."
     )
-    cosine = Estimate(float(few["cosine"].mean()), np.nan, np.nan, len(few))
-    return Outcome(share_verdict(few["cosine"] >= SAME_DIRECTION), cosine, finding)
+    region = Region(0, noise.FEW, step=1.0, is_ratio=True)
+    return judged(middle, region, "trainings", finding)

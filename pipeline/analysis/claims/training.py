@@ -3,52 +3,56 @@
 import numpy as np
 import pandas as pd
 
-from pipeline.analysis import descent, lines, variants
-from pipeline.analysis.claims.claim import Outcome, claim, share_verdict, untested
+from pipeline.analysis import descent, variants
+from pipeline.analysis.claims.claim import Outcome, Region, claim, judged, measured, untested
 from pipeline.analysis.critical import OVERHEAD
 from pipeline.analysis.study import Study
 from pipeline.selection import statistics
 from pipeline.selection.keys import rows_of
 from pipeline.selection.statistics import Estimate
 
-RULES = {"the linear rule": 1.0, "the square-root rule": 0.5}
 RULE_MARGIN = 0.25
 """Half of what lies between the two rules."""
-SLOPE_MARGIN = 0.1
-"""A log-log slope this near to 0 counts as constant."""
+THRIFTY = Region(0, OVERHEAD, step=0.5, is_ratio=True)
 KNOWN_END = np.array([-6.11e-10, 8.14e-10])
 
 
 @claim(
     "constant-product",
     "Batch size × steps to target is constant",
-    test=f"Log-log slope of examples to target, within {SLOPE_MARGIN} of 0; range where they stay "
-    f"within {OVERHEAD - 1:.0%} of the least",
-    effect="exponent of examples to target",
+    test=f"Examples to target at each batch size over the least, within {OVERHEAD:g} at all of "
+    "them; multiple comparisons with the best",
+    effect="most examples to target over the least",
     figure="critical",
-    table="critical",
+    table="overheads",
 )
 def constant_product(study: Study) -> Outcome:
-    """Examples to target against the batch size."""
-    done = study.of_first(study.tradeoff).dropna(subset=["examples_to_target"])
-    sizes, examples = done["batch_size"], done["examples_to_target"]
-    slope = lines.log_log_slope(sizes, examples)
-    if study.critical is None or slope.n < 3:
-        return untested("Fewer than three batch sizes reached the target.", slope)
-    scaling = study.overheads.set_index("batch_size")["scaling"]
-    beyond = sorted(scaling.index[scaling == "beyond"])
-    edge = sizes[sizes < beyond[0]].max() if beyond else sizes.max()
-    verdict = "mixed" if (sizes <= edge).sum() >= 2 else "refuted"
-    if slope.low <= 0 <= slope.high and abs(slope.value) <= SLOPE_MARGIN:
-        verdict = "supported"
-    growth = examples.iloc[-1] / examples.iloc[0]
+    """Examples to target of every batch size against the thriftiest one's."""
+    table = study.overheads
+    if len(table) < 3:
+        return untested("Fewer than three batch sizes reached the target.")
+    worst = table.loc[table["overhead"].idxmax()]
+    effect = Estimate(worst["overhead"], worst["overhead_low"], worst["overhead_high"], len(table))
+    beyond = table.loc[table["scaling"] == "beyond", "batch_size"]
     finding = (
-        f"From batch size {sizes.iloc[0]} to {sizes.iloc[-1]} the examples to target grow "
-        f"{growth:.1f} times, as B^{slope.value:.2f} ({slope.low:.2f} to {slope.high:.2f}); "
-        f"up to batch size {edge:.0f} they are not shown to lie more than {OVERHEAD - 1:.0%} above "
-        "the least."
+        f"Batch size {worst['batch_size']:.0f} needs {effect.value:.3g} times the examples of the "
+        f"thriftiest ({effect.low:.3g} to {effect.high:.3g}); {reach_of_law(table)}."
     )
-    return Outcome(verdict, slope, finding)
+    if len(beyond):
+        return Outcome("refuted", effect, finding, region=THRIFTY)
+    if (table["scaling"] == "within").all():
+        return Outcome("supported", effect, finding, region=THRIFTY)
+    return Outcome("undecided", effect, finding, THRIFTY.needed(effect, "batch sizes"), THRIFTY)
+
+
+def reach_of_law(table: pd.DataFrame) -> str:
+    """Up to which batch size none is shown to need more than OVERHEAD times the least."""
+    beyond = table.loc[table["scaling"] == "beyond", "batch_size"]
+    sizes = table["batch_size"]
+    inside = sizes[sizes < beyond.min()] if len(beyond) else sizes
+    if inside.empty:
+        return f"every batch size is shown to need more than {OVERHEAD:g} times as many"
+    return f"up to {inside.max():.0f} none is shown to need more than {OVERHEAD:g} times as many"
 
 
 @claim(
@@ -73,54 +77,87 @@ def lr_window(study: Study) -> Outcome:
     )
     if not bounded.any():  # a side on which nothing failed was not tried far enough
         return untested(finding, width)
-    return Outcome(share_verdict(bounded), width, finding)
+    if bounded.all():
+        return Outcome("supported", width, finding)
+    open_at = ", ".join(str(size) for size in windows.loc[~bounded, "batch_size"])
+    return Outcome("undecided", width, finding, f"a wider grid of rates at batch size {open_at}")
+
+
+def scaling_rule(study: Study, exponent: float, rule: str) -> Outcome:
+    """The exponent of the best rate, below the critical batch size where that is known, against
+    that of a rule."""
+    surface = study.rate_surface
+    where, effect = "below the critical batch size", surface.below
+    if effect.n == 0:
+        where, effect = "over all batch sizes", surface.whole
+    if effect.n == 0 or not np.isfinite(effect.value):
+        return untested("Too few rates reach the target around the best one for a curve.", effect)
+    above = ""
+    if surface.above.n and effect is surface.below:
+        above = f", beyond it as B^{exponent_words(surface.above)}"
+    finding = (
+        f"The best rate grows {where} as B^{exponent_words(effect)}{above}."
+        f"{rule_words(study, rule)}"
+    )
+    region = Region(exponent - RULE_MARGIN, exponent + RULE_MARGIN, step=RULE_MARGIN)
+    outcome = judged(effect, region, "batch sizes", finding)
+    if outcome.verdict == "undecided" and not effect.low <= exponent <= effect.high:
+        return Outcome("refuted", effect, finding, region=region)
+    return outcome
+
+
+def exponent_words(exponent: Estimate) -> str:
+    """An exponent with its interval."""
+    return (
+        f"{exponent.value:.2f} ({exponent.low:.2f} to {exponent.high:.2f}, n = {exponent.n} batch "
+        "sizes)"
+    )
 
 
 @claim(
-    "scaling-rule",
-    "Scale the learning rate linearly, or by the square root, with the batch",
-    test="Log-log slope of the fastest rate, refined by a parabola, against batch size: supported "
-    f"if its interval lies within {RULE_MARGIN} of 1 or 0.5, refuted if it holds neither",
+    "scale-linear",
+    "Scale the learning rate linearly with the batch",
+    test=f"Exponent of the best rate, from one surface through all screened trainings, jackknifed "
+    f"over batch sizes: within {RULE_MARGIN} of 1; refuted, too, where its interval leaves out 1",
     effect="exponent of the best rate",
     figure="rates",
-    table="windows",
+    table="rate_exponents",
 )
-def scaling_rule(study: Study) -> Outcome:
-    """The exponent of the best rate against the batch size."""
-    slope, bend = study.rate_exponent, study.rate_bend
-    if slope.n < 3:
-        where = "inside the grid and away from divergence"
-        return untested(f"Fewer than three batch sizes have a best rate {where}.", slope)
-    rules = [name for name, k in RULES.items() if slope.low <= k <= slope.high]
-    near = any(
-        k - RULE_MARGIN <= slope.low and slope.high <= k + RULE_MARGIN for k in RULES.values()
-    )
-    verdict = "supported" if near else "mixed" if rules else "refuted"
-    fits = " and ".join(rules) if rules else "neither the linear nor the square-root rule"
-    flat = ", but also no growth at all" if slope.low <= 0 <= slope.high else ""
-    bent = f"; it bends at batch size {bend.at.value:.0f}" if bend else ""
-    finding = (
-        f"The best rate grows as B^{slope.value:.2f} ({slope.low:.2f} to {slope.high:.2f}, "
-        f"n = {slope.n}){bent}: the interval holds {fits}{flat}.{rule_words(study)}"
-    )
-    return Outcome(verdict, slope, finding)
+def scale_linear(study: Study) -> Outcome:
+    """The linear rule (Goyal et al. 2017)."""
+    return scaling_rule(study, 1.0, "linear")
 
 
-def rule_words(study: Study) -> str:
+@claim(
+    "scale-sqrt",
+    "Scale the learning rate by the square root of the batch",
+    test=f"Exponent of the best rate, from one surface through all screened trainings, jackknifed "
+    f"over batch sizes: within {RULE_MARGIN} of 0.5; refuted, too, where its interval leaves out "
+    "0.5",
+    effect="exponent of the best rate",
+    figure="rates",
+    table="rate_exponents",
+)
+def scale_sqrt(study: Study) -> Outcome:
+    """The square-root rule (Krizhevsky 2014; Malladi et al. 2022 for Adam)."""
+    return scaling_rule(study, 0.5, "sqrt")
+
+
+def rule_words(study: Study, rule: str) -> str:
     """Up to which batch size rates scaled by a rule, without tuning, arrive at the target."""
     first, settings = study.frame.first, study.settings
     ruled = [
         variant
         for reference, variant in variants.pairs(settings, "schedule")
-        if reference == first and settings[variant].schedule.batch_rule != "none"
+        if reference == first and settings[variant].schedule.batch_rule == rule
     ]
     if not ruled or settings[first].schedule.batch_rule != "none":
-        return " `study=large_batch` tries the rules."
+        return " `study=large_batch` tries the rule."
     against = study.variants[study.variants["reference"] == first]
     by_rule = [f"{name} {reach_words(rows_of(against, name))}" for name in ruled]
     tuned = against.loc[against["reference_arrived"] > 0, "batch_size"].max()
     return (
-        f" With rates by a rule seeds reach the target: {'; '.join(by_rule)}; with rates tuned "
+        f" With rates by the rule seeds reach the target: {'; '.join(by_rule)}; with rates tuned "
         f"anew up to {tuned:.0f}."
     )
 
@@ -142,6 +179,7 @@ def reach_words(table: pd.DataFrame) -> str:
     effect="largest relative deviation",
     figure="curves",
     table="curves",
+    kind="check",
 )
 def epoch_steps(study: Study) -> Outcome:
     """The steps that an epoch took in every recorded curve."""
@@ -156,8 +194,7 @@ def epoch_steps(study: Study) -> Outcome:
         f"sizes; the remainder waits for the next shuffle, {left[most]} examples at batch size "
         f"{most}."
     )
-    verdict = "supported" if off < 1e-9 else "refuted"
-    return Outcome(verdict, Estimate(off, np.nan, np.nan, len(curves)), finding)
+    return measured(off, len(curves), off < 1e-9, finding)
 
 
 @claim(
@@ -168,6 +205,7 @@ def epoch_steps(study: Study) -> Outcome:
     effect="relative distance from the textbook's end",
     figure="descent",
     table="descent",
+    kind="check",
 )
 def gradient_descent(_: Study) -> Outcome:
     """The textbook's numbers."""
@@ -180,5 +218,4 @@ def gradient_descent(_: Study) -> Outcome:
         f"{large[1]:.1e}), rate 1e-10 at ({small[0]:.2f}, {small[1]:.2f}); on x₀² − x₁² from "
         f"(−3, 0) the descent stops at ({saddle[0]:.1e}, {saddle[1]:.0f})."
     )
-    verdict = "supported" if holds else "refuted"
-    return Outcome(verdict, Estimate(off, np.nan, np.nan, 1), finding)
+    return measured(off, 1, holds, finding)

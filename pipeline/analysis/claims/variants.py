@@ -1,13 +1,20 @@
 """Claims about what else changes beside the batch size; each names the study that tests it."""
 
+from collections.abc import Callable, Sequence
+
+import numpy as np
 import pandas as pd
 
-from pipeline.analysis import variants, weights
-from pipeline.analysis.claims.claim import Outcome, claim, share_verdict, untested
+from pipeline.analysis import lines, variants, weights
+from pipeline.analysis.claims.claim import Outcome, Region, claim, judged, untested
 from pipeline.analysis.study import Study
+from pipeline.params.settings import Settings
 from pipeline.selection import statistics
 from pipeline.selection.keys import rows_of
 from pipeline.selection.statistics import Estimate
+
+FEWER = Region(0, 1, step=0.5, is_ratio=True)
+LARGER = Region(1, np.inf, step=0.5, is_ratio=True)
 
 
 def no_variants(study_name: str) -> Outcome:
@@ -20,46 +27,54 @@ def each_batch_size(table: pd.DataFrame, variant: str) -> pd.DataFrame:
     return rows_of(table, variant).drop_duplicates("batch_size")
 
 
+def pairs_against(study: Study, key: str, reference_is: Callable[[Settings], bool]) -> list[str]:
+    """The variants that differ in one key from the first reference of that kind, which comes
+    first; none where there are no such pairs."""
+    pairs = [
+        (reference, variant)
+        for reference, variant in variants.pairs(study.settings, key)
+        if reference_is(study.settings[reference])
+    ]
+    if not pairs:
+        return []
+    base = pairs[0][0]
+    return [base, *(variant for reference, variant in pairs if reference == base)]
+
+
+def fewer_steps(study: Study, base: str, others: Sequence[str], finding: str) -> Outcome:
+    """Whether all the others need fewer steps than the base: judged by the one that gains least."""
+    ratios = [variants.overall(study.variants, base, name, "steps_ratio") for name in others]
+    if any(ratio.n < 2 for ratio in ratios):
+        return untested(f"At fewer than two batch sizes seeds of both arrive. {finding}")
+    least = max(ratios, key=lambda ratio: ratio.high)
+    return judged(least, FEWER, "batch sizes", finding)
+
+
 @claim(
     "scaling-helps",
-    "Scaled features train faster and more stably",
-    test="Ratio of steps to target, paired by seed, below 1 over the batch sizes, and no more "
-    "diverged trainings",
-    effect="steps to target over those without scaling",
+    "Scaled features take fewer steps",
+    test="Ratio of steps to target, paired by seed, over the batch sizes, below 1 for every "
+    "scaling",
+    effect="steps to target over those without scaling, where scaling gains least",
     figure="variants",
     table="variants",
 )
 def scaling_helps(study: Study) -> Outcome:
     """Scaled against unscaled features."""
-    pairs = [
-        (reference, variant)
-        for reference, variant in variants.pairs(study.settings, "scaling")
-        if study.settings[reference].scaling == "none"
-    ]
-    if not pairs:
+    names = pairs_against(study, "scaling", lambda settings: settings.scaling == "none")
+    if not names:
         return no_variants("scaling")
-    table = study.variants
-    ratios = {name: variants.overall(table, base, name, "steps_ratio") for base, name in pairs}
-    helps = [
-        is_faster(table, base, name) and lost(table, name) <= lost(table, base)
-        for base, name in pairs
-    ]
-    by_variant = [
-        f"{name} takes {ratio_words(ratio)}, {screening_words(table, name)}"
-        for name, ratio in ratios.items()
-    ]
-    base = pairs[0][0]
-    finding = f"Against {base}, {screening_words(table, base)}: {'; '.join(by_variant)}."
-    return Outcome(share_verdict(helps), next(iter(ratios.values())), finding)
+    base, *others = names
+    finding = f"Against {base}, {screening_words(study.variants, base)}: " + "; ".join(
+        f"{name} takes {steps_words(study, base, name)}, {screening_words(study.variants, name)}"
+        for name in others
+    )
+    return fewer_steps(study, base, others, f"{finding}.")
 
 
-def is_faster(table: pd.DataFrame, reference: str, variant: str) -> bool:
-    """Whether the steps are fewer, or, with too few pairs to tell, more seeds arrive."""
-    ratio = variants.overall(table, reference, variant, "steps_ratio")
-    if ratio.n >= 2:
-        return ratio.high < 1
-    rows = rows_of(table[table["reference"] == reference], variant)
-    return bool(rows["arrived"].sum() > rows["reference_arrived"].sum())
+def steps_words(study: Study, base: str, variant: str) -> str:
+    """A variant's steps beside those of the base."""
+    return ratio_words(variants.overall(study.variants, base, variant, "steps_ratio"))
 
 
 def lost(table: pd.DataFrame, variant: str) -> float:
@@ -83,38 +98,65 @@ def ratio_words(ratio: Estimate) -> str:
     )
 
 
+def normalised(study: Study) -> list[str]:
+    """The variants that differ in their normalisation alone, that without any first."""
+    return pairs_against(study, "norm", lambda settings: settings.model.norm == "none")
+
+
 @claim(
     "batch-norm-helps",
-    "Batch norm keeps weights in check and allows larger rates",
-    test="Largest rate at which no seed diverges, over that without batch norm, above 1, and less "
-    "growth of the weights along the training",
-    effect="ratio of the largest stable rates",
+    "Batch norm allows larger rates",
+    test="Largest rate at which no seed diverges over that without batch norm, over the batch "
+    "sizes, above 1 for every normalisation",
+    effect="ratio of the largest stable rates, where it gains least",
     figure="variants",
     table="variants",
 )
 def batch_norm_helps(study: Study) -> Outcome:
-    """Batch norm against none: growth of the weights, and the largest stable rate."""
-    pairs = [
-        (reference, variant)
-        for reference, variant in variants.pairs(study.settings, "norm")
-        if study.settings[reference].model.norm == "none"
-    ]
-    if not pairs:
+    """Batch norm against none: the largest stable rate."""
+    names = normalised(study)
+    if not names:
         return no_variants("batch_norm")
-    base = pairs[0][0]
-    rates = {name: rate_ratio(study.variants, reference, name) for reference, name in pairs}
-    growth = {name: float(weights.growth(study.curves, name).median()) for name in [base, *rates]}
-    helps = [ratio.value > 1 and growth[name] < growth[base] for name, ratio in rates.items()]
-    by_variant = [
-        f"{name} stands {ratio.value:.2g} times the rate and its weights grow "
-        f"{growth[name]:.2f} times"
-        for name, ratio in rates.items()
-    ]
-    finding = (
-        f"Without it the weights' length grows {growth[base]:.2f} times (median over "
-        f"batch sizes and seeds); {'; '.join(by_variant)}."
+    ratios = {name: rate_ratio(study.variants, names[0], name) for name in names[1:]}
+    finding = "; ".join(
+        f"{name} stands {ratio.value:.2g} times the rate ({ratio.low:.2g} to {ratio.high:.2g}, "
+        f"n = {ratio.n} batch sizes)"
+        for name, ratio in ratios.items()
     )
-    return Outcome(share_verdict(helps), next(iter(rates.values())), finding)
+    least = min(ratios.values(), key=lambda ratio: ratio.low)
+    return judged(least, LARGER, "batch sizes", f"{finding[0].upper()}{finding[1:]}.")
+
+
+@claim(
+    "batch-norm-weights",
+    "Batch norm keeps weights in check",
+    test="Growth of the weights' length along the training over that without batch norm, over the "
+    "batch sizes, below 1 for every normalisation",
+    effect="ratio of the weights' growth, where it gains least",
+    figure="variants",
+    table="curves",
+)
+def batch_norm_weights(study: Study) -> Outcome:
+    """Batch norm against none: growth of the weights."""
+    names = normalised(study)
+    if not names:
+        return no_variants("batch_norm")
+    growth = {
+        name: np.exp(np.log(weights.growth(study.curves, name)).groupby("batch_size").mean())
+        for name in names
+    }
+    base = growth.pop(names[0])
+    ratios = {
+        name: statistics.geometric_mean((grown / base).dropna().tolist())
+        for name, grown in growth.items()
+    }
+    by_variant = [f"{name} {grown.median():.2f} times" for name, grown in growth.items()]
+    finding = (
+        f"Without it the weights' length grows {base.median():.2f} times (median over batch "
+        f"sizes), with {'; '.join(by_variant)}."
+    )
+    least = max(ratios.values(), key=lambda ratio: ratio.high)
+    return judged(least, FEWER, "batch sizes", finding)
 
 
 def rate_ratio(table: pd.DataFrame, reference: str, variant: str) -> Estimate:
@@ -128,38 +170,58 @@ def rate_ratio(table: pd.DataFrame, reference: str, variant: str) -> Estimate:
 
 @claim(
     "optimizers",
-    "Momentum, Adagrad and Adam change the picture",
-    test="Ratio of steps to target to plain SGD's, paired by seed, other than 1 over the batch "
-    "sizes; critical batch sizes beside",
-    effect="least ratio of steps to target",
+    "Momentum and adaptive optimizers take fewer steps than plain SGD",
+    test="Ratio of steps to target to plain SGD's, paired by seed, over the batch sizes, below 1 "
+    "for every optimizer",
+    effect="steps to target over plain SGD's, where an optimizer gains least",
     figure="variants",
     table="variants",
 )
 def optimizers(study: Study) -> Outcome:
     """Other optimizers against plain SGD."""
-    pairs = [
-        (reference, variant)
-        for reference, variant in variants.pairs(study.settings, "optimizer")
-        if is_plain(study, reference)
-    ]
-    if not pairs:
+    names = pairs_against(study, "optimizer", is_plain)
+    if not names:
         return no_variants("optimizers")
-    table = study.variants
-    ratios = {name: variants.overall(table, base, name, "steps_ratio") for base, name in pairs}
-    changes = [is_faster(table, base, name) or is_faster(table, name, base) for base, name in pairs]
+    base, *others = names
     by_variant = [
-        f"{name} takes {ratio_words(ratio)}{critical_words(study, name)}"
-        for name, ratio in ratios.items()
+        f"{name} takes {steps_words(study, base, name)}{critical_words(study, name)}"
+        for name in others
     ]
-    base = pairs[0][0]
     finding = f"Against {base}{critical_words(study, base)}: {'; '.join(by_variant)}."
-    least = min(ratios.values(), key=lambda ratio: ratio.value)
-    return Outcome(share_verdict(changes), least, finding)
+    return fewer_steps(study, base, others, finding)
 
 
-def is_plain(study: Study, variant: str) -> bool:
+@claim(
+    "small-batch-optimizers",
+    "Optimizers differ less at small batches",
+    test="Slope of the size of the logarithm of the steps ratio to plain SGD, mean over "
+    "optimizers, against the logarithm of the batch size, above 0",
+    effect="change of the log ratio with the logarithm of the batch size",
+    figure="variants",
+    table="variants",
+)
+def small_batch_optimizers(study: Study) -> Outcome:
+    """How far optimizers lie apart against the batch size (Marek et al. 2025)."""
+    names = pairs_against(study, "optimizer", is_plain)
+    if not names:
+        return no_variants("optimizers")
+    table = study.variants[study.variants["reference"] == names[0]]
+    ratios = table[table["variant"].isin(names[1:])].dropna(subset=["steps_ratio"])
+    apart = np.log(ratios["steps_ratio"]).abs().groupby(ratios["batch_size"]).mean()
+    if len(apart) < 3:
+        return untested("At fewer than three batch sizes seeds of both arrive.")
+    slope = lines.log_log_slope(apart.index.to_list(), np.exp(apart).to_list())
+    by_size = ", ".join(f"{np.exp(value):.2f} at {size}" for size, value in apart.items())
+    finding = (
+        f"Steps differ from plain SGD's by a factor of {by_size}; the logarithm changes by "
+        f"{slope.value:.2f} ({slope.low:.2f} to {slope.high:.2f}) with that of the batch size."
+    )
+    return judged(slope, Region(0, np.inf, step=0.25), "batch sizes", finding)
+
+
+def is_plain(settings: Settings) -> bool:
     """Whether a variant trains with SGD without momentum."""
-    optimizer = study.settings[variant].optimizer
+    optimizer = settings.optimizer
     return optimizer.name == "sgd" and optimizer.momentum == 0
 
 

@@ -12,7 +12,7 @@ from pipeline.reporting.words import numbers
 
 def draw(study: Study) -> Figure:
     """A point for each aligned size; in the band the difference is none."""
-    pairs = study.alignment
+    pairs = study.measured.alignment
     figure = Figure(figsize=(7.5, 3.4), layout="constrained")
     axis = figure.subplots()
     colours = sns.color_palette("colorblind", 2)
@@ -20,9 +20,10 @@ def draw(study: Study) -> Figure:
     axis.axhline(1, color="0.5", linewidth=1)
     for index, kind in enumerate(("powers of two", "multiples of 32")):
         rows = pairs[pairs["kind"] == kind]
-        axis.plot(
-            rows["batch_size"], rows["speed_up"], MARKERS[index], color=colours[index],
-            label=kind,
+        away = [rows["speed_up"] - rows["speed_up_q25"], rows["speed_up_q75"] - rows["speed_up"]]
+        axis.errorbar(
+            rows["batch_size"], rows["speed_up"], away, fmt=MARKERS[index], color=colours[index],
+            elinewidth=1, label=kind,
         )  # fmt: skip
     sizes = [size for size in sorted(pairs["batch_size"]) if size & (size - 1) == 0]
     batch_axis(axis, sizes, study.frame.examples)
@@ -40,7 +41,8 @@ def caption(study: Study) -> str:
     ]
     words = "; ".join(by_kind)
     return (
-        f"{words[0].upper()}{words[1:]}. Each is timed against B − 1 and B + 1; in the band the "
+        f"{words[0].upper()}{words[1:]}. Each is timed back to back with "
+        "B − 1 and B + 1, on one thread; bars span half of the rounds; in the band the "
         f"difference is below {ALIGNED_MARGIN:.0%}."
     )
 
@@ -51,5 +53,5 @@ ILLUSTRATION = Illustration(
     "power_of_two",
     draw,
     caption,
-    has_data=lambda study: len(study.alignment) > 0,
+    has_data=lambda study: len(study.measured.alignment) > 0,
 )

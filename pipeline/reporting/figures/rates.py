@@ -13,11 +13,12 @@ from pipeline.reporting.figures.axes import (
 )
 from pipeline.reporting.figures.illustration import Illustration
 from pipeline.reporting.words import numbers
+from pipeline.selection.statistics import Estimate
 
 
 def draw(study: Study) -> Figure:
-    """With the fitted power of the first variant's settled rates."""
-    windows, frame, slope = study.windows, study.frame, study.rate_exponent
+    """With the ridge of the first variant's surface of steps."""
+    windows, frame = study.windows, study.frame
     figure = Figure(figsize=(7.5, 3.8), layout="constrained")
     axis = figure.subplots()
     for style, name, rows in by_variant(windows, frame):
@@ -25,13 +26,10 @@ def draw(study: Study) -> Figure:
         axis.vlines(
             sizes, rows["lowest"], rows["highest"], color=style["color"], alpha=0.35, linewidth=6
         )
-        axis.plot(sizes, rows["refined_lr"], **{**style, "linestyle": "none"})
-    if slope.n >= 3:
-        settled = study.of_first(windows[windows["settled"]])
-        logs = np.log(settled["batch_size"])
-        level = np.exp(np.log(settled["refined_lr"]).mean() - slope.value * logs.mean())
-        line = level * settled["batch_size"] ** slope.value
-        axis.plot(settled["batch_size"], line, "--", color="0.4", linewidth=1)
+        axis.plot(sizes, rows["lr"], **{**style, "linestyle": "none"})
+    ends = study.of_first(windows)["batch_size"]
+    sizes = np.geomspace(float(ends.min()), float(ends.max()), 100)
+    axis.plot(sizes, study.rate_surface.best_rate(sizes), "--", color="0.4", linewidth=1)
     plain_log(axis, numbers.rate)
     batch_axis(axis, sorted(set(windows["batch_size"])), frame.examples)
     axis.set_ylabel("learning rate")
@@ -40,20 +38,31 @@ def draw(study: Study) -> Figure:
 
 
 def caption(study: Study) -> str:
-    """The exponent and the width of the good window."""
-    slope = study.rate_exponent
-    grows = (
-        "Too few best rates lie inside the grid for an exponent."
-        if np.isnan(slope.value)
-        else f"The dashed line is B^{slope.value:.2f} (95 % interval {slope.low:.2f} to "
-        f"{slope.high:.2f})."
-    )
+    """The exponents and the width of the good window."""
     decades = study.of_first(study.windows)["decades"]
     return (
-        "Points: the rate that reaches the target in the fewest steps, refined by a parabola; "
+        "Points: the rate that reaches the target in the fewest steps; "
         f"bars: rates that reach it with most seeds, {numbers.number(decades.min())} to "
-        f"{numbers.number(decades.max())} powers of ten wide. {grows}"
+        f"{numbers.number(decades.max())} powers of ten wide. {grows(study)}"
     )
+
+
+def grows(study: Study) -> str:
+    """How the best rate grows, by the surface through all screened trainings."""
+    surface = study.rate_surface
+    if surface.whole.n == 0:
+        return "Too few rates reach the target for an exponent."
+    if surface.critical is None:
+        return f"The dashed line is B^{exponent(surface.whole)}."
+    return (
+        f"The dashed line grows as B^{exponent(surface.below)} up to the critical batch size and "
+        f"as B^{exponent(surface.above)} beyond it."
+    )
+
+
+def exponent(estimate: Estimate) -> str:
+    """An exponent with its interval."""
+    return f"{estimate.value:.2f} ({numbers.interval(estimate.low, estimate.high)})"
 
 
 ILLUSTRATION = Illustration(

@@ -10,6 +10,7 @@ from markupsafe import Markup, escape
 from pipeline.reporting.content import Content
 from pipeline.reporting.figures.drawing import Images
 from pipeline.reporting.page.provenance import Provenance
+from pipeline.reporting.page.strip import strip
 from pipeline.reporting.words import numbers
 
 
@@ -46,7 +47,7 @@ def html(content: Content, images: Images, made: Provenance) -> str:
     }
     shown = shared(content, made) | {"sources": sources}
     template = environment(html=True).get_template("report.html.j2")
-    return template.render(**shown, number=numbers.number, interval=numbers.interval)
+    return template.render(**shown, number=numbers.number, interval=numbers.interval, strip=strip)
 
 
 def shared(content: Content, made: Provenance) -> dict[str, Any]:

@@ -3,47 +3,67 @@
 import pandas as pd
 import pytest
 
-from makers.curves import SIZES, fitted, runs, window_table
+from makers.curves import SIZES, runs, window_table
 from makers.study import study_of
 from pipeline.analysis import critical, rates
 from pipeline.analysis.claims import ledger
+from pipeline.analysis.rates import Surface
 from pipeline.params.settings import Settings
+from pipeline.selection.statistics import UNKNOWN, Estimate
 
 
-class TestClaims:
-    def verdict(self, name: str, size: float, exponent: float) -> str:
-        data = runs(size, spread=0.01, seed=1)
-        steps = pd.Series(data.steps).groupby(data.batch_size).median()
-        tradeoff = pd.DataFrame(
-            {"variant": "baseline", "batch_size": SIZES.astype(int),
-             "examples_to_target": steps.to_numpy() * SIZES}
-        )  # fmt: skip
-        curves = pd.DataFrame(
-            {"variant": "baseline", "batch_size": [16, 16], "step": [62, 31], "epoch": [1.0, 0.5]}
-        )
-        study = study_of(
-            tradeoff=tradeoff,
-            critical=fitted(data),
-            overheads=critical.overheads(data.means, 0),
-            windows=rates.windows(*window_table(exponent)),
-            curves=curves,
-            settings={"baseline": Settings()},
-        )
-        judges = {claim.id: claim.judge for claim in ledger.in_order()}
-        return judges[name](study).verdict
-
-    @pytest.mark.parametrize(
-        ("size", "verdict"), [(1e6, "supported"), (60, "mixed"), (3.0, "refuted")]
+def verdict(name: str, size: float = 60, surface: Surface | None = None) -> str:
+    """The verdict where the critical batch size, and the surface of rates, are known."""
+    data = runs(size, spread=0.01, seed=1)
+    curves = pd.DataFrame(
+        {"variant": "baseline", "batch_size": [16, 16], "step": [62, 31], "epoch": [1.0, 0.5]}
     )
-    def test_the_constant_product(self, size: float, verdict: str) -> None:
-        assert self.verdict("constant-product", size, 0.5) == verdict
-
-    @pytest.mark.parametrize(
-        ("k", "verdict"), [(1.0, "supported"), (0.5, "supported"), (0.0, "refuted")]
+    study = study_of(
+        overheads=critical.overheads(data.means, 0),
+        windows=rates.windows(*window_table(0.5)),
+        rate_surface=surface,
+        curves=curves,
+        settings={"baseline": Settings()},
     )
-    def test_the_scaling_rule(self, k: float, verdict: str) -> None:
-        assert self.verdict("scaling-rule", 60, k) == verdict
+    judges = {claim.id: claim.judge for claim in ledger.in_order()}
+    return judges[name](study).verdict
 
-    def test_the_window_and_the_epochs(self) -> None:
-        assert self.verdict("lr-window", 60, 0.5) == "supported"
-        assert self.verdict("epoch-steps", 60, 0.5) == "supported"
+
+@pytest.mark.parametrize(("size", "expected"), [(1e6, "supported"), (60, "refuted")])
+def test_the_constant_product(size: float, expected: str) -> None:
+    assert verdict("constant-product", size) == expected
+
+
+def test_it_says_up_to_which_batch_size_it_holds() -> None:
+    data = runs(60, spread=0.01, seed=1)
+    study = study_of(overheads=critical.overheads(data.means, 0))
+    judge = {claim.id: claim.judge for claim in ledger.in_order()}["constant-product"]
+    finding = judge(study).finding
+    assert f"Batch size {SIZES[-1]:.0f} needs" in finding
+    assert "up to 8 none is shown" in finding or "up to 16 none is shown" in finding
+
+
+@pytest.mark.parametrize(
+    ("low", "high", "linear", "root"),
+    [(0.9, 1.1, "supported", "refuted"), (0.4, 0.6, "refuted", "supported"),
+     (-0.2, 0.2, "refuted", "refuted"), (0.6, 1.1, "undecided", "refuted"),
+     (0.2, 1.2, "undecided", "undecided")],
+)  # fmt: skip
+def test_the_scaling_rules(low: float, high: float, linear: str, root: str) -> None:
+    exponent = Estimate((low + high) / 2, low, high, 9)
+    for surface in (
+        Surface(UNKNOWN, UNKNOWN, exponent, None, 0.0),
+        Surface(exponent, Estimate(0, -0.1, 0.1, 9), Estimate(0.3, 0.2, 0.4, 9), 60.0, 0.0),
+    ):
+        assert verdict("scale-linear", surface=surface) == linear
+        assert verdict("scale-sqrt", surface=surface) == root
+
+
+def test_without_a_curve_no_rule_is_tested() -> None:
+    nothing = Surface(UNKNOWN, UNKNOWN, UNKNOWN, None, float("nan"))
+    assert verdict("scale-linear", surface=nothing) == "not tested"
+
+
+def test_the_window_and_the_epochs() -> None:
+    assert verdict("lr-window") == "supported"
+    assert verdict("epoch-steps") == "supported"
