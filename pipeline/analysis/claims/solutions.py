@@ -131,10 +131,12 @@ def loss_words(study: Study) -> str:
     losses = study.final_losses
     if losses.empty or losses.max() < 1.5 * losses.min():
         return ""
-    return (
-        f" They end at training losses from {losses.min():.2g} to {losses.max():.2g}, and with "
-        "cross entropy curvature falls with the loss: see the next line."
+    falls = (
+        ", and the curvature of cross entropy falls with the loss"
+        if study.frame.score_name == "accuracy"
+        else ""
     )
+    return f" They end at training losses from {losses.min():.2g} to {losses.max():.2g}{falls}."
 
 
 def path_words(study: Study) -> str:
