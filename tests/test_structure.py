@@ -30,6 +30,7 @@ MAY_IMPORT = {  # folder or top-level module -> what else of the project it may 
     "selection": {"errors", "params"},
     "lanes": {"errors", "params", "workspace", "models", "training", "selection"},
     "speed": {"errors", "params", "models", "training"},
+    "finder": {"params", "training"},
     "solutions": {"errors", "params", "workspace", "models", "training", "selection"},
     "analysis": {"errors", "params", "selection"},
     "reporting": {"errors", "params", "workspace", "selection", "analysis"},
@@ -42,6 +43,7 @@ HEAVY = {  # library -> the only places that may import it
         "training",
         "lanes",
         "speed",
+        "finder",
         "solutions",
         "stages/throughput",
         "stages/retime",
@@ -117,7 +119,7 @@ def test_deps_are_exactly_what_the_stage_imports(name: str) -> None:
 
 def test_what_dvc_lists_is_read_in_a_minute() -> None:
     listed = [dep for stage in STAGES.values() for dep in stage["deps"]]
-    assert sum(dep.startswith("pipeline/") for dep in listed) <= 75
+    assert sum(dep.startswith("pipeline/") for dep in listed) <= 90
 
 
 def test_what_is_silent_only_times_and_talks() -> None:
@@ -152,7 +154,7 @@ def test_heavy_libraries_stay_where_they_are_used(module: str) -> None:
             assert any(place.startswith(allowed) for allowed in HEAVY[library]), name
 
 
-@pytest.mark.parametrize("place", ["models", "training", "lanes", "speed", "solutions"])
+@pytest.mark.parametrize("place", ["models", "training", "lanes", "speed", "finder", "solutions"])
 def test_a_bare_machine_runs_with_torch_and_numpy_alone(place: str) -> None:
     """Whatever else is imported at the top stands in the few modules that know tables."""
     for module in MODULES_OF[place]:

@@ -21,6 +21,7 @@ from pipeline.analysis import (
     data_parallel,
     descent,
     escape,
+    finders,
     generalisation,
     lines,
     noise,
@@ -46,7 +47,7 @@ from pipeline.analysis.timings import MemoryLaw
 from pipeline.params.load import Params
 from pipeline.params.settings import Settings
 from pipeline.selection import budgets, statistics, targets, winners
-from pipeline.selection.keys import RATE, TWO_FASTEST, rows_of
+from pipeline.selection.keys import PACK, RATE, TWO_FASTEST, rows_of
 from pipeline.selection.statistics import Estimate
 from pipeline.selection.targets import Validation
 
@@ -282,6 +283,15 @@ class Study:
         fit = self.critical
         is_known = fit is not None and fit.identified == "yes"
         return rates.surface(arrived, fit.curve.critical if fit and is_known else None)
+
+    @cached_property
+    def finder_choices(self) -> pd.DataFrame:
+        """``finders.choices``: what learning-rate finders would have chosen."""
+        measured = self.measured
+        if measured.range_tests.empty:
+            return pd.DataFrame(columns=finders.COLUMNS)
+        budget = measured.lanes.groupby(PACK)["steps"].max()
+        return finders.choices(measured.range_tests, self.screened, budget)
 
     @cached_property
     def rate_exponents(self) -> pd.DataFrame:
@@ -527,6 +537,7 @@ def tables(study: Study) -> dict[str, pd.DataFrame]:
         "generalisation": study.generalisation,
         "error_trends": study.error_trend_table,
         "rate_exponents": study.rate_exponents,
+        "rate_finders": study.finder_choices,
         "equal_loss": study.equal_loss,
         "early_products": study.early_products,
         "sharpness": study.sharpness,

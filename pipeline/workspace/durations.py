@@ -22,6 +22,7 @@ def written_by(params: Params) -> dict[str, list[Path]]:
     return {
         "preprocess": [files.PROCESSED / "summary.json"],
         "throughput": [files.RESULTS / "throughput.csv"],
+        "find_rates": [files.RESULTS / "range_tests.csv"],
         "train": [files.run_folder(*pack) / "lanes.parquet" for pack in params.packs()],
         "confirm": [files.RESULTS / "selection.csv"],
         "retime": [files.RESULTS / "retimed.csv"],

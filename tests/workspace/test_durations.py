@@ -36,7 +36,15 @@ def test_every_pack_of_the_training_has_its_time(
         files.write_text(written, str(place))
     durations.record(files.run_folder("baseline", "full") / "lanes.parquet")
     seconds = durations.stage_seconds(config)
-    assert list(seconds) == ["preprocess", "throughput", "train", "confirm", "retime", "evaluate"]
+    assert list(seconds) == [
+        "preprocess",
+        "throughput",
+        "find_rates",
+        "train",
+        "confirm",
+        "retime",
+        "evaluate",
+    ]
     assert seconds["preprocess"] == (None,)
     assert seconds["train"][0] is None
     assert seconds["train"][1] is not None

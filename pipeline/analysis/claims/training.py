@@ -3,7 +3,7 @@
 import numpy as np
 import pandas as pd
 
-from pipeline.analysis import descent, variants
+from pipeline.analysis import descent, finders, variants
 from pipeline.analysis.claims.claim import Outcome, Region, claim, judged, measured, untested
 from pipeline.analysis.critical import OVERHEAD
 from pipeline.analysis.study import Study
@@ -14,6 +14,7 @@ from pipeline.selection.statistics import Estimate
 RULE_MARGIN = 0.25
 """Half of what lies between the two rules."""
 THRIFTY = Region(0, OVERHEAD, step=0.5, is_ratio=True)
+GOOD_RATE = Region(0, 1.25, step=0.5, is_ratio=True)
 KNOWN_END = np.array([-6.11e-10, 8.14e-10])
 
 
@@ -141,6 +142,58 @@ def scale_linear(study: Study) -> Outcome:
 def scale_sqrt(study: Study) -> Outcome:
     """The square-root rule (Krizhevsky 2014; Malladi et al. 2022 for Adam)."""
     return scaling_rule(study, 0.5, "sqrt")
+
+
+def lr_finder(study: Study, library: str) -> Outcome:
+    """What a library's suggestion costs at every batch size."""
+    chosen = study.finder_choices
+    chosen = chosen[chosen["library"] == library]
+    if len(chosen) < 2:
+        return untested("At fewer than two batch sizes does the finder suggest a rate.")
+    regret = finders.regret(chosen, library)
+    lost = chosen.loc[chosen["missed"], "batch_size"]
+    apart = np.exp(np.log(chosen["suggested_lr"] / chosen["best_lr"]).mean())
+    missed = f" it misses the target at batch size {', '.join(map(str, lost))}" if len(lost) else ""
+    finding = f"Its rate is {apart:.2g} times the best one on average;"
+    if np.isnan(regret.value):
+        return Outcome("refuted", regret, f"{finding} it misses the target at every batch size.")
+    finding += (
+        f" the target takes {regret.value:.3g} times the steps ({regret.low:.3g} to "
+        f"{regret.high:.3g}, n = {regret.n} batch sizes){';' if missed else '.'}{missed}"
+    )
+    return judged(regret, GOOD_RATE, "batch sizes", finding if not missed else f"{finding}.")
+
+
+FINDER_TEST = (
+    "Steps to the target at the suggested rate, median over the screening seeds, over those at the "
+    f"best screened rate: at most {GOOD_RATE.high:g} times, over the batch sizes"
+)
+
+
+@claim(
+    "lr-finder-steepest",
+    "Lightning's learning-rate finder finds a good rate",
+    test=FINDER_TEST,
+    effect="steps to target over those at the best rate",
+    figure="rates",
+    table="rate_finders",
+)
+def lr_finder_steepest(study: Study) -> Outcome:
+    """The rate at which the loss falls fastest (``lr_find`` of Lightning)."""
+    return lr_finder(study, "lightning")
+
+
+@claim(
+    "lr-finder-valley",
+    "fastai's learning-rate finder finds a good rate",
+    test=FINDER_TEST,
+    effect="steps to target over those at the best rate",
+    figure="rates",
+    table="rate_finders",
+)
+def lr_finder_valley(study: Study) -> Outcome:
+    """The middle of the longest valley (``lr_find`` of fastai)."""
+    return lr_finder(study, "fastai")
 
 
 def rule_words(study: Study, rule: str) -> str:

@@ -30,6 +30,15 @@ def draw(study: Study) -> Figure:
     ends = study.of_first(windows)["batch_size"]
     sizes = np.geomspace(float(ends.min()), float(ends.max()), 100)
     axis.plot(sizes, study.rate_surface.best_rate(sizes), "--", color="0.4", linewidth=1)
+    for marker, (library, chosen) in zip(
+        "v^", study.finder_choices.groupby("library"), strict=False
+    ):
+        axis.plot(
+            chosen["batch_size"], chosen["suggested_lr"], marker, color="0.45", markersize=5,
+            fillstyle="none", label=f"{library}'s finder",
+        )  # fmt: skip
+    if len(study.finder_choices):
+        axis.legend(frameon=False, fontsize=9)
     plain_log(axis, numbers.rate)
     batch_axis(axis, sorted(set(windows["batch_size"])), frame.examples)
     axis.set_ylabel("learning rate")
@@ -44,6 +53,7 @@ def caption(study: Study) -> str:
         "Points: the rate that reaches the target in the fewest steps; "
         f"bars: rates that reach it with most seeds, {numbers.number(decades.min())} to "
         f"{numbers.number(decades.max())} powers of ten wide. {grows(study)}"
+        f"{found(study)}"
     )
 
 
@@ -58,6 +68,13 @@ def grows(study: Study) -> str:
         f"The dashed line grows as B^{exponent(surface.below)} up to the critical batch size and "
         f"as B^{exponent(surface.above)} beyond it."
     )
+
+
+def found(study: Study) -> str:
+    """What the open triangles are."""
+    if study.finder_choices.empty:
+        return ""
+    return " Triangles: what the learning-rate finders of two libraries suggest."
 
 
 def exponent(estimate: Estimate) -> str:

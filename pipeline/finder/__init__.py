@@ -1,0 +1,4 @@
+"""Stage ``find_rates``: what learning-rate finders see.
+
+torch and numpy alone.
+"""

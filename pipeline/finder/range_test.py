@@ -1,0 +1,72 @@
+"""Range tests: one short training whose learning rate grows with every step (Smith 2017, section
+3.3), as two libraries run them."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from itertools import count
+
+import numpy as np
+import numpy.typing as npt
+from torch import Tensor
+
+from pipeline.params.settings import Settings
+from pipeline.training import seeds
+from pipeline.training.dataset import Dataset
+from pipeline.training.loop import torch_optimizer
+from pipeline.training.losses import mean_loss
+
+Floats = npt.NDArray[np.float64]
+STEPS = 100
+SMOOTHING = 0.98
+"""Of the exponential mean of the minibatch losses, corrected for its start."""
+HOPELESS = 4.0
+"""The test ends where the smoothed loss is so many times the least one so far."""
+
+
+@dataclass(frozen=True)
+class RangeTest:
+    """The rates that a library tries by default, evenly in their logarithm."""
+
+    library: str
+    lowest: float
+    highest: float
+
+    @property
+    def rates(self) -> Floats:
+        """The rate of every step."""
+        return np.geomspace(self.lowest, self.highest, STEPS)
+
+
+TESTS = (RangeTest("lightning", 1e-8, 1.0), RangeTest("fastai", 1e-7, 10.0))
+
+
+def smoothed_losses(
+    settings: Settings, data: Dataset, batch_size: int, seed: int, rates: Floats
+) -> list[float]:
+    """The smoothed minibatch loss of every step, as far as the test went; its last one is the first
+    that is HOPELESS, or not finite."""
+    model = seeds.initial_model(settings.model, data.shape, data.outputs, settings.seed, seed)
+    model = model.to(data.train.x.device).train()
+    optimizer = torch_optimizer(model.parameters(), settings.optimizer, float(rates[0]))
+    batches = endless_batches(settings.seed, seed, data, batch_size)
+    mean, smoothed = 0.0, []
+    for step, (rate, rows) in enumerate(zip(rates, batches, strict=False), 1):
+        for group in optimizer.param_groups:
+            group["lr"] = float(rate)
+        optimizer.zero_grad()
+        loss = mean_loss(model(data.train.x[rows]), data.train.y[rows], data.task)
+        loss.backward()
+        optimizer.step()
+        mean = SMOOTHING * mean + (1 - SMOOTHING) * float(loss.detach())
+        smoothed.append(mean / (1 - SMOOTHING**step))
+        if not smoothed[-1] <= HOPELESS * min(smoothed):
+            break
+    return smoothed
+
+
+def endless_batches(base_seed: int, seed: int, data: Dataset, batch_size: int) -> Iterator[Tensor]:
+    """The rows of whole batches, epoch after epoch."""
+    examples = len(data.train)
+    for epoch in count():
+        order = seeds.data_order(base_seed, seed, epoch, examples).to(data.train.x.device)
+        yield from order[: examples // batch_size * batch_size].split(batch_size)
