@@ -6,20 +6,31 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from pipeline.selection import censored
 from pipeline.selection.keys import PACK, rows_of
-from pipeline.selection.statistics import UNKNOWN, Estimate
 
 Floats = npt.NDArray[np.float64]
-COLUMNS = ("library", *PACK, "suggested_lr", "best_lr", "steps_ratio", "missed")
+COLUMNS = ("finder", *PACK, "suggested_lr", "best_lr", "steps_ratio", "missed")
 
 
 def steepest(rates: Floats, losses: Floats) -> float:
-    """Lightning's suggestion: where the smoothed loss falls fastest with the rate, the first ten
-    steps and the last left out (``lr_find``'s defaults); NaN where too few are left."""
-    x, y = rates[10:-1], losses[10:-1]
-    x, y = x[np.isfinite(y)], y[np.isfinite(y)]
+    """Where the smoothed loss falls most from step to step: the suggestion of Lightning's
+    ``lr_find`` before version 2.5.3. The first ten steps and the last are left out; NaN where too
+    few are left."""
+    x, y = inner(rates, losses)
+    return float(x[np.gradient(y).argmin()]) if len(y) > 1 else np.nan
+
+
+def steepest_by_rate(rates: Floats, losses: Floats) -> float:
+    """The same since version 2.5.3, which divides by the difference in rate, so that at tiny rates
+    the noise of minibatches decides (issue 21141 of the library)."""
+    x, y = inner(rates, losses)
     return float(x[np.gradient(y, x).argmin()]) if len(y) > 1 else np.nan
+
+
+def inner(rates: Floats, losses: Floats) -> tuple[Floats, Floats]:
+    """What ``lr_find`` of Lightning looks at by default."""
+    x, y = rates[10:-1], losses[10:-1]
+    return x[np.isfinite(y)], y[np.isfinite(y)]
 
 
 def valley(rates: Floats, losses: Floats) -> float:
@@ -41,11 +52,17 @@ def valley(rates: Floats, losses: Floats) -> float:
     return float(x[start + int(third) + int(third / 2)])
 
 
-RULES: dict[str, Callable[[Floats, Floats], float]] = {"lightning": steepest, "fastai": valley}
+Rule = Callable[[Floats, Floats], float]
+FINDERS: dict[str, tuple[str, Rule]] = {
+    "lightning": ("lightning", steepest),
+    "lightning 2.5.3": ("lightning", steepest_by_rate),
+    "fastai": ("fastai", valley),
+}
+"""The library whose range test each finder reads, and its rule."""
 
 
 def choices(range_tests: pd.DataFrame, rates: pd.DataFrame, budget: pd.Series) -> pd.DataFrame:
-    """One row per library and pack: the median suggestion over seeds, the best screened rate, and
+    """One row per finder and pack: the median suggestion over seeds, the best screened rate, and
     the steps to the target at the one over those at the other.
 
     The steps between two screened rates are interpolated in logarithms; a suggestion beyond the
@@ -53,12 +70,18 @@ def choices(range_tests: pd.DataFrame, rates: pd.DataFrame, budget: pd.Series) -
     at least. rates: ``winners.by_rate``; budget: steps of every pack.
     """
     rows = []
-    for (library, variant, size), tests in range_tests.groupby(["library", *PACK], sort=False):
+    keys = [
+        (finder, *pack)
+        for finder, (library, _) in FINDERS.items()
+        for pack, _ in range_tests[range_tests["library"] == library].groupby(PACK, sort=False)
+    ]
+    for finder, variant, size in keys:
+        library, rule = FINDERS[finder]
         screened = rows_of(rates, variant, size).sort_values("lr")
         steps = screened["median_steps"].to_numpy(float)
+        tests = rows_of(range_tests[range_tests["library"] == library], variant, size)
         suggestions = [
-            RULES[str(library)](one["lr"].to_numpy(), one["loss"].to_numpy())
-            for _, one in tests.groupby("seed")
+            rule(one["lr"].to_numpy(), one["loss"].to_numpy()) for _, one in tests.groupby("seed")
         ]
         suggested = float(np.nanmedian(suggestions)) if np.isfinite(suggestions).any() else np.nan
         if not np.isfinite(steps).any() or np.isnan(suggested):
@@ -68,7 +91,7 @@ def choices(range_tests: pd.DataFrame, rates: pd.DataFrame, budget: pd.Series) -
         least = float(np.log(steps.min()))
         ratio = float(np.exp((np.log(budget[variant, size]) if missed else at) - least))
         best = float(screened["lr"].iloc[int(steps.argmin())])
-        rows.append((library, variant, size, suggested, best, ratio, missed))
+        rows.append((finder, variant, size, suggested, best, ratio, missed))
     return pd.DataFrame(rows, columns=COLUMNS)
 
 
@@ -85,18 +108,3 @@ def log_steps_at(log_rate: float, log_rates: Floats, log_steps: Floats) -> float
     if not np.isfinite(log_steps[pair]).all():
         return float("inf")
     return float(np.interp(log_rate, log_rates[pair], log_steps[pair]))
-
-
-def regret(chosen: pd.DataFrame, library: str) -> Estimate:
-    """The steps at a library's suggestions over those at the best rates: the geometric mean over
-    batch sizes with its interval, misses as censored; NaN where all missed."""
-    rows = chosen[chosen["library"] == library]
-    if rows.empty:
-        return UNKNOWN
-    logs, missed = np.log(rows["steps_ratio"].to_numpy(float)), rows["missed"].to_numpy(bool)
-    if missed.all():
-        return Estimate(np.nan, np.nan, np.nan, len(rows))
-    fit = censored.fit(np.ones((len(rows), 1)), logs, missed)
-    mean = censored.mean(logs, missed, fit.spread, fit.freedom)
-    low, value, high = (float(np.exp(x)) for x in (mean.low, mean.value, mean.high))
-    return Estimate(value, low, high, len(rows))

@@ -15,9 +15,9 @@ from pipeline.speed import blocks, ladder
 from pipeline.speed.blocks import Step
 
 KINDS = {"powers of two": ladder.powers_of_two, "multiples of 32": ladder.multiples_of_32}
-PRECISE = 0.005
+PRECISE = 0.0035
 """A kind's mean log speed is known well enough with a standard error below this."""
-MOST = 3
+MOST = 4
 """As many rounds at most as every size gets, times this."""
 
 
@@ -50,7 +50,8 @@ def measure(
     on_block: Callable[[int], None],
 ) -> list[Aligned]:
     """Time every aligned size with its neighbours in ``how.blocks`` rounds, in random order, and in
-    up to MOST times as many until each kind's mean is known to PRECISE.
+    up to MOST times as many until each kind's mean is known to PRECISE; in blocks half as long as
+    others, for what is close in time is alike.
 
     step_of: a step function by batch size; kinds: ``sizes``. ``on_block`` hears of every round, and
     of those that were not needed.
@@ -65,7 +66,7 @@ def measure(
                 on_block(MOST * how.blocks - round_number)
                 break
             for size in rng.permutation(list(kinds)):
-                count = max(1, round(how.block_seconds / quick[size]))
+                count = max(1, round(how.block_seconds / 2 / quick[size]))
                 near = rng.permutation([size - 1, size, size + 1])
                 seconds = {n: blocks.timed(steps[n], count, device) for n in near.tolist()}
                 found[size].append(log_speed_up(int(size), seconds))

@@ -1,5 +1,6 @@
 """Does the loss wander more at small batches? And does noise help to leave a poor minimum?"""
 
+import numpy as np
 from matplotlib.figure import Figure
 
 from pipeline.analysis.escape import STEPS, WALKERS
@@ -16,7 +17,7 @@ from pipeline.reporting.words import numbers
 
 
 def draw(study: Study) -> Figure:
-    """Late oscillation of the loss by batch size, and escapes from a poor minimum."""
+    """Scatter of the loss near the target by batch size, and escapes from a poor minimum."""
     table, escapes, frame = study.oscillation, study.escapes, study.frame
     figure = Figure(figsize=(9.5, 3.4), layout="constrained")
     left, right = figure.subplots(1, 2)
@@ -26,7 +27,7 @@ def draw(study: Study) -> Figure:
         medians = rows.groupby("batch_size")["validation"].median()
         left.plot(medians.index, medians, **{**style, "marker": ""})
     plain_log(left)
-    half_width(left, "change of validation loss", table, frame)
+    half_width(left, "scatter of validation loss", table, frame)
     variant_legend(figure, frame)
     right.plot(escapes["batch_size"], escapes["share"], "o-", color="0.35")
     counts_axis(right, escapes["batch_size"], "batch size")
@@ -40,14 +41,14 @@ def caption(study: Study) -> str:
     exponent = study.oscillation_exponents["validation"]
     trend = (
         "Too few batch sizes for an exponent. "
-        if exponent.n == 0
-        else f"It goes as B^{exponent.value:.2f} "
-        f"({numbers.interval(exponent.low, exponent.high)}, {exponent.n} seeds). "
+        if np.isnan(exponent.value)
+        else f"At like rates it goes as B^{exponent.value:.2f} "
+        f"({numbers.interval(exponent.low, exponent.high)}, {exponent.n} batch sizes). "
     )
     return (
-        "Left: mean relative change of the validation loss between evaluations in the second half "
-        f"of the budget, fastest rate. {trend}Right, none of it from these data: "
-        f"{WALKERS:,} noisy descents that start in the poorer of two wells, and the share "
+        "Left: how far the validation loss lies from the line between the evaluations before and "
+        f"after, relative, near the target at the two fastest rates. {trend}Right, none of it from "
+        f"these data: {WALKERS:,} noisy descents that start in the poorer of two wells, and the share "
         f"that leaves it within {STEPS:,} steps."
     )
 

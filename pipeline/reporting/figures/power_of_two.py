@@ -28,7 +28,7 @@ def draw(study: Study) -> Figure:
     sizes = [size for size in sorted(pairs["batch_size"]) if size & (size - 1) == 0]
     batch_axis(axis, sizes, study.frame.examples)
     axis.set_ylabel("speed over neighbours' mean")
-    axis.legend(frameon=False)
+    figure.legend(loc="outside upper right", ncols=2, frameon=False)
     return figure
 
 

@@ -30,12 +30,11 @@ def draw(study: Study) -> Figure:
     ends = study.of_first(windows)["batch_size"]
     sizes = np.geomspace(float(ends.min()), float(ends.max()), 100)
     axis.plot(sizes, study.rate_surface.best_rate(sizes), "--", color="0.4", linewidth=1)
-    for marker, (library, chosen) in zip(
-        "v^", study.finder_choices.groupby("library"), strict=False
-    ):
+    for marker, finder in (("^", "lightning"), ("v", "fastai")):
+        chosen = study.finder_choices[study.finder_choices["finder"] == finder]
         axis.plot(
             chosen["batch_size"], chosen["suggested_lr"], marker, color="0.45", markersize=5,
-            fillstyle="none", label=f"{library}'s finder",
+            fillstyle="none", label=f"finder of {finder}",
         )  # fmt: skip
     if len(study.finder_choices):
         axis.legend(frameon=False, fontsize=9)
