@@ -48,8 +48,8 @@ def caption(study: Study) -> str:
     return (
         "Left: how far the validation loss lies from the line between the evaluations before and "
         f"after, relative, near the target at the two fastest rates. {trend}Right, none of it from "
-        f"these data: {WALKERS:,} noisy descents that start in the poorer of two wells, and the share "
-        f"that leaves it within {STEPS:,} steps."
+        f"these data: {WALKERS:,} noisy descents that start in the poorer of two wells, and the "
+        f"share that leaves it within {STEPS:,} steps."
     )
 
 
