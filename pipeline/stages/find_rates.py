@@ -6,7 +6,7 @@ Writes results/range_tests.csv.
 import pandas as pd
 
 from pipeline.errors import command
-from pipeline.finder.range_test import TESTS, smoothed_losses
+from pipeline.finder.range_tests import TESTS, smoothed_losses
 from pipeline.params.load import load_params
 from pipeline.training import budget, dataset
 from pipeline.training.device import device, one_thread

@@ -6,8 +6,8 @@ import torch
 
 from makers.data import MakeData
 from makers.networks import wide
-from pipeline.finder import range_test
-from pipeline.finder.range_test import HOPELESS, STEPS, TESTS, smoothed_losses
+from pipeline.finder import range_tests
+from pipeline.finder.range_tests import HOPELESS, STEPS, TESTS, smoothed_losses
 from pipeline.training import seeds
 from pipeline.training.losses import mean_loss
 
@@ -54,7 +54,7 @@ def test_it_can_be_run_again(make_data: MakeData) -> None:
 
 
 def test_batches_are_whole_and_go_on(make_data: MakeData) -> None:
-    batches = range_test.endless_batches(0, 0, make_data(examples=50), 16)
+    batches = range_tests.endless_batches(0, 0, make_data(examples=50), 16)
     rows = [next(batches) for _ in range(7)]
     assert {len(batch) for batch in rows} == {16}
     assert len(set(torch.cat(rows[:3]).tolist())) == 48
