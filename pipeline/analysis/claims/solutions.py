@@ -123,7 +123,7 @@ def sharp_end(study: Study) -> Outcome:
         f"Over the batch sizes, {effect.n} seeds, they grow: {', '.join(by_measure)}."
         f"{path_words(study)}{loss_words(study)}"
     )
-    return judged(effect, GROWS, "seeds", finding)
+    return judged(effect, GROWS, "seeds or as many times the batch sizes", finding)
 
 
 def loss_words(study: Study) -> str:
