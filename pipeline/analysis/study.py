@@ -47,7 +47,7 @@ from pipeline.analysis.timings import MemoryLaw
 from pipeline.params.load import Params
 from pipeline.params.settings import Settings
 from pipeline.selection import budgets, statistics, targets, winners
-from pipeline.selection.keys import PACK, RATE, TWO_FASTEST, rows_of
+from pipeline.selection.keys import PACK, RATE, TWO_FASTEST, WHOLE, rows_of
 from pipeline.selection.statistics import Estimate
 from pipeline.selection.targets import Validation
 
@@ -110,9 +110,18 @@ class Study:
     # The tradeoff and the recommendation
 
     @cached_property
+    def outcomes_by_budget(self) -> Mapping[str, Outcomes]:
+        """What every solution at the end of each budget makes of every test example."""
+        evaluation, outcomes = self.measured.evaluation, self.measured.outcomes
+        return {
+            str(budget): scores.outcomes_of(evaluation, outcomes, str(budget))
+            for budget in evaluation["budget"].unique()
+        }
+
+    @cached_property
     def outcomes(self) -> Outcomes:
-        """What every solution at the end of the budget makes of every test example."""
-        return scores.outcomes_of(self.measured.evaluation, self.measured.outcomes)
+        """Those at the end of the whole one."""
+        return self.outcomes_by_budget[WHOLE]
 
     @cached_property
     def solutions(self) -> tuple[pd.DataFrame, ...]:
@@ -256,11 +265,15 @@ class Study:
     # The learning rate
 
     @cached_property
+    def screened_smooth(self) -> pd.DataFrame:
+        """``targets.curves`` of the screened trainings."""
+        return targets.curves(self.measured.history, self.params.target.metric)
+
+    @cached_property
     def screened(self) -> pd.DataFrame:
         """``winners.by_rate``: what the screening found at every rate."""
         measured, metric = self.measured, self.params.target.metric
-        smooth = targets.curves(measured.history, metric)
-        return winners.by_rate(measured.lanes, smooth, metric, measured.target)
+        return winners.by_rate(measured.lanes, self.screened_smooth, metric, measured.target)
 
     @cached_property
     def rates(self) -> pd.DataFrame:
@@ -277,8 +290,7 @@ class Study:
     def rate_surface(self) -> Surface:
         """``rates.surface`` of the first variant's screened trainings."""
         measured, metric = self.measured, self.params.target.metric
-        lanes = self.of_first(measured.lanes)
-        smooth = targets.curves(self.of_first(measured.history), metric)
+        lanes, smooth = self.of_first(measured.lanes), self.of_first(self.screened_smooth)
         arrived = targets.arrivals(lanes, smooth, metric, measured.target)
         fit = self.critical
         is_known = fit is not None and fit.identified == "yes"
@@ -396,12 +408,8 @@ class Study:
     @cached_property
     def error_trends(self) -> Mapping[str, Trend]:
         """``generalisation.trends`` of the first variant, by comparison."""
-        measured = self.measured
-        outcomes = {
-            str(budget): scores.outcomes_of(measured.evaluation, measured.outcomes, str(budget))
-            for budget in measured.evaluation["budget"].unique()
-        }
-        return generalisation.trends(measured.selection, outcomes, self.frame.first)
+        selection, first = self.measured.selection, self.frame.first
+        return generalisation.trends(selection, self.outcomes_by_budget, first)
 
     @cached_property
     def error_trend_table(self) -> pd.DataFrame:

@@ -7,13 +7,12 @@ from itertools import count
 
 import numpy as np
 import numpy.typing as npt
+import torch
 from torch import Tensor
 
 from pipeline.params.settings import Settings
-from pipeline.training import seeds
+from pipeline.training import loop, seeds
 from pipeline.training.dataset import Dataset
-from pipeline.training.loop import torch_optimizer
-from pipeline.training.losses import mean_loss
 
 Floats = npt.NDArray[np.float64]
 STEPS = 100
@@ -44,20 +43,32 @@ def smoothed_losses(
     settings: Settings, data: Dataset, batch_size: int, seed: int, rates: Floats
 ) -> list[float]:
     """The smoothed minibatch loss of every step, as far as the test went; its last one is the first
-    that is HOPELESS, or not finite."""
+    that is HOPELESS, or not finite.
+
+    Steps are those of ``loop.train_cell``: torch's global generator is seeded for the test and put
+    back afterwards.
+    """
+    with torch.random.fork_rng():
+        torch.manual_seed(seeds.keyed("global", settings.seed, seed))
+        return _smoothed_losses(settings, data, batch_size, seed, rates)
+
+
+def _smoothed_losses(
+    settings: Settings, data: Dataset, batch_size: int, seed: int, rates: Floats
+) -> list[float]:
     model = seeds.initial_model(settings.model, data.shape, data.outputs, settings.seed, seed)
-    model = model.to(data.train.x.device).train()
-    optimizer = torch_optimizer(model.parameters(), settings.optimizer, float(rates[0]))
+    model = model.to(data.train.x.device)
+    rule = settings.optimizer.at(batch_size)
+    optimizer = loop.torch_optimizer(model.parameters(), rule, float(rates[0]))
+    dropout = seeds.dropout_bases(model, settings.seed, seed)
     batches = endless_batches(settings.seed, seed, data, batch_size)
     mean, smoothed = 0.0, []
     for step, (rate, rows) in enumerate(zip(rates, batches, strict=False), 1):
-        for group in optimizer.param_groups:
-            group["lr"] = float(rate)
-        optimizer.zero_grad()
-        loss = mean_loss(model(data.train.x[rows]), data.train.y[rows], data.task)
-        loss.backward()
+        loop.set_rate(optimizer, float(rate))
+        loop.set_dropout_keys(model, dropout, step)
+        loss = loop.gradient_step(model, optimizer, data, rows)
         optimizer.step()
-        mean = SMOOTHING * mean + (1 - SMOOTHING) * float(loss.detach())
+        mean = SMOOTHING * mean + (1 - SMOOTHING) * loss
         smoothed.append(mean / (1 - SMOOTHING**step))
         if not smoothed[-1] <= HOPELESS * min(smoothed):
             break

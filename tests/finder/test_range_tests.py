@@ -1,5 +1,7 @@
 """A range test trains with rates that grow, and ends when it is hopeless."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
@@ -8,6 +10,7 @@ from makers.data import MakeData
 from makers.networks import wide
 from pipeline.finder import range_tests
 from pipeline.finder.range_tests import HOPELESS, STEPS, TESTS, smoothed_losses
+from pipeline.params.optimizer import Optimizer
 from pipeline.training import seeds
 from pipeline.training.losses import mean_loss
 
@@ -51,6 +54,20 @@ def test_it_can_be_run_again(make_data: MakeData) -> None:
     assert one == other
     assert one != smoothed_losses(wide(8), data, 16, 1, rates)
     assert torch.equal(state, torch.random.get_rng_state())
+
+
+def test_beta2_moves_with_the_batch_size(make_data: MakeData) -> None:
+    data, rates = make_data(examples=256), np.full(20, 0.01)
+    moving = replace(wide(8), optimizer=Optimizer("adam", beta2=0.9, beta2_batch_size=4))
+    fixed = replace(wide(8), optimizer=moving.optimizer.at(32))
+    assert smoothed_losses(moving, data, 32, 0, rates) == smoothed_losses(fixed, data, 32, 0, rates)
+
+
+def test_dropout_draws_anew_at_every_step(make_data: MakeData) -> None:
+    """All examples in every batch and a rate of nearly nothing: only the masks change."""
+    settings = replace(wide(8), model=replace(wide(8).model, dropout=0.5))
+    losses = smoothed_losses(settings, make_data(examples=64), 64, 0, np.full(5, 1e-12))
+    assert len({round(loss, 6) for loss in losses}) == 5
 
 
 def test_batches_are_whole_and_go_on(make_data: MakeData) -> None:

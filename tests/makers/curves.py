@@ -37,7 +37,7 @@ def fitted(data: Runs) -> critical.Critical:
     return found
 
 
-def window_table(exponent: float, edge: bool = False) -> tuple[pd.DataFrame, pd.DataFrame]:
+def window_table(exponent: float) -> tuple[pd.DataFrame, pd.DataFrame]:
     """Rates whose log steps are a parabola around 0.01 B^exponent."""
     grid = np.logspace(-4, 2, 25)
     rows = [
@@ -50,5 +50,5 @@ def window_table(exponent: float, edge: bool = False) -> tuple[pd.DataFrame, pd.
     far = table["median_steps"] > 3000
     table["median_steps"] = table["median_steps"].where(~far, np.inf)
     best = table.loc[table.groupby("batch_size")["median_steps"].idxmin()]
-    chosen = best.assign(criterion="fastest", at_edge=edge)
+    chosen = best.assign(criterion="fastest", at_edge=False)
     return table, chosen

@@ -39,7 +39,7 @@ def compared(loss: float | dict[str, float], **keys: float) -> pd.DataFrame:
     return generalisation.compare(*scores(losses), **({"margin": 0.01} | keys))
 
 
-def sharpness(exponent: float, factor: float = 4.0, **columns: float) -> pd.DataFrame:
+def sharpness(exponent: float, factor: float = 4.0) -> pd.DataFrame:
     """All measures grow as B^exponent at every point; those of the rescaled one are larger."""
     rows = [
         {"variant": "v", "batch_size": size, "lr": 0.1, "seed": seed, "point": point,
@@ -49,7 +49,7 @@ def sharpness(exponent: float, factor: float = 4.0, **columns: float) -> pd.Data
         for point in ("solution", "rescaled", "early", "equal loss")
         for base in [0.5 * size**exponent * (1 + 10 * JITTER[seed])]
     ]  # fmt: skip
-    return pd.DataFrame(rows).assign(**columns)
+    return pd.DataFrame(rows)
 
 
 def gradients(exponent: float = -0.5, scale: float = 25.0) -> pd.DataFrame:
