@@ -1,6 +1,6 @@
 """The gradients of all lanes as one flat graph of tensor operations.
 
-``torch.func`` batches the gradient of one lane over lanes; ``make_fx`` records what that does,
+``torch.func`` batches the loss of one lane over lanes; what that and its gradient do is recorded,
 so that no Python of torch.func, autograd or the model runs in a step.
 """
 
@@ -10,11 +10,12 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
-from torch.func import functional_call, grad_and_value, vmap
+from torch.func import functional_call, vmap
 from torch.fx import GraphModule
 
 from pipeline.lanes.lanes import Gradient, Lanes, Tensors
 from pipeline.lanes.passes import clean, split_products
+from pipeline.lanes.recording import recorded
 from pipeline.models.dropout import step_key
 
 
@@ -62,18 +63,26 @@ def lane_loss(model: nn.Module, task: str) -> Callable[..., tuple[Tensor, Tensor
 
 
 def batched(lanes: Lanes, task: str) -> Callable[..., tuple[Tensors, Tensor, Tensors]]:
-    """The gradient of ``lane_loss`` over lanes, on flat argument lists."""
+    """The gradient of ``lane_loss`` of every lane, on flat argument lists.
+
+    The losses' sum is differentiated: a lane's weights change no other lane's loss. (torch.func's
+    own gradient would import torch's compiler.)
+    """
     lanes.model.train()
-    one = grad_and_value(lane_loss(lanes.model, task), has_aux=True)
-    all_lanes = vmap(one, in_dims=(0, 0, 0, 0, 0, None))
+    losses_of = vmap(lane_loss(lanes.model, task), in_dims=(0, 0, 0, 0, 0, None))
 
     def gradients(*tensors: Tensor) -> tuple[Tensors, Tensor, Tensors]:
         groups, rest = [], list(tensors)
         for group in (lanes.params, lanes.buffers, lanes.dropout):
             groups.append(dict(zip(group, rest[: len(group)], strict=True)))
             rest = rest[len(group) :]
-        by_parameter, (losses, buffers) = all_lanes(*groups, *rest)
-        return by_parameter, losses, buffers
+        params = {name: tensor.detach().requires_grad_() for name, tensor in groups[0].items()}
+        with torch.enable_grad():
+            losses, buffers = losses_of(params, *groups[1:], *rest)
+            leaves = list(params.values())
+            slopes = torch.autograd.grad(losses.sum(), leaves, materialize_grads=True)
+        detached = {name: buffer.detach() for name, buffer in buffers.items()}
+        return dict(zip(params, slopes, strict=True)), losses.detach(), detached
 
     return gradients
 
@@ -89,13 +98,12 @@ def trace(lanes: Lanes, batch: Batch, task: str) -> GraphModule:
 
     Raises whatever torch.func raises for a model that it cannot batch.
     """
-    from torch.fx.experimental.proxy_tensor import make_fx
 
     def values(*tensors: Tensor) -> list[Tensor]:
         by_parameter, losses, buffers = batched(lanes, task)(*tensors)
         return [losses, *by_parameter.values(), *buffers.values()]
 
-    graph = clean(make_fx(values, tracing_mode="fake")(*flat(lanes, batch)))
+    graph = clean(recorded(values, flat(lanes, batch)))
     return split_products(graph, range(1, 1 + len(lanes.params)))
 
 

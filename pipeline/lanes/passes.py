@@ -1,10 +1,11 @@
 """General clean-up of a traced graph: what vmap leaves behind that computes nothing.
 
-Each pass keeps every value's bits; ``fuse_bias`` alone lets a bias be added inside the product.
+Each pass keeps every value's bits, but that ``fuse_bias`` lets a bias be added inside the product
+and ``turn_products`` another kernel multiply.
 """
 
 from collections.abc import Callable
-from typing import Any
+from typing import Any, TypeGuard
 
 import torch
 from torch.fx import GraphModule, Node
@@ -33,6 +34,8 @@ def clean(module: GraphModule) -> GraphModule:
         drop_same_shape_views,
         drop_products_with_one,
         drop_double_transposes,
+        drop_sums,
+        turn_products,
         fuse_bias,
         reuse,
     )
@@ -75,8 +78,11 @@ def _apply(module: GraphModule, rule: Callable[[Node], Node | None]) -> bool:
 
 
 def _shape(node: object) -> tuple[int, ...] | None:
-    value = node.meta.get("val") if isinstance(node, Node) else None
-    return tuple(value.shape) if isinstance(value, torch.Tensor) else None
+    return node.meta.get("shape") if isinstance(node, Node) else None
+
+
+def _calls(node: object, target: object) -> TypeGuard[Node]:
+    return isinstance(node, Node) and node.target is target
 
 
 def drop_same_shape_views(node: Node) -> Node | None:
@@ -100,13 +106,44 @@ def drop_double_transposes(node: Node) -> Node | None:
     inner = node.args[0] if node.args else None
     if (
         node.target is aten.transpose.int
-        and isinstance(inner, Node)
-        and inner.target is aten.transpose.int
+        and _calls(inner, aten.transpose.int)
         and set(node.args[1:]) == set(inner.args[1:])
     ):
         source = inner.args[0]
         return source if isinstance(source, Node) else None
     return None
+
+
+def drop_sums(node: Node) -> Node | None:
+    """The gradient of a sum, ones like it spread over what was summed: ones like the latter."""
+    ones = node.args[0] if node.args else None
+    if node.target is not aten.expand.default or not _calls(ones, aten.ones_like.default):
+        return None
+    total = ones.args[0]
+    if not _calls(total, aten.sum.default) or _shape(total.args[0]) != _shape(node):
+        return None
+    with node.graph.inserting_before(node):
+        other = node.graph.call_function(aten.ones_like.default, (total.args[0],), ones.kwargs)
+    other.meta = dict(node.meta)
+    return other
+
+
+def turn_products(node: Node) -> Node | None:
+    """The transpose of a @ b, which nothing else reads, as the product of their transposes."""
+    product = node.args[0] if node.args else None
+    if (
+        node.target is not aten.transpose.int
+        or set(node.args[1:]) not in ({1, 2}, {-1, -2})
+        or not _calls(product, aten.bmm.default)
+        or len(product.users) > 1
+    ):
+        return None
+    call = node.graph.call_function
+    with node.graph.inserting_before(node):
+        turned = [call(aten.transpose.int, (factor, 1, 2)) for factor in reversed(product.args)]
+        other = call(aten.bmm.default, tuple(turned))
+    other.meta = dict(node.meta)
+    return other
 
 
 def fuse_bias(node: Node) -> Node | None:
@@ -115,9 +152,8 @@ def fuse_bias(node: Node) -> Node | None:
         return None
     for product, bias in (node.args, node.args[::-1]):
         if (
-            isinstance(product, Node)
+            _calls(product, aten.bmm.default)
             and isinstance(bias, Node)
-            and product.target is aten.bmm.default
             and len(product.users) == 1
             and _shape(product) == _shape(node)
         ):

@@ -6,20 +6,21 @@ there; no clock is asked, so the same study always takes the same path.
 
 import os
 import shutil
-from dataclasses import dataclass, replace
+from collections.abc import Callable
+from dataclasses import dataclass
 
 import torch
 
 from pipeline.lanes import gradients, rules
 from pipeline.lanes.gradients import Batch
-from pipeline.lanes.lanes import FEWEST, Lanes, Tensors, predictor, stacked
-from pipeline.lanes.step import micro_batches
+from pipeline.lanes.lanes import FEWEST, predictor, stacked
+from pipeline.lanes.step import batch_maker, micro_batches
 from pipeline.params.network import MODELS
 from pipeline.params.protocol import Impl
 from pipeline.training import seeds
 from pipeline.training.dataset import Dataset
 from pipeline.training.losses import EVALUATION_ROWS
-from pipeline.training.memory import USABLE_MEMORY, free_bytes, peak_bytes
+from pipeline.training.memory import USABLE_MEMORY, free_bytes, peak_bytes_of_rows
 from pipeline.training.pack import Pack
 from pipeline.workspace.processes import available_cores
 
@@ -116,53 +117,53 @@ def lanes_obstacle(pack: Pack, data: Dataset) -> str | None:
 
 @dataclass(frozen=True)
 class LaneBytes:
-    """The memory of one lane: what it holds always, what a step and an evaluation work on."""
+    """The memory of one lane: what it holds always, and what a step, its recording and an
+    evaluation work on."""
 
     held: int
     step: int
+    recording: int
     evaluation: int
 
     @property
     def total(self) -> int:
         """The most that it ever takes."""
-        return self.held + max(self.step, self.evaluation)
+        return self.held + max(self.step, self.recording, self.evaluation)
 
 
 def lane_bytes(pack: Pack, data: Dataset, micro: int) -> LaneBytes:
-    """The memory that one more lane takes, counted on tensors without storage.
+    """The memory that one more lane takes, counted on a lone one.
 
     Held: weights, their copies before a step and of the last evaluation and the snapshots, the
-    last gradients, optimizer state. A step:
-    the peak of the traced gradient graph with its batch. An evaluation: the peak of one chunk.
+    last gradients, optimizer state. A step: the peak of the recorded graph with its batch. A
+    recording: the peak of torch.func, which frees less. An evaluation: the peak of one chunk.
     """
-    meta = torch.device("meta")
-    lanes = without_storage(stacked(pack, pack.cells[:1], data).take(torch.tensor([0])))
+    device = data.train.x.device
+    lanes = stacked(pack, pack.cells[:1], data).take(torch.tensor([0], device=device))
+    batch_of = batch_maker(data)
+
+    def batch(count: int) -> Batch:
+        places = torch.arange(count, device=device) % len(data.train)
+        return batch_of(places[None], torch.ones((), dtype=torch.int64, device=device))
+
+    def step(count: int) -> Callable[[], object]:
+        graph = gradients.trace(lanes, batch(count), data.task)
+        return lambda: graph(*gradients.flat(lanes, batch(count)))
+
+    def recording(count: int) -> Callable[[], object]:
+        return lambda: gradients.trace(lanes, batch(count), data.task)
+
+    def evaluation(count: int) -> Callable[[], object]:
+        return lambda: predictor(lanes)(batch(count).x[0])
+
     rows = micro_batches(torch.zeros(1, pack.largest_batch_size), micro)[0].shape[1]
-    x = torch.empty(1, rows, *data.shape, device=meta)
-    outputs = (data.outputs,) if data.task == "classification" else (1,)
-    y, number = torch.empty(1, rows, *outputs, device=meta), torch.ones((), device=meta).long()
-    batch = Batch(x, y, number)
-    graph = gradients.trace(lanes, batch, data.task)
-    step = peak_bytes(lambda: graph(*gradients.flat(lanes, batch)), meta)
-    chunk = torch.empty(min(EVALUATION_ROWS, len(data.train)), *data.shape, device=meta)
-    with torch.no_grad():
-        evaluation = peak_bytes(lambda: predictor(lanes)(chunk), meta)
+    chunk = min(EVALUATION_ROWS, len(data.train))
     weights = sum(tensor.nbytes for tensor in lanes.params.values())
     copies = 4 + len(rules.slot_names(pack.settings.optimizer)) + len(pack.snapshots)
-    return LaneBytes(weights * copies, step + x.nbytes, evaluation)
-
-
-def without_storage(lanes: Lanes) -> Lanes:
-    """The same lanes on the meta device."""
-    meta = torch.device("meta")
-
-    def moved(tensors: Tensors) -> Tensors:
-        return {name: tensor.to(meta) for name, tensor in tensors.items()}
-
-    return replace(
-        lanes,
-        model=lanes.model.to(meta),
-        params=moved(lanes.params),
-        buffers=moved(lanes.buffers),
-        dropout=moved(lanes.dropout),
-    )
+    with torch.no_grad():
+        return LaneBytes(
+            weights * copies,
+            peak_bytes_of_rows(step, rows, device),
+            peak_bytes_of_rows(recording, rows, device),
+            peak_bytes_of_rows(evaluation, chunk, device),
+        )

@@ -44,8 +44,6 @@ def planned(pack: Pack, data: Dataset, impl: Impl) -> Plan:
     """
     if data.train.x.device.type != "cpu":
         return make_plan(pack, data, impl)
-    import torch._inductor.standalone_compile  # noqa: F401 - make_fx wants it: once, not per fork
-
     with one_thread():
         making = on_one_thread(lambda _: make_plan(pack, data, impl))
         (plan,) = in_processes([making], lambda _: None)

@@ -7,7 +7,6 @@ from typing import Any
 
 import torch
 from torch import Tensor
-from torch._subclasses.fake_tensor import FakeTensor
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
@@ -15,18 +14,23 @@ USABLE_MEMORY = 0.8
 OUT_OF_MEMORY = ("out of memory", "can't allocate memory", "not enough memory")
 
 
-class TensorPeak(TorchDispatchMode):
+class HeldBytes(TorchDispatchMode):
     """Counts the bytes of every storage that an operation makes on a device, until it is freed.
 
-    The fake tensors of a tracing hold nothing and are not counted.
+    after: what was held after each operation that made one.
     """
 
     def __init__(self, device: torch.device) -> None:
         super().__init__()
         self.device_type = device.type
-        self.held_bytes = 0
-        self.peak_bytes = 0
+        self.after: list[int] = []
+        self._held = 0
         self._known: weakref.WeakSet[torch.UntypedStorage] = weakref.WeakSet()
+
+    @classmethod
+    def _should_skip_dynamo(cls) -> bool:
+        """No: nothing is compiled under this mode, and skipping would import the compiler."""
+        return False
 
     def __torch_dispatch__(
         self, func: Any, types: Any, args: Any = (), kwargs: dict[str, Any] | None = None
@@ -44,20 +48,18 @@ class TensorPeak(TorchDispatchMode):
         return [
             leaf.untyped_storage()
             for leaf in tree_leaves(tree)
-            if isinstance(leaf, Tensor)
-            and not isinstance(leaf, FakeTensor)
-            and leaf.device.type == self.device_type
+            if isinstance(leaf, Tensor) and leaf.device.type == self.device_type
         ]
 
     def _count(self, storage: torch.UntypedStorage) -> None:
         self._known.add(storage)
         size = storage.nbytes()
-        self.held_bytes += size
-        self.peak_bytes = max(self.peak_bytes, self.held_bytes)
+        self._held += size
+        self.after.append(self._held)
         weakref.finalize(storage, self._release, size)
 
     def _release(self, size: int) -> None:
-        self.held_bytes -= size
+        self._held -= size
 
 
 def peak_bytes(run: Callable[[], object], device: torch.device) -> int:
@@ -71,9 +73,31 @@ def peak_bytes(run: Callable[[], object], device: torch.device) -> int:
         before = torch.cuda.memory_allocated(device)
         run()
         return torch.cuda.max_memory_allocated(device) - before
-    with TensorPeak(device) as counter:
+    return max(held_bytes(run, device), default=0)
+
+
+def held_bytes(run: Callable[[], object], device: torch.device) -> list[int]:
+    """What tensors made by ``run`` held together after each operation that made one."""
+    with HeldBytes(device) as counter:
         run()
-    return counter.peak_bytes
+    return counter.after
+
+
+def peak_bytes_of_rows(
+    prepared: Callable[[int], Callable[[], object]], rows: int, device: torch.device, few: int = 32
+) -> int:
+    """The peak of ``prepared(rows)()``, told from ``few`` rows and twice as many where rows are
+    more.
+
+    What is held after each of the same operations is affine in the rows; where other rows take
+    other operations, all rows are run.
+    """
+    if rows > 2 * few:
+        fewer, more = (held_bytes(prepared(count), device) for count in (few, 2 * few))
+        if len(fewer) == len(more):
+            factor = (rows - few) / few
+            return max(round(a + (b - a) * factor) for a, b in zip(fewer, more, strict=True))
+    return max(held_bytes(prepared(rows), device), default=0)
 
 
 def reserved_bytes(device: torch.device) -> float:

@@ -7,9 +7,7 @@ from typing import TypeVar
 
 Result = TypeVar("Result")
 CONTEXT = multiprocessing.get_context("forkserver")
-CONTEXT.set_forkserver_preload(
-    ["torch._inductor.standalone_compile", "pipeline.lanes.trainings", "pipeline.solutions.examine"]
-)
+CONTEXT.set_forkserver_preload(["pipeline.lanes.trainings", "pipeline.solutions.examine"])
 
 
 def unheard(_: int) -> None:

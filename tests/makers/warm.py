@@ -22,7 +22,7 @@ import traceback
 from pathlib import Path
 
 LIBRARIES = (
-    "torch", "torch.func", "torch._inductor.standalone_compile", "pandas", "pyarrow.parquet",
+    "torch", "torch.func", "pandas", "pyarrow.parquet",
     "scipy.optimize", "scipy.stats", "sklearn.datasets", "matplotlib.figure",
     "matplotlib.backends.backend_agg", "matplotlib.backends.backend_svg", "seaborn", "omegaconf",
     "hydra", "safetensors.torch", "jinja2", "filelock", "tqdm", "dvc.cli", "dvc.repo",

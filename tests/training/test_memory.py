@@ -1,5 +1,6 @@
 """Memory, counted and measured."""
 
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -40,6 +41,27 @@ class TestMemory:
     def test_what_existed_before_is_not_counted(self) -> None:
         old = torch.zeros(1000)
         assert memory.peak_bytes(lambda: old.add_(1), CPU) == 0
+
+    @pytest.mark.parametrize("rows", [10, 64, 65, 1000])
+    def test_many_rows_are_told_from_few(self, rows: int) -> None:
+        ran = []
+
+        def prepared(count: int) -> Callable[[], object]:
+            ran.append(count)
+            weights, x = torch.ones(50, 70), torch.ones(count, 50)
+            return lambda: (x @ weights).relu().sum(0) + weights.t() @ torch.ones(50)
+
+        peak = memory.peak_bytes_of_rows(prepared, rows, CPU)
+        assert peak == memory.peak_bytes(prepared(rows), CPU)
+        assert ran[:-1] == ([rows] if rows <= 64 else [32, 64])
+
+    def test_rows_that_take_other_operations_are_run(self) -> None:
+        def prepared(count: int) -> Callable[[], object]:
+            x = torch.ones(count)
+            return lambda: torch.cat([part * 2 for part in x.split(40)])
+
+        peak = memory.peak_bytes_of_rows(prepared, 1000, CPU)
+        assert peak == memory.peak_bytes(prepared(1000), CPU)
 
     def test_a_training_holds_at_least_what_it_must(self, make_data: MakeData) -> None:
         data = make_data()
