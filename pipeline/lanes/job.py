@@ -3,8 +3,8 @@
 from dataclasses import dataclass, field
 
 from pipeline.lanes.checkpoint import Checkpoint, Store
+from pipeline.lanes.interpreter import Program
 from pipeline.lanes.plan import Plan
-from pipeline.lanes.step import Graphs
 from pipeline.training.dataset import Dataset
 from pipeline.training.pack import Pack
 from pipeline.workspace.processes import OnDone
@@ -15,14 +15,14 @@ class Job:
     """How to train, on what, and who hears of it.
 
     on_steps: hears how many steps of cells were just done. store: where checkpoints lie, or None
-    for none. graphs: the recorded gradients, which pieces of the same shape share.
+    for none. programs: by lanes, batch size and micro-batches, which pieces of a pack share.
     """
 
     data: Dataset
     plan: Plan
     on_steps: OnDone
     store: Store | None = None
-    graphs: Graphs = field(default_factory=dict)
+    programs: dict[tuple[int, int, int], Program] = field(default_factory=dict)
 
     def checkpoint(self, pack: Pack) -> Checkpoint | None:
         """The checkpoint of a piece trained by this plan."""

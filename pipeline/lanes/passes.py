@@ -57,7 +57,7 @@ def split_products(module: GraphModule, places: range) -> GraphModule:
         node = values[place]
         if node.target is aten.bmm.default and len(node.users) == 1:
             values[place] = tuple(node.args)
-    outputs.args = (values,)
+    outputs.args = (tuple(values),)
     module.graph.eliminate_dead_code()
     module.graph.lint()
     module.recompile()

@@ -29,7 +29,7 @@ def recorded(function: Callable[..., list[Tensor]], inputs: Sequence[Tensor]) ->
     recorder = Recorder(inputs)
     with recorder:
         outputs = function(*inputs)
-    recorder.graph.output([recorder.node(tensor) for tensor in outputs])
+    recorder.graph.output(tuple(recorder.node(tensor) for tensor in outputs))
     return GraphModule(recorder.constants, recorder.graph)
 
 

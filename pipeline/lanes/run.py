@@ -4,6 +4,7 @@ Steps run in chunks between evaluations; a diverged lane gives back the weights 
 evaluation.
 """
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -12,8 +13,9 @@ import torch
 
 from pipeline.lanes import records, rules
 from pipeline.lanes.checkpoint import Content
+from pipeline.lanes.interpreter import Program, as_written, recorded_program
 from pipeline.lanes.job import Job
-from pipeline.lanes.lanes import Tensors, dense, norms, picked, predictor, stacked
+from pipeline.lanes.lanes import Tensors, dense, norms, predictor, stacked
 from pipeline.lanes.order import Order
 from pipeline.lanes.step import Captured, Step, Trainee, compiled, make_step, run_steps
 from pipeline.training.learning_rate import rate_factor
@@ -27,10 +29,11 @@ def train_lanes(pack: Pack, job: Job) -> Trained:
     """Train the pack's cells as lanes, from their checkpoint if there is one."""
     run = Run(pack, job)
     cells = len(pack.cells)
-    while run.records.step < pack.steps and run.records.alive:
-        before = run.records.step
-        run.advance()
-        job.on_steps((run.records.step - before) * cells)
+    with as_written():
+        while run.records.step < pack.steps and run.records.alive:
+            before = run.records.step
+            run.advance()
+            job.on_steps((run.records.step - before) * cells)
     job.on_steps((pack.steps - run.records.step) * cells)
     return run.trained()
 
@@ -71,16 +74,43 @@ class Run:
 
     def use(self, trainee: Trainee) -> None:
         """Build the step for these lanes."""
-        self.trainee = trainee
-        optimizer, plan = self.pack.settings.optimizer, self.job.plan
-        size = self.pack.phase(self.records.step).batch_size
-        step = make_step(trainee, self.data, size, optimizer, plan.micro_batches, self.job.graphs)
-        self.step: Step = compiled(step) if plan.engine == "compiled" else step
+        self.trainee, engine = trainee, self.job.plan.engine
+        is_cuda = self.data.train.x.device.type == "cuda"
+        self.step: Step
+        if engine == "traced" and not is_cuda:
+            self.step = self.program().step_of(trainee)
+        else:
+            step = self.plain_step(trainee)
+            self.step = compiled(step) if engine == "compiled" else step
         self.captured = None
-        if self.data.train.x.device.type == "cuda":
-            quantities = rules.table(optimizer, trainee.lanes.rates, [1.0], 1).shape[1]
-            self.captured = Captured(self.step, len(trainee.lanes), size, quantities)
+        if is_cuda:
+            quantities = self.update_table([1.0], 1).shape[1]
+            self.captured = Captured(self.step, len(trainee.lanes), self.batch_size, quantities)
             self.captured.capture(trainee)
+
+    @property
+    def batch_size(self) -> int:
+        """That of the next step."""
+        return self.pack.phase(self.records.step).batch_size
+
+    def plain_step(self, trainee: Trainee) -> Step:
+        """A trainee's step as plain operations."""
+        optimizer, micro = self.pack.settings.optimizer, self.job.plan.micro_batches
+        return make_step(trainee, self.data, self.batch_size, optimizer, micro)
+
+    def program(self) -> Program:
+        """The step's program, recorded unless another piece of the pack has recorded it."""
+        shape = (len(self.trainee.lanes), self.batch_size)
+        key = (*shape, self.job.plan.micro_batches)
+        if key not in self.job.programs:
+            rows, now = torch.zeros(shape, dtype=torch.int64), self.update_table([1.0], 1)[0]
+            self.job.programs[key] = recorded_program(self.trainee, self.plain_step, rows, now)
+        return self.job.programs[key]
+
+    def update_table(self, factors: Sequence[float], first_step: int) -> torch.Tensor:
+        """``rules.table`` of these lanes, from ``first_step`` on with these factors of the rate."""
+        rates = self.trainee.lanes.rates
+        return rules.table(self.pack.settings.optimizer, rates, factors, first_step)
 
     def advance(self) -> None:
         """Train as far as one chunk may go, see who diverged, and keep a checkpoint if one is due.
@@ -107,10 +137,10 @@ class Run:
 
     def losses_of_steps(self, numbers: range) -> Floats:
         """Take the steps of these numbers (from 1); their losses (steps, lanes)."""
-        lanes, schedule = self.trainee.lanes, self.pack.settings.schedule
+        schedule = self.pack.settings.schedule
         factors = [rate_factor(schedule, number, self.pack.steps) for number in numbers]
-        table = rules.table(self.pack.settings.optimizer, lanes.rates, factors, numbers[0])
-        rows = self.order.rows(lanes, numbers)
+        table = self.update_table(factors, numbers[0])
+        rows = self.order.rows(self.trainee.lanes, numbers)
         steps = torch.tensor(numbers, device=rows.device)
         with torch.no_grad():
             return run_steps(self.step, self.captured, rows, table, steps).cpu().double().numpy()
@@ -134,9 +164,7 @@ class Run:
         """Go on with fewer lanes where many are dead; the last ones of a training stay."""
         places = self.records.drop_dead() if self.records.step < self.pack.steps else None
         if places is not None:
-            index = torch.tensor(places, device=self.data.train.x.device)
-            state = {slot: picked(slots, index) for slot, slots in self.trainee.state.items()}
-            self.use(Trainee(self.trainee.lanes.take(index), state, {}))
+            self.use(self.trainee.take(torch.tensor(places, device=self.data.train.x.device)))
 
     def trained(self) -> Trained:
         """The outcome of every cell."""

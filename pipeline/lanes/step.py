@@ -1,6 +1,7 @@
 """One training step of all lanes, by engine.
 
-    traced    the recorded gradient graph, then the update rule, operation by operation
+    traced    the recorded gradient graph, then the update rule, operation by operation; on a CPU
+              as a program without Python (``interpreter``)
     compiled  both as one function through torch.compile, parameters updated in place
 
 On CUDA either is captured in a graph that replays many steps at once.
@@ -15,7 +16,7 @@ from torch.nn import functional
 
 from pipeline.lanes import gradients
 from pipeline.lanes.gradients import Batch
-from pipeline.lanes.lanes import Gradient, Lanes, Tensors, dense
+from pipeline.lanes.lanes import Gradient, Lanes, Tensors, dense, picked
 from pipeline.lanes.rules import update
 from pipeline.params.optimizer import Optimizer
 from pipeline.training.dataset import Dataset
@@ -31,6 +32,21 @@ class Trainee:
     state: dict[str, Tensors]
     gradients: dict[str, Gradient]
 
+    def take(self, index: Tensor) -> "Trainee":
+        """Copies of the given lanes' weights and state."""
+        state = {slot: picked(tensors, index) for slot, tensors in self.state.items()}
+        return Trainee(self.lanes.take(index), state, {})
+
+    def copy(self) -> "Trainee":
+        """Copies of all lanes' weights and state."""
+        return self.take(torch.arange(len(self.lanes), device=self.lanes.rates.device))
+
+    def tensors(self) -> list[Tensor]:
+        """All that a step reads of it, in a fixed order."""
+        lanes = self.lanes
+        groups = [lanes.params, lanes.buffers, lanes.dropout, *self.state.values()]
+        return [tensor for group in groups for tensor in group.values()]
+
 
 Step = Callable[[Tensor, Tensor, Tensor], Tensor]
 """(rows (lanes, batch), row of the update table, step number) to mean losses (lanes,)."""
@@ -41,26 +57,22 @@ def micro_batches(rows: Tensor, count: int) -> tuple[Tensor, ...]:
     return rows.tensor_split(count, dim=1)
 
 
-Graphs = dict[tuple[int, int], gradients.Gradients]
-"""Recorded gradients by (lanes, batch): they know no weights, so pieces of a pack share them."""
-
-
 def make_step(
     trainee: Trainee,
     data: Dataset,
     batch_size: int,
     optimizer: Optimizer,
     micro: int,
-    graphs: Graphs,
 ) -> Step:
-    """The step as plain operations; micro-batches add up to the gradient of the whole batch.
-
-    What has to be recorded for it is added to ``graphs``.
-    """
-    lanes, batch = trainee.lanes, batch_maker(data)
-    sample = torch.zeros(len(lanes), batch_size, dtype=torch.int64, device=data.train.x.device)
-    for part in micro_batches(sample, micro):
-        record(graphs, lanes, part, batch, data.task)
+    """The step as plain operations; micro-batches add up to the gradient of the whole batch."""
+    lanes, batch, device = trainee.lanes, batch_maker(data), data.train.x.device
+    sample = torch.zeros(len(lanes), batch_size, dtype=torch.int64, device=device)
+    first = torch.ones((), dtype=torch.int64, device=device)
+    by_size = {part.shape[1]: part for part in micro_batches(sample, micro)}
+    graphs = {
+        size: gradients.traced(gradients.trace(lanes, batch(part, first), data.task))
+        for size, part in by_size.items()
+    }
 
     def step(rows: Tensor, now: Tensor, number: Tensor) -> Tensor:
         trainee.gradients.clear()  # their factors are the last step's activations
@@ -68,7 +80,7 @@ def make_step(
         losses = torch.zeros(len(rows), device=rows.device)
         for part in micro_batches(rows, micro):
             share = part.shape[1] / batch_size
-            gradients_of = graphs[part.shape[0], part.shape[1]]
+            gradients_of = graphs[part.shape[1]]
             part_gradients, part_losses, buffers = gradients_of(lanes, batch(part, number))
             for name, tensor in buffers.items():
                 lanes.buffers[name].copy_(tensor)
@@ -93,20 +105,6 @@ def batch_maker(data: Dataset) -> Callable[[Tensor, Tensor], Batch]:
         return Batch(inputs, functional.embedding(rows, y), number)
 
     return batch
-
-
-def record(
-    graphs: Graphs,
-    lanes: Lanes,
-    rows: Tensor,
-    batch: Callable[[Tensor, Tensor], Batch],
-    task: str,
-) -> None:
-    """Add the gradients of batches of this shape to ``graphs``, if they are not there yet."""
-    shape = (rows.shape[0], rows.shape[1])
-    if shape not in graphs:
-        first = torch.ones((), dtype=torch.int64, device=rows.device)
-        graphs[shape] = gradients.traced(gradients.trace(lanes, batch(rows, first), task))
 
 
 def added(total: Gradient | None, part: Gradient, share: float) -> Gradient:
