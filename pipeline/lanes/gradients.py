@@ -17,6 +17,7 @@ from pipeline.lanes.lanes import Gradient, Lanes, Tensors
 from pipeline.lanes.passes import clean, split_products
 from pipeline.lanes.recording import recorded
 from pipeline.models.dropout import step_key
+from pipeline.training.losses import elementary_loss
 
 
 @dataclass(frozen=True)
@@ -35,19 +36,6 @@ Gradients = Callable[[Lanes, Batch], tuple[dict[str, Gradient], Tensor, Tensors]
 """Lanes and a batch to (gradients by parameter, mean losses (lanes,), new buffers by name)."""
 
 
-def batch_loss(outputs: Tensor, y: Tensor, task: str) -> Tensor:
-    """Mean cross entropy against one-hot labels, or mean squared error; as ``losses.mean_loss``.
-
-    The cross entropy is log sum exp - outputs[label] with the largest output subtracted from
-    both, in elementary operations: torch's log_softmax over so few numbers takes four times as
-    long on a CPU.
-    """
-    if task == "classification":
-        shifted = outputs - outputs.detach().amax(-1, keepdim=True)
-        return (shifted.exp().sum(-1).log() - (shifted * y).sum(-1)).mean()
-    return (outputs - y).square().mean()
-
-
 def lane_loss(model: nn.Module, task: str) -> Callable[..., tuple[Tensor, Tensors]]:
     """The loss of one lane as a function of its tensors, with its new buffers."""
 
@@ -57,7 +45,7 @@ def lane_loss(model: nn.Module, task: str) -> Callable[..., tuple[Tensor, Tensor
         moved = {name: buffer.clone() for name, buffer in buffers.items()}
         keys = {name: step_key(base, step) for name, base in dropout.items()}
         outputs = functional_call(model, {**params, **moved, **keys}, (x,))
-        return batch_loss(outputs, y, task), moved
+        return elementary_loss(outputs, y, task), moved
 
     return loss
 
@@ -127,10 +115,3 @@ def why_not_lanes(lanes: Lanes, batch: Batch, task: str) -> str | None:
         text = str(error).strip().splitlines()
         return f"{type(error).__name__}: {text[0] if text else 'no message'}"
     return None
-
-
-def targets(y: Tensor, outputs: int, task: str) -> Tensor:
-    """Labels as one-hot float32 rows (n, classes); regression targets as they are."""
-    if task == "classification":
-        return torch.nn.functional.one_hot(y, outputs).float()
-    return y

@@ -19,7 +19,7 @@ from pipeline.params.network import MODELS
 from pipeline.params.protocol import Impl
 from pipeline.training import seeds
 from pipeline.training.dataset import Dataset
-from pipeline.training.losses import EVALUATION_ROWS
+from pipeline.training.losses import EVALUATION_ROWS, targets_of
 from pipeline.training.memory import USABLE_MEMORY, free_bytes, peak_bytes_of_rows
 from pipeline.training.pack import Pack
 from pipeline.workspace.processes import available_cores
@@ -110,7 +110,7 @@ def lanes_obstacle(pack: Pack, data: Dataset) -> str | None:
         return "some of its parameters are shared"
     lanes = stacked(pack, pack.cells[:FEWEST], data)
     rows = torch.zeros(2, pack.batch_size, dtype=torch.int64, device=data.train.x.device)
-    y = gradients.targets(data.train.y, data.outputs, data.task)
+    y = targets_of(data.train.y, data.outputs, data.task)
     number = torch.ones((), dtype=torch.int64, device=rows.device)
     return gradients.why_not_lanes(lanes, Batch(data.train.x[rows], y[rows], number), data.task)
 

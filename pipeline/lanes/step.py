@@ -20,6 +20,7 @@ from pipeline.lanes.lanes import Gradient, Lanes, Tensors, dense, picked
 from pipeline.lanes.rules import update
 from pipeline.params.optimizer import Optimizer
 from pipeline.training.dataset import Dataset
+from pipeline.training.losses import targets_of
 
 GRAPH_STEPS = 16
 
@@ -96,7 +97,7 @@ def make_step(
 
 def batch_maker(data: Dataset) -> Callable[[Tensor, Tensor], Batch]:
     """Rows (lanes, batch) and a step's number to the batch of these examples."""
-    y = gradients.targets(data.train.y, data.outputs, data.task)
+    y = targets_of(data.train.y, data.outputs, data.task)
     x = data.train.x.flatten(1)
 
     def batch(rows: Tensor, number: Tensor) -> Batch:

@@ -9,10 +9,9 @@ from statistics import NormalDist
 import numpy as np
 import torch
 from torch import Tensor
-from torch.func import grad
 from torch.linalg import vector_norm as norm
 
-from pipeline.solutions.surface import EXAMPLES_AT_ONCE, Floats, Solutions
+from pipeline.solutions.surface import EXAMPLES_AT_ONCE, Floats, Solutions, slopes
 from pipeline.training import seeds
 from pipeline.training.dataset import Part
 
@@ -78,12 +77,14 @@ def single_gradients(solution: Solutions, part: Part) -> tuple[Floats, Floats]:
 def batch_gradients(solution: Solutions, part: Part, rows: Tensor) -> Tensor:
     """The gradient at one solution of each batch of rows, (batches, batch) to (batches,
     parameters)."""
-    (w,), buffers = solution.flat(), {name: tensor[0] for name, tensor in solution.buffers.items()}
+    buffers = {name: tensor[0] for name, tensor in solution.buffers.items()}
+    flat = solution.flat().detach().expand(len(rows), -1).requires_grad_()
 
-    def gradient(x: Tensor, y: Tensor) -> Tensor:
-        return grad(solution.loss(buffers, x, y))(w)
+    def loss(w: Tensor, x: Tensor, y: Tensor) -> Tensor:
+        return solution.loss(w, buffers, x, y)
 
-    return solution.each(gradient, part.x[rows], part.y[rows])
+    with torch.enable_grad():
+        return slopes(solution.each(loss, flat, part.x[rows], part.y[rows]), flat)
 
 
 def batches_at_once(gradient: Tensor, batch: int) -> int:

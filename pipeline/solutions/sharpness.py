@@ -15,6 +15,8 @@ from pipeline.training.dataset import Part
 
 KRYLOV = 12
 EIGENVALUES = 3
+TOLERANCE = 1e-3
+"""How far the first eigenvalue may lie from a true one, as a share of it."""
 ROUNDING = 100
 PROBES = 10
 KESKAR_ITERATIONS = 10
@@ -40,7 +42,8 @@ def spectrum(solutions: Solutions, part: Part, base_seed: int) -> Spectrum:
 
     Lanczos 1950; Golub & Van Loan 2013, algorithm 10.1.1, with full reorthogonalisation. Where
     a new vector is nothing but rounding, the Hessian has no further eigenvalue that the start
-    sees, and the rest stays zero.
+    sees, and the rest stays zero. It ends when the first eigenvalue of all is known to TOLERANCE;
+    those after it are lower bounds then.
     """
     flat = solutions.flat()
     start = gaussian(flat, 1, "lanczos", base_seed).expand(len(solutions), -1)
@@ -57,7 +60,11 @@ def spectrum(solutions: Solutions, part: Part, base_seed: int) -> Spectrum:
         is_new = length > ROUNDING * torch.finfo(flat.dtype).eps * scale
         below.append(length.where(is_new, 0))
         basis.append(product * (is_new / length.where(is_new, 1))[:, None])
-    return of_tridiagonal(torch.stack(diagonal, 1), torch.stack(below, 1))
+        found = of_tridiagonal(torch.stack(diagonal, 1), torch.stack(below, 1))
+        is_known = found.residual <= TOLERANCE * np.abs(found.eigenvalues[:, 0])
+        if len(diagonal) >= EIGENVALUES and is_known.all():
+            break
+    return found
 
 
 def of_tridiagonal(diagonal: Tensor, below: Tensor) -> Spectrum:

@@ -4,7 +4,6 @@ All quantities are exact means over the examples of a part, in evaluation mode: 
 its running statistics, dropout off.
 """
 
-import functools
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Any
@@ -13,7 +12,7 @@ import numpy as np
 import numpy.typing as npt
 import torch
 from torch import Tensor, nn
-from torch.func import functional_call, grad, grad_and_value, vmap
+from torch.func import functional_call, vmap
 from torch.utils._pytree import tree_leaves, tree_map
 
 from pipeline.models.batch_norm import elementary
@@ -21,11 +20,13 @@ from pipeline.params.network import MODELS
 from pipeline.params.settings import Settings
 from pipeline.training import seeds
 from pipeline.training.dataset import Dataset, Part
-from pipeline.training.losses import losses_and_scores, mean_loss
+from pipeline.training.losses import elementary_loss, losses_and_scores, targets_of
 
 Tensors = dict[str, Tensor]
 Floats = npt.NDArray[np.float64]
 Floats32 = npt.NDArray[np.float32]
+Losses = Callable[[Tensor], Tensor]
+"""The losses of (solutions, parameters), (solutions,)."""
 EXAMPLES_AT_ONCE = 8192
 """Examples times solutions that are computed together: it bounds the memory."""
 
@@ -100,18 +101,18 @@ class Solutions:
 
     def losses(self, part: Part) -> Tensor:
         """The mean loss of each, (solutions,)."""
-        return self.mean(part, lambda loss, w: loss(w))
+        return self.mean(part, lambda losses, flat: losses(flat))
 
     def gradients(self, part: Part) -> Tensor:
         """The gradient of each mean loss, (solutions, parameters)."""
-        return self.mean(part, lambda loss, w: grad(loss)(w))
+        return self.mean(part, lambda losses, flat: slopes(losses(flat), flat))
 
     def losses_and_gradients(self, part: Part) -> tuple[Tensor, Tensor]:
         """Both at once, for little more than the gradient."""
 
-        def both(loss: Callable[[Tensor], Tensor], w: Tensor) -> Tensor:
-            gradient, value = grad_and_value(loss)(w)
-            return torch.cat([value[None], gradient])
+        def both(losses: Losses, flat: Tensor) -> Tensor:
+            values = losses(flat)
+            return torch.cat([values.detach()[:, None], slopes(values, flat)], dim=1)
 
         means = self.mean(part, both)
         return means[:, 0], means[:, 1:]
@@ -122,44 +123,55 @@ class Solutions:
         The gradient of (gradient . vector): exact (Pearlmutter 1994).
         """
 
-        def product(loss: Callable[[Tensor], Tensor], w: Tensor, vector: Tensor) -> Tensor:
-            return grad(lambda point: (grad(loss)(point) * vector).sum())(w)
+        def products(losses: Losses, flat: Tensor, vectors: Tensor) -> Tensor:
+            gradients = slopes(losses(flat), flat, create_graph=True)
+            return slopes((gradients * vectors).sum(1), flat)
 
-        return self.mean(part, product, vectors)
+        return self.mean(part, products, vectors)
 
     def mean(self, part: Part, quantity: Callable[..., Tensor], *per_solution: Tensor) -> Tensor:
         """The mean over the part's examples of a quantity that is linear in the loss.
 
-        quantity: (loss as a function of flat parameters, flat parameters, ...) to a tensor.
+        quantity: (losses as a function of flat parameters, flat parameters, ...), each with an axis
+        of solutions, to a tensor with one.
         """
-        flat = self.flat()
+        flat = self.flat().detach().requires_grad_()
         rows = max(1, EXAMPLES_AT_ONCE // len(self))
         total = torch.zeros((), dtype=flat.dtype, device=flat.device)
         for start in range(0, len(part), rows):
             x, y = part.x[start : start + rows], part.y[start : start + rows]
-            one = functools.partial(self._on_examples, quantity, x, y)
-            total = total + self.each(one, self.buffers, flat, *per_solution) * (len(y) / len(part))
+            with torch.enable_grad():
+                value = quantity(self._losses_on(x, y), flat, *per_solution)
+            total = total + value.detach() * (len(y) / len(part))
         return total
 
-    def _on_examples(
-        self, quantity: Callable[..., Tensor], x: Tensor, y: Tensor,
-        buffers: Tensors, w: Tensor, *rest: Tensor,
-    ) -> Tensor:  # fmt: skip
-        return quantity(self.loss(buffers, x, y), w, *rest)
+    def _losses_on(self, x: Tensor, y: Tensor) -> Losses:
+        def one(flat: Tensor, buffers: Tensors) -> Tensor:
+            return self.loss(flat, buffers, x, y)
 
-    def loss(self, buffers: Tensors, x: Tensor, y: Tensor) -> Callable[[Tensor], Tensor]:
-        """The mean loss on examples as a function of one solution's flat parameters."""
+        return lambda flat: self.each(one, flat, self.buffers)
 
-        def loss(w: Tensor) -> Tensor:
-            outputs = functional_call(self.model, {**self.unflat(w), **buffers}, (x,))
-            return mean_loss(outputs, y, self.task)
-
-        return loss
+    def loss(self, flat: Tensor, buffers: Tensors, x: Tensor, y: Tensor) -> Tensor:
+        """The mean loss on examples at one solution's flat parameters."""
+        outputs = functional_call(self.model, {**self.unflat(flat), **buffers}, (x,))
+        return elementary_loss(outputs, targets_of(y, outputs.shape[-1], self.task), self.task)
 
     def each(self, function: Callable[..., Any], *stacked: Any) -> Any:
         """A function of tensors without their axis 0, over it: batched, or one after the other."""
         several = len(tree_leaves(stacked)[0]) > 1
         return (vmap(function) if self.batched and several else one_by_one(function))(*stacked)
+
+
+def slopes(losses: Tensor, flat: Tensor, create_graph: bool = False) -> Tensor:
+    """The gradient of every solution's loss by its own parameters, (solutions, parameters).
+
+    The losses' sum is differentiated: no solution's parameters change another's loss. (torch.func's
+    own gradient would import torch's compiler.)
+    """
+    (gradients,) = torch.autograd.grad(
+        losses.sum(), flat, create_graph=create_graph, materialize_grads=True
+    )
+    return gradients
 
 
 def one_by_one(function: Callable[..., Any]) -> Callable[..., Any]:
@@ -196,7 +208,8 @@ def is_batchable(solutions: Solutions, part: Part) -> bool:
     """Whether torch.func can batch a user's network, tried on two examples."""
     two = Part(part.x[:2], part.y[:2])
     try:
-        solutions.take(slice(0, 1)).hessian_products(two, solutions.flat()[:1])
+        twins = replace(solutions.take([0, 0]), batched=True)
+        twins.hessian_products(two, twins.flat())
     except Exception:  # a user's model may fail in any way
         return False
     return True

@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from functools import partial
 
 import pandas as pd
+from threadpoolctl import threadpool_limits
 
 from pipeline.errors import InputError, command
 from pipeline.params.load import load_params
@@ -38,7 +39,7 @@ def spread(archive: Archive, tasks: Sequence[Task], on_done: OnDone) -> list[Exa
         return examined(archive, tasks, on_done)
     count = min(len(tasks), available_cores())
     shares = [partial(examined, archive, tasks[place::count]) for place in range(count)]
-    with one_thread():
+    with one_thread(), threadpool_limits(1):  # scipy's linear algebra has threads of its own
         dealt = in_processes([on_one_thread(share) for share in shares], on_done)
     return [dealt[place % count][place // count] for place in range(len(tasks))]
 

@@ -20,6 +20,25 @@ def mean_loss(outputs: Tensor, y: Tensor, task: str) -> Tensor:
     return functional.mse_loss(outputs, y)
 
 
+def elementary_loss(outputs: Tensor, targets: Tensor, task: str) -> Tensor:
+    """``mean_loss`` of targets as ``targets_of`` has them, in elementary operations.
+
+    The cross entropy is log sum exp - outputs[label] with the largest output subtracted from
+    both: torch's log_softmax over so few numbers takes four times as long on a CPU.
+    """
+    if task == "classification":
+        shifted = outputs - outputs.detach().amax(-1, keepdim=True)
+        return (shifted.exp().sum(-1).log() - (shifted * targets).sum(-1)).mean()
+    return (outputs - targets).square().mean()
+
+
+def targets_of(y: Tensor, outputs: int, task: str) -> Tensor:
+    """Labels (n,) as one-hot float32 rows (n, outputs); regression targets as they are."""
+    if task == "classification":
+        return (y[..., None] == torch.arange(outputs, device=y.device)).float()
+    return y
+
+
 def has_diverged(loss: float) -> bool:
     """Whether a loss is not finite or beyond the bound."""
     return not loss <= DIVERGED_LOSS

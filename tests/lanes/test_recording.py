@@ -18,6 +18,7 @@ from pipeline.lanes.lanes import stacked
 from pipeline.lanes.plan import make_plan
 from pipeline.lanes.recording import recorded
 from pipeline.params.protocol import Impl
+from pipeline.training.losses import targets_of
 
 
 def operations(graph: GraphModule) -> list[str]:
@@ -32,7 +33,7 @@ class TestAgainstMakeFx:
         pack, data = make_pack(model=MODELS[name]), make_data()
         lanes = stacked(pack, pack.cells, data)
         rows = torch.arange(5).expand(len(lanes), 5)
-        y = gradients.targets(data.train.y, data.outputs, data.task)[rows]
+        y = targets_of(data.train.y, data.outputs, data.task)[rows]
         batch = Batch(data.train.x[rows], y, torch.tensor(3))
 
         def values(*tensors: Tensor) -> list[Tensor]:
@@ -50,7 +51,7 @@ def test_a_clean_graph_leaves_products_to_the_update(make_data: MakeData) -> Non
     pack, data = make_pack(model=MODELS["mlp"]), make_data()
     lanes = stacked(pack, pack.cells, data)
     rows = torch.arange(5).expand(len(lanes), 5)
-    y = gradients.targets(data.train.y, data.outputs, data.task)[rows]
+    y = targets_of(data.train.y, data.outputs, data.task)[rows]
     batch = Batch(data.train.x[rows], y, torch.tensor(3))
     graph = gradients.trace(lanes, batch, data.task)
     values = dict(zip(lanes.params, graph(*gradients.flat(lanes, batch))[1:], strict=True))

@@ -45,4 +45,4 @@ def dense_hessian(solutions: Solutions, part: Part, place: int) -> Tensor:
     """The Hessian of one solution, (parameters, parameters), by differentiating twice."""
     one = solutions.take(slice(place, place + 1))
     buffers = {name: tensor[0] for name, tensor in one.buffers.items()}
-    return jacrev(jacrev(one.loss(buffers, part.x, part.y)))(one.flat()[0])
+    return jacrev(jacrev(lambda flat: one.loss(flat, buffers, part.x, part.y)))(one.flat()[0])
