@@ -15,8 +15,6 @@ from torch import Tensor
 from pipeline.lanes.lanes import Gradient, Tensors, dense
 from pipeline.params.optimizer import Optimizer
 
-BETA1 = 0.9
-ADAM_EPSILON = 1e-8
 ADAGRAD_EPSILON = 1e-10
 LAMB_EPSILON = 1e-6
 LARS_TRUST = 0.001
@@ -70,13 +68,13 @@ def adam_quantities(optimizer: Optimizer, rates: Tensor, step: int) -> Tensor:
     """
     root = torch.full_like(rates, 1 / math.sqrt(1 - optimizer.beta2**step))
     decay = 1 - rates * optimizer.weight_decay
-    return torch.stack([-rates / (1 - BETA1**step), root, decay])
+    return torch.stack([-rates / (1 - optimizer.beta1**step), root, decay])
 
 
 def lamb_quantities(optimizer: Optimizer, rates: Tensor, step: int) -> Tensor:
     """Minus the rate, 1 / sqrt(1 - beta2^t), 1 / (1 - beta1^t)."""
     root = torch.full_like(rates, 1 / math.sqrt(1 - optimizer.beta2**step))
-    return torch.stack([-rates, root, torch.full_like(rates, 1 / (1 - BETA1**step))])
+    return torch.stack([-rates, root, torch.full_like(rates, 1 / (1 - optimizer.beta1**step))])
 
 
 def decayed(optimizer: Optimizer, param: Tensor, gradient: Tensor) -> Tensor:
@@ -137,7 +135,7 @@ def adam(
 ) -> None:
     """Kingma & Ba 2015, algorithm 1."""
     gradient = decayed(optimizer, param, gradient)
-    param.addcmul_(adam_direction(optimizer, gradient, slots, now[1], ADAM_EPSILON), now[0])
+    param.addcmul_(adam_direction(optimizer, gradient, slots, now[1], optimizer.epsilon), now[0])
 
 
 def adamw(
@@ -146,7 +144,7 @@ def adamw(
     """Adam with decoupled weight decay (Loshchilov & Hutter 2019, algorithm 2)."""
     if optimizer.weight_decay:
         param.mul_(now[2])
-    param.addcmul_(adam_direction(optimizer, gradient, slots, now[1], ADAM_EPSILON), now[0])
+    param.addcmul_(adam_direction(optimizer, gradient, slots, now[1], optimizer.epsilon), now[0])
 
 
 def lars(
@@ -178,7 +176,7 @@ def adam_direction(
 ) -> Tensor:
     """The mean gradient over the root of the mean square (Kingma & Ba 2015, algorithm 1); ``root``
     undoes the latter's bias."""
-    mean, beta2 = slots["mean"].lerp_(gradient, 1 - BETA1), optimizer.beta2
+    mean, beta2 = slots["mean"].lerp_(gradient, 1 - optimizer.beta1), optimizer.beta2
     squares = slots["squares"].mul_(beta2).addcmul_(gradient, gradient, value=1 - beta2)
     return mean / squares.sqrt().mul_(root).add_(epsilon)
 

@@ -4,40 +4,82 @@ from __future__ import annotations
 
 import dataclasses
 from dataclasses import dataclass
+from typing import Any
 
 from pipeline.errors import require
 from pipeline.params.checks import one_of
 
 OPTIMIZERS = ("sgd", "nesterov", "adagrad", "adam", "adamw", "lars", "lamb")
 WITH_MOMENTUM = ("sgd", "nesterov", "lars")
+ADAMS = ("adam", "adamw")
+MOVING = {
+    "beta2_batch_size": (*ADAMS, "lamb"),
+    "noise_batch_size": ADAMS,
+    "decay_batch_size": ("adamw",),
+}
+"""The keys by which values move with the batch size, and whose they are."""
 
 
 @dataclass(frozen=True)
 class Optimizer:
     """The update rule; its rate comes from the grid.
 
-    beta2: of Adam, AdamW and LAMB; with ``beta2_batch_size`` it is that of this batch size, and
-    elsewhere such that its half-life in examples stays (Marek et al. 2025).
+    beta1, epsilon: of Adam and AdamW; beta2: of LAMB too. A key that ends with ``batch_size`` says
+    that values are those of this batch size, and move with it elsewhere:
+    beta2_batch_size: beta2, such that its half-life in examples stays (Marek et al. 2025);
+    noise_batch_size: both betas and epsilon, such that with rates by ``schedule.batch_rule=sqrt``
+    the path through the noise stays (Malladi et al. 2022, definition 5.1);
+    decay_batch_size: AdamW's weight decay, such that the examples over which it averages the
+    weights stay (Wang & Aitchison 2024, equation 3).
     """
 
     name: str = "sgd"
     momentum: float = 0.0
     weight_decay: float = 0.0
+    beta1: float = 0.9
     beta2: float = 0.999
+    epsilon: float = 1e-8
     beta2_batch_size: int | None = None
+    noise_batch_size: int | None = None
+    decay_batch_size: int | None = None
 
     def at(self, batch_size: int) -> Optimizer:
-        """The rule at a batch size, with its own beta2."""
-        if self.beta2_batch_size is None:
-            return self
-        beta2 = self.beta2 ** (batch_size / self.beta2_batch_size)
-        return dataclasses.replace(self, beta2=beta2, beta2_batch_size=None)
+        """The rule with the values of a batch size.
+
+        Raises InputError for a batch size so large that it leaves no betas.
+        """
+        own: dict[str, Any] = dict.fromkeys(MOVING)
+        if self.beta2_batch_size is not None:
+            own["beta2"] = self.beta2 ** (batch_size / self.beta2_batch_size)
+        if self.noise_batch_size is not None:
+            ratio = batch_size / self.noise_batch_size
+            rule = f"leaves no beta1 for batch size {batch_size}"
+            forgets = max(1 - self.beta1, 1 - self.beta2) * ratio
+            require(forgets < 1, "optimizer.noise_batch_size", self.noise_batch_size, rule)
+            own["beta1"], own["beta2"] = (1 - ratio * (1 - b) for b in (self.beta1, self.beta2))
+            own["epsilon"] = self.epsilon / ratio**0.5
+        if self.decay_batch_size is not None:
+            own["weight_decay"] = self.weight_decay * batch_size / self.decay_batch_size
+        return dataclasses.replace(self, **own)
 
     def __post_init__(self) -> None:
-        base = self.beta2_batch_size
-        require(0 < self.beta2 < 1, "optimizer.beta2", self.beta2, "is outside (0, 1)")
-        require(base is None or base >= 1, "optimizer.beta2_batch_size", base, "is below 1")
         one_of("optimizer.name", self.name, OPTIMIZERS)
+        for name in ("beta1", "beta2"):
+            beta = getattr(self, name)
+            require(0 <= beta < 1, f"optimizer.{name}", beta, "is outside [0, 1)")
+        require(self.epsilon > 0, "optimizer.epsilon", self.epsilon, "is not above 0")
+        for name, of in MOVING.items():
+            base = getattr(self, name)
+            require(base is None or base >= 1, f"optimizer.{name}", base, "is below 1")
+            used = base is None or self.name in of
+            require(used, f"optimizer.{name}", base, f"is not used by {self.name}")
+        for name in ("beta1", "epsilon"):
+            value, default = getattr(self, name), getattr(Optimizer, name)
+            used = value == default or self.name in ADAMS
+            require(used, f"optimizer.{name}", value, f"is not used by {self.name}")
+        both = self.beta2_batch_size is not None and self.noise_batch_size is not None
+        rule = "moves beta2, and so does optimizer.noise_batch_size"
+        require(not both, "optimizer.beta2_batch_size", self.beta2_batch_size, rule)
         require(0 <= self.momentum < 1, "optimizer.momentum", self.momentum, "is outside [0, 1)")
         require(
             self.momentum == 0 or self.name in WITH_MOMENTUM,

@@ -6,6 +6,7 @@ know what a training here is reads this file.
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -35,6 +36,12 @@ class CellRecord:
     snapshots: dict[str, Tensor] = field(default_factory=dict)
 
 
+def adam_settings(optimizer: Optimizer) -> dict[str, Any]:
+    """What Adam and AdamW are called with, beside the rate."""
+    betas = (optimizer.beta1, optimizer.beta2)
+    return {"betas": betas, "eps": optimizer.epsilon, "weight_decay": optimizer.weight_decay}
+
+
 Parameters = Iterator[nn.Parameter]
 PLAIN: dict[str, Callable[[Parameters, Optimizer, float], torch.optim.Optimizer]] = {
     "sgd": lambda parameters, optimizer, lr: torch.optim.SGD(
@@ -47,10 +54,10 @@ PLAIN: dict[str, Callable[[Parameters, Optimizer, float], torch.optim.Optimizer]
         parameters, lr, weight_decay=optimizer.weight_decay
     ),
     "adam": lambda parameters, optimizer, lr: torch.optim.Adam(
-        parameters, lr, betas=(0.9, optimizer.beta2), weight_decay=optimizer.weight_decay
+        parameters, lr, **adam_settings(optimizer)
     ),
     "adamw": lambda parameters, optimizer, lr: torch.optim.AdamW(
-        parameters, lr, betas=(0.9, optimizer.beta2), weight_decay=optimizer.weight_decay
+        parameters, lr, **adam_settings(optimizer)
     ),
     "lars": lambda parameters, optimizer, lr: Lars(
         parameters, lr, optimizer.momentum, optimizer.weight_decay

@@ -29,7 +29,7 @@ OPTIMIZERS = {
     "nesterov": Optimizer("nesterov", 0.9, 0.01),
     "adagrad": Optimizer("adagrad", 0.0, 0.01),
     "adam": Optimizer("adam", 0.0, 0.01),
-    "adam_fast": Optimizer("adam", 0.0, 0.01, beta2=0.9),
+    "adam_fast": Optimizer("adam", 0.0, 0.01, beta1=0.5, beta2=0.9, epsilon=1e-3),
     "adamw": Optimizer("adamw", 0.0, 0.1),
     "lars": Optimizer("lars", 0.9, 0.01),
     "lamb": Optimizer("lamb", 0.0, 0.01),

@@ -58,7 +58,12 @@ BAD = [
     ("optimizer: {name: adam, momentum: 0.9}", "optimizer.momentum: 0.9"),
     ("optimizer: {weight_decay: -1}", "optimizer.weight_decay: -1"),
     ("optimizer: {beta2: 1.0}", "optimizer.beta2: 1.0"),
-    ("optimizer: {beta2_batch_size: 0}", "optimizer.beta2_batch_size: 0"),
+    ("optimizer: {name: adam, beta2_batch_size: 0}", "optimizer.beta2_batch_size: 0"),
+    ("optimizer: {noise_batch_size: 8}", "optimizer.noise_batch_size: 8 is not used by sgd"),
+    ("optimizer: {name: adam, decay_batch_size: 8}", "decay_batch_size: 8 is not used by adam"),
+    ("optimizer: {epsilon: 0.1}", "optimizer.epsilon: 0.1 is not used by sgd"),
+    ("optimizer: {name: adam, beta1: -0.1}", "optimizer.beta1: -0.1 is outside"),
+    ("optimizer: {name: adam, beta2_batch_size: 8, noise_batch_size: 8}", "moves beta2, and so"),
     ("schedule: {name: step}", "schedule.milestones: []"),
     ("schedule: {batch_rule: cubic}", "schedule.batch_rule: 'cubic'"),
     ("schedule: {base_batch_size: 0}", "schedule.base_batch_size: 0"),
@@ -155,3 +160,18 @@ def test_beta2_keeps_its_half_life_in_examples() -> None:
         assert half_life_examples == pytest.approx(512 * math.log(0.5) / math.log(0.95))
     assert rule.at(1).beta2 == pytest.approx(0.9999, abs=1e-6)  # Marek et al. 2025
     assert Optimizer("adam").at(64) == Optimizer("adam")
+
+
+def test_adam_keeps_its_noise() -> None:
+    """Malladi et al. 2022, definition 5.1, for a batch four times as large."""
+    own = Optimizer("adam", noise_batch_size=32).at(128)
+    assert (own.beta1, own.beta2, own.epsilon) == pytest.approx((0.6, 0.996, 5e-9))
+    assert own.at(4) == own
+    with pytest.raises(InputError, match="noise_batch_size: 32 leaves no beta1 for batch size 352"):
+        Optimizer("adam", noise_batch_size=32).at(352)
+
+
+def test_weight_decay_keeps_its_timescale_in_examples() -> None:
+    """Wang & Aitchison 2024: batch size / (rate x decay) examples."""
+    rule = Optimizer("adamw", weight_decay=0.01, decay_batch_size=64)
+    assert [size / rule.at(size).weight_decay for size in (1, 64, 512)] == pytest.approx([6400] * 3)

@@ -3,11 +3,11 @@
 import numpy as np
 import pandas as pd
 
-from pipeline.analysis.claims import machine, solutions, training, variants
+from pipeline.analysis.claims import adam, machine, solutions, training, variants
 from pipeline.analysis.claims.claim import CLAIMS, Claim, Outcome
 from pipeline.analysis.study import Study
 
-SUBJECTS = (machine, training, solutions, variants)
+SUBJECTS = (machine, training, solutions, variants, adam)
 
 
 def in_order() -> list[Claim]:

@@ -1,7 +1,6 @@
 """Claims about what else changes beside the batch size; each names the study that tests it."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import replace
 
 import numpy as np
 import pandas as pd
@@ -9,7 +8,6 @@ import pandas as pd
 from pipeline.analysis import lines, variants, weights
 from pipeline.analysis.claims.claim import Outcome, Region, claim, judged, untested
 from pipeline.analysis.study import Study
-from pipeline.params.optimizer import Optimizer
 from pipeline.params.settings import Settings
 from pipeline.selection import statistics
 from pipeline.selection.keys import rows_of
@@ -219,46 +217,6 @@ def small_batch_optimizers(study: Study) -> Outcome:
         f"{slope.value:.2f} ({slope.low:.2f} to {slope.high:.2f}) with that of the batch size."
     )
     return judged(slope, Region(0, np.inf, step=0.25), "batch sizes", finding)
-
-
-@claim(
-    "beta2-half-life",
-    "Adam's beta2 must move with the batch size",
-    test="Steps to target with a beta2 that forgets after the same number of examples over those "
-    "with one beta2 for all batch sizes, paired by seed, over the batch sizes beyond the one at "
-    "which both are the same, below 1",
-    effect="ratio of steps to target",
-    figure="variants",
-    table="variants",
-)
-def beta2_half_life(study: Study) -> Outcome:
-    """A half-life in examples against one in steps (Marek et al. 2025)."""
-    pairs = [
-        (fixed, moving)
-        for fixed, moving in variants.pairs(study.settings, "optimizer")
-        if moves_alone(study.settings[fixed].optimizer, study.settings[moving].optimizer)
-    ]
-    if not pairs:
-        return no_variants("large_batch")
-    fixed, moving = pairs[0]
-    table = study.variants[study.variants["reference"] == fixed]
-    base = study.settings[moving].optimizer.beta2_batch_size
-    beyond = rows_of(table[table["batch_size"] > base], moving).dropna(subset=["steps_ratio"])
-    ratio = statistics.geometric_mean(beyond["steps_ratio"].tolist())
-    if ratio.n < 2:
-        return untested("At fewer than two larger batch sizes seeds of both arrive.", ratio)
-    by_size = ", ".join(f"{row.steps_ratio:.2f} at {row.batch_size}" for row in beyond.itertuples())
-    finding = f"{moving} takes {by_size} times the steps of {fixed}; together {ratio_words(ratio)}."
-    return judged(ratio, FEWER, "batch sizes", finding)
-
-
-def moves_alone(fixed: Optimizer, moving: Optimizer) -> bool:
-    """Whether all that differs is that beta2 of the one moves with the batch size."""
-    return (
-        moving.beta2_batch_size is not None
-        and fixed.beta2_batch_size is None
-        and replace(moving, beta2_batch_size=None) == fixed
-    )
 
 
 def is_plain(settings: Settings) -> bool:

@@ -38,7 +38,6 @@ class TestClaims:
             (variants.batch_norm_weights, "batch_norm"),
             (variants.optimizers, "optimizers"),
             (variants.small_batch_optimizers, "optimizers"),
-            (variants.beta2_half_life, "large_batch"),
         ):
             assert test(bare).verdict == "not tested"
             assert f"study={name}" in test(bare).finding
@@ -99,15 +98,3 @@ class TestClaims:
         is_adam = table["variant"] == "second"
         table.loc[is_adam, "steps_ratio"] = table["batch_size"].map(ratio)
         assert variants.small_batch_optimizers(given).verdict == expected
-
-    @pytest.mark.parametrize(("factor", "expected"), [(0.7, "supported"), (1.3, "refuted")])
-    def test_a_half_life_in_examples(self, factor: float, expected: str) -> None:
-        """Judged beyond the batch size at which both forget alike."""
-        adam = replace(PLAIN, optimizer=Optimizer("adam"))
-        moving = replace(PLAIN, optimizer=Optimizer("adam", beta2_batch_size=4))
-        given = study({"first": adam, "second": moving}, factor)
-        outcome = variants.beta2_half_life(given)
-        assert outcome.verdict == expected
-        assert outcome.effect.n == len(SIZES) - 1
-        other = {"first": adam, "second": replace(moving, optimizer=Optimizer("adamw"))}
-        assert variants.beta2_half_life(study(other, factor)).verdict == "not tested"
