@@ -30,6 +30,7 @@ class Measurements:
     landscape: pd.DataFrame = field(default_factory=pd.DataFrame)
     gradient_noise: pd.DataFrame = field(default_factory=pd.DataFrame)
     throughput: pd.DataFrame = field(default_factory=pd.DataFrame)
+    branches: pd.DataFrame = field(default_factory=pd.DataFrame)
     range_tests: pd.DataFrame = field(default_factory=pd.DataFrame)
     alignment: pd.DataFrame = field(default_factory=pd.DataFrame)
     data: Mapping[str, Any] = field(default_factory=dict)

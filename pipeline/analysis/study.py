@@ -16,6 +16,7 @@ import pandas as pd
 from pipeline.analysis import (
     answer,
     band,
+    branches,
     critical,
     curvature,
     data_parallel,
@@ -261,6 +262,16 @@ class Study:
     def critical_table(self) -> pd.DataFrame:
         """The fits as a table."""
         return critical.table(self.fits)
+
+    @cached_property
+    def local_critical(self) -> pd.DataFrame:
+        """``branches.local_critical``: how large the batch may be at moments of a training."""
+        return branches.local_critical(self.measured.branches)
+
+    @cached_property
+    def local_critical_growth(self) -> Estimate:
+        """``branches.growth``: its exponent along the training."""
+        return branches.growth(self.measured.branches)
 
     # The learning rate
 
@@ -536,6 +547,7 @@ def tables(study: Study) -> dict[str, pd.DataFrame]:
         "targets": study.band,
         "critical": study.critical_table,
         "overheads": study.overheads,
+        "local_critical": study.local_critical,
         "windows": study.windows,
         "descent": study.descents,
         "throughput": measured.throughput,

@@ -16,6 +16,7 @@ from pipeline.reporting.figures import (
     generalisation,
     gradient_noise,
     landscape,
+    local_critical,
     oscillation,
     power_of_two,
     rates,
@@ -54,7 +55,13 @@ SECTIONS = (
     Section(
         "target",
         "Steps to the target",
-        (steps.ILLUSTRATION, critical.ILLUSTRATION, curves.ILLUSTRATION, budgets.ILLUSTRATION),
+        (
+            steps.ILLUSTRATION,
+            critical.ILLUSTRATION,
+            local_critical.ILLUSTRATION,
+            curves.ILLUSTRATION,
+            budgets.ILLUSTRATION,
+        ),
     ),
     Section(
         "learning-rates",

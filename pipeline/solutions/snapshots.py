@@ -4,6 +4,7 @@ equal epochs, equal steps   the solutions that batch sizes are compared by under
 equal loss                  those at one rate, where each batch size comes down to a common loss
 early                       a tenth into the trainings at the fastest rate, for their curvature
 middle                      half into the first of them, for the gradient's noise
+branch                      of the trunk, the trainings of one batch size: where branches leave it
 """
 
 import numpy as np
@@ -14,6 +15,9 @@ from pipeline.selection.keys import BUDGET_CRITERIA, SAME_RATE
 from pipeline.training.pack import Pack, Trained
 
 EQUAL_LOSS = "equal loss"
+BRANCH = "branch"
+BRANCH_SHARES = (1 / 16, 1 / 8, 1 / 4, 1 / 2, 1)
+"""Of the steps that the fastest rate is expected to take to the target."""
 SHARES = {"early": 0.1, "middle": 0.5}
 CRITERIA = {name: {criterion} for name, criterion in BUDGET_CRITERIA.items()}
 CRITERIA["equal epochs"].add(SAME_RATE)
@@ -24,6 +28,7 @@ def wanted(
     chosen: pd.DataFrame,
     limits: dict[str, tuple[str, float]],
     equal_loss_step: int | None,
+    is_trunk: bool,
 ) -> pd.DataFrame:
     """One row per solution to keep: moment, step, and cell, the place in the pack.
 
@@ -50,6 +55,11 @@ def wanted(
     for moment, share in SHARES.items():
         step = evaluation_up_to(pack, "step", share * pack.steps)
         rows += [(moment, step, place) for place in places[: None if moment == "early" else 1]]
+    if is_trunk:
+        end = chosen.loc[chosen["criterion"] == "fastest", "response_steps"].min()
+        end = min(end, pack.steps) if np.isfinite(end) else pack.steps
+        steps = {evaluation_up_to(pack, "step", share * end) for share in BRANCH_SHARES}
+        rows += [(BRANCH, step, place) for step in sorted(steps) for place in places]
     return pd.DataFrame(rows, columns=["moment", "step", "cell"])
 
 

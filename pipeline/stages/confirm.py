@@ -4,7 +4,8 @@ Every interval of the report comes from these seeds alone: whoever wins a grid w
 are evaluated densely where the target is expected, and they decide which of each batch size's two
 fastest rates is the faster one.
 Writes results/: selection.csv, confirm.parquet, confirm_lanes.parquet, confirm.safetensors, and
-in snapshots.csv and snapshots.safetensors the weights along the way that ``evaluate`` looks at.
+in snapshots.csv and snapshots.safetensors the weights along the way that ``evaluate`` looks at;
+branches.csv, what larger batches make of some of them.
 """
 
 import functools
@@ -15,6 +16,8 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 import pandas as pd
 
+from pipeline.branches import branches
+from pipeline.branches.branches import Trunk
 from pipeline.errors import command
 from pipeline.lanes import trainings
 from pipeline.params.load import Params, load_params
@@ -50,6 +53,7 @@ def confirmations(
     """The packs to train; a batch size without a winner has none. screened: their history."""
     limits, equal_loss = budgets.common(screened), budgets.equal_loss(screened, chosen)
     where = device(params.impl.device)
+    trunk = smallest_of_first(params, chosen)
     load = functools.cache(lambda scaling: dataset.load(files.PROCESSED, scaling, where))
     for variant, size in params.packs():
         data = load(params.settings(variant).scaling)
@@ -65,9 +69,16 @@ def confirmations(
             dense = targets.evaluations_near(expected.tolist(), pack.steps)
             down = equal_loss.get((variant, pack.batch_size))
             pack = replace(pack, dense=(*dense, *([] if down is None else [down])))
-            kept = snapshots.wanted(pack, rows, limits, down)
+            is_trunk = (variant, pack.batch_size) == trunk
+            kept = snapshots.wanted(pack, rows, limits, down, is_trunk)
             steps = tuple(sorted(set(kept["step"])))
             yield Confirmation(replace(pack, snapshots=steps), data, kept)
+
+
+def smallest_of_first(params: Params, chosen: pd.DataFrame) -> tuple[str, int]:
+    """The pack whose trainings larger batches branch off: the first variant's smallest."""
+    variant = next(name for name in params.grid.variant if len(rows_of(chosen, name)))
+    return variant, int(rows_of(chosen, variant)["batch_size"].min())
 
 
 @dataclass
@@ -79,6 +90,7 @@ class Outcome:
     snapshots: list[pd.DataFrame] = field(default_factory=list)
     weights: dict[str, np.ndarray] = field(default_factory=dict)
     snapshot_weights: dict[str, np.ndarray] = field(default_factory=dict)
+    trunk: Trunk | None = None
 
     def add(self, work: Confirmation, trained: Trained) -> None:
         """Add what the training of one more pack left behind."""
@@ -92,6 +104,9 @@ class Outcome:
         if len(kept):
             arrays = snapshots.weights(kept, trained)
             self.snapshot_weights |= {f"{work.name}/{name}": a for name, a in arrays.items()}
+        left = kept[kept["moment"] == snapshots.BRANCH]
+        if len(left):
+            self.trunk = Trunk(work.pack, left, snapshots.weights(left, trained))
 
     def arrivals(self, metric: str, target: float) -> pd.DataFrame:
         """``targets.arrivals`` of all trainings."""
@@ -106,6 +121,15 @@ class Outcome:
         files.write_tensors(results / "confirm.safetensors", self.weights)
         files.write_parquet(results / "confirm_lanes.parquet", pd.concat(self.cells))
         files.write_parquet(results / "confirm.parquet", pd.concat(self.history))
+
+
+def branched(trunk: Trunk | None, params: Params) -> pd.DataFrame:
+    """``branches.measure``; no rows where every training of the trunk diverged."""
+    if trunk is None:
+        return branches.none()
+    scaling = trunk.pack.settings.scaling
+    data = dataset.load(files.PROCESSED, scaling, device(params.impl.device))
+    return branches.measure(trunk, data, params)
 
 
 def validation() -> Validation:
@@ -127,6 +151,7 @@ def main() -> None:
     arrivals = outcome.arrivals(params.target.metric, chosen["target"].iloc[0])
     files.write_csv(files.RESULTS / "selection.csv", winners.settled(chosen, arrivals))
     outcome.write()
+    files.write_csv(files.RESULTS / "branches.csv", branched(outcome.trunk, params))
     store.clear()
     durations.record(files.RESULTS / "selection.csv")
 

@@ -46,6 +46,7 @@ def measurements(params: Params) -> Measurements:
         throughput=timings.with_later(
             pd.read_csv(results / "throughput.csv"), pd.read_csv(results / "retimed.csv")
         ),
+        branches=pd.read_csv(results / "branches.csv"),
         range_tests=pd.read_csv(results / "range_tests.csv"),
         alignment=pd.read_csv(results / "alignment.csv"),
         data=json.loads((processed / "summary.json").read_text()),

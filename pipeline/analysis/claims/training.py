@@ -58,6 +58,33 @@ def reach_of_law(table: pd.DataFrame) -> str:
 
 
 @claim(
+    "local-critical",
+    "The critical batch size grows along the training",
+    test="Branches of larger batches that leave the smallest one's training on its way to the "
+    "target and see the same examples, each at its best rate; the largest batch whose loss falls "
+    f"by 1 / {OVERHEAD:g} of the most, against the step at which it left, jackknifed over seeds; "
+    "exponent above 0",
+    effect="exponent of the local critical batch size against the step",
+    figure="local_critical",
+    table="local_critical",
+)
+def local_critical(study: Study) -> Outcome:
+    """Branched training (Merrill et al. 2025) against the growth that McCandlish et al. 2018 saw in
+    the gradient's noise."""
+    table, growth = study.local_critical, study.local_critical_growth
+    if not np.isfinite(growth.value):
+        return untested("No network that trains as lanes left three moments to branch from.")
+    first, last = table.iloc[0], table.iloc[-1]
+    most = "at least " if last["is_largest"] else ""
+    finding = (
+        f"From {first['critical']:.0f} after {first['step']} steps to {most}{last['critical']:.0f} "
+        f"after {last['step']}: as step^{growth.value:.2f} ({growth.low:.2f} to {growth.high:.2f}, "
+        f"n = {growth.n} seeds)."
+    )
+    return judged(growth, Region(0, np.inf, step=0.5), "seeds", finding)
+
+
+@claim(
     "lr-window",
     "Too large a learning rate diverges, too small a one does not arrive",
     test="Rates below and above the window of those that reach the target with most seeds",

@@ -1,0 +1,170 @@
+"""Branches of larger batches from moments of one training: how large may the batch be by then?
+
+Merrill et al. 2025, section 3: from the weights at a moment of a training at batch size B, branches
+of k x B see the same examples; the batch is too large where they get less far. Every branch's
+optimizer starts anew, for the weights alone are kept.
+"""
+
+import functools
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+import torch
+from torch import Tensor
+
+from pipeline.lanes import rules, trainings
+from pipeline.lanes.interpreter import as_written, recorded_program
+from pipeline.lanes.lanes import FEWEST, Lanes, predictor, stacked
+from pipeline.lanes.plan import make_plan
+from pipeline.lanes.step import Trainee, make_step
+from pipeline.params.load import Params
+from pipeline.params.settings import Cell
+from pipeline.training import seeds
+from pipeline.training.dataset import Dataset, Part
+from pipeline.training.device import on_one_thread
+from pipeline.training.learning_rate import rate_factor
+from pipeline.training.losses import losses_and_scores
+from pipeline.training.pack import Pack
+from pipeline.workspace.processes import OnDone, in_processes
+
+FACTORS = tuple(2**power for power in range(7))
+"""How many times as large as the trunk's the batches of the branches are."""
+POWERS = (0.0, 0.5, 1.0)
+"""Of that factor, by which a branch's rate is multiplied; which one is best is not known."""
+MOST_STEPS = 256
+FEWEST_STEPS = 4
+EXAMPLES = 2048
+"""Of the training part, on which losses are compared."""
+COLUMNS = ("variant", "batch_size", "factor", "step", "seed", "lr", "loss_before", "loss_after")
+
+
+@dataclass(frozen=True)
+class Trunk:
+    """A pack's weights at moments of its trainings, a row of ``table`` each: step and cell.
+
+    weights: parameters and buffers by name, (rows, ...).
+    """
+
+    pack: Pack
+    table: pd.DataFrame
+    weights: dict[str, npt.NDArray[np.generic]]
+
+    @property
+    def branch_steps(self) -> int:
+        """The steps of a branch of the trunk's own batch size: a power of two, within an epoch."""
+        return int(2 ** np.floor(np.log2(min(MOST_STEPS, self.pack.steps_per_epoch))))
+
+    def rate(self, row: int) -> float:
+        """The rate at a row's moment."""
+        step, cell = self.table[["step", "cell"]].iloc[row]
+        schedule = self.pack.settings.schedule
+        return self.pack.cells[cell].lr * rate_factor(schedule, step, self.pack.steps)
+
+
+def measure(trunk: Trunk, data: Dataset, params: Params) -> pd.DataFrame:
+    """One row for each branch, COLUMNS: the training loss before and after as many examples as
+    every other branch sees; none for a network that cannot train as lanes, and none of an epoch of
+    fewer than FEWEST_STEPS steps."""
+    factors = [factor for factor in FACTORS if trunk.branch_steps // factor >= FEWEST_STEPS]
+    jobs = [functools.partial(of_factor, trunk, data, params, factor) for factor in factors]
+    if data.train.x.device.type == "cpu":
+        tables = in_processes([on_one_thread(job) for job in jobs], ignored)
+    else:
+        tables = [job(ignored) for job in jobs]
+    return pd.concat(tables, ignore_index=True) if tables else none()
+
+
+def none() -> pd.DataFrame:
+    """The table of no branches."""
+    return pd.DataFrame(columns=list(COLUMNS))
+
+
+def ignored(_: int) -> None:
+    """Progress that is too quick to tell of."""
+
+
+def of_factor(trunk: Trunk, data: Dataset, params: Params, factor: int, _: OnDone) -> pd.DataFrame:
+    """The branches of one batch size."""
+    first, size = trunk.pack.cells[0], factor * trunk.pack.batch_size
+    powers = POWERS if factor > 1 else POWERS[:1]
+    rows = [row for row in range(len(trunk.table)) for _ in powers]
+    rates = [trunk.rate(row) * factor**power for row in range(len(trunk.table)) for power in powers]
+    seeds_of_rows = [trunk.pack.cells[cell].seed for cell in trunk.table["cell"]]
+    cells = [
+        Cell(first.variant, size, rate, seeds_of_rows[row], "branch")
+        for row, rate in zip(rows, rates, strict=True)
+    ]
+    pack = trainings.make_pack(params, first.variant, size, cells, data)
+    plan = make_plan(pack, data, params.impl)
+    if plan.engine == "loop" or not cells:
+        return none()
+    pieces = np.array_split(np.arange(len(cells)), -(-len(cells) // plan.lanes_at_once))
+    losses = [
+        losses_of(
+            trunk, data, pack.part(piece), [rows[place] for place in piece], plan.micro_batches
+        )
+        for piece in pieces
+    ]
+    before, after = np.concatenate(losses, axis=1)
+    table = pd.DataFrame({"seed": [cell.seed for cell in cells], "lr": rates})
+    table = table.assign(step=trunk.table["step"].to_numpy()[rows], factor=factor, batch_size=size)
+    table = table.assign(variant=first.variant, loss_before=before, loss_after=after)
+    return table[list(COLUMNS)]
+
+
+def losses_of(
+    trunk: Trunk, data: Dataset, pack: Pack, rows: list[int], micro: int
+) -> npt.NDArray[np.float64]:
+    """The training losses of branches before and after, (2, branches); rows: of the trunk."""
+    rows = [*rows, *rows[-1:] * (FEWEST - len(rows))]
+    lanes = lanes_from(trunk, data, pack, rows)
+    optimizer, steps = pack.settings.optimizer, trunk.branch_steps * trunk.pack.batch_size
+    batches = orders(trunk, data, lanes, rows)[:, :steps].unflatten(1, (-1, pack.batch_size))
+    batches = batches.transpose(0, 1).contiguous()
+    table = rules.table(optimizer, lanes.rates, [1.0] * len(batches), 1)
+    trainee = Trainee(lanes, rules.initial_slots(optimizer, lanes.params), {})
+    make = functools.partial(
+        make_step, data=data, batch_size=pack.batch_size, optimizer=optimizer, micro=micro
+    )
+    on_cpu = data.train.x.device.type == "cpu"
+    with torch.no_grad(), as_written():
+        before = training_losses(lanes, data)
+        if on_cpu:
+            step = recorded_program(trainee, make, batches[0], table[0]).step_of(trainee)
+        else:
+            step = make(trainee)
+        numbers = torch.arange(1, len(batches) + 1, device=batches.device)
+        for batch, now, number in zip(batches, table, numbers, strict=True):
+            step(batch, now, number)
+        after = training_losses(lanes, data)
+    return np.stack([before, after])[:, : len(pack.cells)]
+
+
+def lanes_from(trunk: Trunk, data: Dataset, pack: Pack, rows: list[int]) -> Lanes:
+    """The pack's cells as lanes with the trunk's weights at these rows."""
+    lanes, device = stacked(pack, pack.cells, data), data.train.x.device
+    for name, array in trunk.weights.items():
+        tensors = lanes.params if name in lanes.params else lanes.buffers
+        tensors[name] = torch.from_numpy(array[rows]).to(device)
+    return lanes
+
+
+def orders(trunk: Trunk, data: Dataset, lanes: Lanes, rows: list[int]) -> Tensor:
+    """The order of all examples of each lane, (lanes, examples): that of the epoch after its
+    moment, so that all branches of one moment see the same examples."""
+    base, examples = trunk.pack.settings.seed, len(data.train)
+    found = []
+    for row in rows:
+        step, cell = trunk.table[["step", "cell"]].iloc[row]
+        epoch = int(np.ceil(trunk.pack.epochs_seen(step)))
+        found.append(seeds.data_order(base, trunk.pack.cells[cell].seed, epoch, examples))
+    return torch.stack(found).to(lanes.rates.device)
+
+
+def training_losses(lanes: Lanes, data: Dataset) -> npt.NDArray[np.float64]:
+    """The mean loss of each lane on the first EXAMPLES of the training part."""
+    part = Part(data.train.x[:EXAMPLES], data.train.y[:EXAMPLES])
+    loss, _ = losses_and_scores(predictor(lanes), len(lanes), part, data.task)
+    return loss.numpy()

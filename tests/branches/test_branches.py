@@ -1,0 +1,112 @@
+"""Branches of larger batches, against a plain loop from the same weights."""
+
+from dataclasses import replace
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+
+from makers.data import MakeData, dataset
+from makers.packs import make_pack
+from makers.processes import fresh
+from pipeline.branches import branches
+from pipeline.branches.branches import Trunk
+from pipeline.params.load import Params
+from pipeline.params.network import Model
+from pipeline.params.optimizer import Optimizer
+from pipeline.params.protocol import Grid
+from pipeline.training import seeds
+from pipeline.training.dataset import Dataset
+from pipeline.training.losses import mean_loss
+
+MODEL = Model("mlp", [8, 5])
+STEPS = (4, 20)
+
+
+def params() -> Params:
+    """Those of a trunk of plain momentum at batch size 4."""
+    return Params(
+        model=MODEL, optimizer=Optimizer("sgd", 0.9), grid=Grid(["baseline"], [4], lr=[0.05])
+    )
+
+
+def trunk_on(data: Dataset) -> Trunk:
+    """Random weights at two moments of two seeds."""
+    pack = make_pack((0.05,), (0, 1), model=MODEL, optimizer=Optimizer("sgd", 0.9))
+    table = pd.DataFrame([(step, cell) for step in STEPS for cell in range(2)],
+                         columns=["step", "cell"])  # fmt: skip
+    models = [
+        seeds.initial_model(MODEL, data.shape, data.outputs, 7, row) for row in range(len(table))
+    ]
+    weights = {
+        name: np.stack([model.state_dict()[name].numpy() for model in models])
+        for name in models[0].state_dict()
+    }
+    return Trunk(pack, table, weights)
+
+
+def by_hand(trunk: Trunk, data: Dataset, row: int, size: int, rate: float) -> tuple[float, float]:
+    """A branch in plain PyTorch: its training loss before and after."""
+    step, cell = trunk.table.iloc[row]
+    model = seeds.initial_model(MODEL, data.shape, data.outputs, 0, 0)
+    model.load_state_dict({k: torch.from_numpy(v[row]) for k, v in trunk.weights.items()})
+    optimizer = torch.optim.SGD(model.parameters(), rate, momentum=0.9)
+    epoch = int(np.ceil(trunk.pack.epochs_seen(step)))
+    seed = trunk.pack.cells[cell].seed
+    order = seeds.data_order(0, seed, epoch, len(data.train))
+    examples = trunk.branch_steps * trunk.pack.batch_size
+    before = mean_loss(model(data.train.x), data.train.y, data.task).item()
+    for rows in order[:examples].split(size):
+        optimizer.zero_grad()
+        mean_loss(model(data.train.x[rows]), data.train.y[rows], data.task).backward()
+        optimizer.step()
+    return before, mean_loss(model(data.train.x), data.train.y, data.task).item()
+
+
+@pytest.mark.parametrize("task", ["classification", "regression"])
+@pytest.mark.parametrize("factor", [1, 2])
+def test_branches_are_what_a_plain_loop_makes(make_data: MakeData, task: str, factor: int) -> None:
+    data = make_data(task)
+    trunk = trunk_on(data)
+    found = branches.of_factor(trunk, data, params(), factor, branches.ignored)
+    powers = branches.POWERS if factor > 1 else branches.POWERS[:1]
+    assert len(found) == len(trunk.table) * len(powers)
+    places = [(row, power) for row in range(len(trunk.table)) for power in powers]
+    for branch, (row, power) in zip(found.itertuples(), places, strict=True):
+        rate = 0.05 * factor**power
+        assert branch.lr == rate
+        expected = by_hand(trunk, data, row, factor * trunk.pack.batch_size, rate)
+        np.testing.assert_allclose((branch.loss_before, branch.loss_after), expected, rtol=1e-4)
+
+
+def measured() -> pd.DataFrame:
+    """All branches of a small trunk."""
+    data = dataset(examples=200)
+    return branches.measure(trunk_on(data), data, params())
+
+
+def test_all_batch_sizes_see_as_many_examples() -> None:
+    found = fresh(measured)
+    steps = trunk_on(dataset(examples=200)).branch_steps
+    factors = sorted(found["factor"].unique())
+    assert factors == [1, 2]
+    assert (found["batch_size"] == 8 * found["factor"]).all()
+    assert steps // factors[-1] >= branches.FEWEST_STEPS > steps // (2 * factors[-1])
+
+
+def test_an_epoch_of_few_steps_has_none(make_data: MakeData) -> None:
+    data = make_data()
+    trunk = trunk_on(data)
+    large = replace(trunk, pack=replace(trunk.pack, batch_size=32, snapshots=()))
+    assert large.branch_steps < branches.FEWEST_STEPS
+    assert branches.measure(large, data, params()).empty
+
+
+@pytest.mark.usefixtures("own_module")
+def test_a_network_that_cannot_be_lanes_has_none(make_data: MakeData) -> None:
+    data = make_data()
+    own = params()
+    model = Model("own_module:branching")
+    other = Params(model=model, optimizer=own.optimizer, grid=own.grid)
+    assert branches.of_factor(trunk_on(data), data, other, 2, branches.ignored).empty
