@@ -29,11 +29,10 @@ def train_lanes(pack: Pack, job: Job) -> Trained:
     """Train the pack's cells as lanes, from their checkpoint if there is one."""
     run = Run(pack, job)
     cells = len(pack.cells)
-    with as_written():
-        while run.records.step < pack.steps and run.records.alive:
-            before = run.records.step
-            run.advance()
-            job.on_steps((run.records.step - before) * cells)
+    while run.records.step < pack.steps and run.records.alive:
+        before = run.records.step
+        run.advance()
+        job.on_steps((run.records.step - before) * cells)
     job.on_steps((pack.steps - run.records.step) * cells)
     return run.trained()
 
@@ -142,7 +141,7 @@ class Run:
         table = self.update_table(factors, numbers[0])
         rows = self.order.rows(self.trainee.lanes, numbers)
         steps = torch.tensor(numbers, device=rows.device)
-        with torch.no_grad():
+        with torch.no_grad(), as_written():
             return run_steps(self.step, self.captured, rows, table, steps).cpu().double().numpy()
 
     def evaluate(self, point: int, before: Tensors) -> None:
