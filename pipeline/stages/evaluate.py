@@ -18,7 +18,7 @@ from pipeline.solutions.archive import Archive
 from pipeline.solutions.examine import Examination, Task
 from pipeline.training.device import on_one_thread, one_thread
 from pipeline.workspace import durations, files
-from pipeline.workspace.processes import OnDone, available_cores, in_processes
+from pipeline.workspace.processes import Job, OnDone, dealt
 from pipeline.workspace.progress import progress
 
 TABLES = ("evaluation", "sharpness", "landscape", "gradient_noise")
@@ -37,11 +37,12 @@ def spread(archive: Archive, tasks: Sequence[Task], on_done: OnDone) -> list[Exa
     """Do all tasks, on a CPU in one process for every core; in the tasks' order."""
     if archive.device.type != "cpu":
         return examined(archive, tasks, on_done)
-    count = min(len(tasks), available_cores())
-    shares = [partial(examined, archive, tasks[place::count]) for place in range(count)]
+
+    def job_of(share: Sequence[Task]) -> Job:
+        return on_one_thread(partial(examined, archive, share))
+
     with one_thread(), threadpool_limits(1):  # scipy's linear algebra has threads of its own
-        dealt = in_processes([on_one_thread(share) for share in shares], on_done)
-    return [dealt[place % count][place // count] for place in range(len(tasks))]
+        return dealt(tasks, job_of, on_done)
 
 
 def say_costs(examinations: Sequence[Examination]) -> None:

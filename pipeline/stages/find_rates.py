@@ -3,15 +3,51 @@
 Writes results/range_tests.csv.
 """
 
+from collections.abc import Sequence
+from functools import partial
+
 import pandas as pd
 
 from pipeline.errors import command
-from pipeline.finder.range_tests import TESTS, smoothed_losses
+from pipeline.finder.range_tests import TESTS, RangeTest, smoothed_losses
 from pipeline.params.load import load_params
+from pipeline.params.settings import Settings
 from pipeline.training import budget, dataset
-from pipeline.training.device import device, one_thread
+from pipeline.training.dataset import Dataset
+from pipeline.training.device import device, on_one_thread
 from pipeline.workspace import durations, files
+from pipeline.workspace.processes import Job, OnDone, dealt
 from pipeline.workspace.progress import progress
+
+Run = tuple[RangeTest, int, int]
+"""A range test at a batch size from a seed."""
+
+
+def tables(
+    runs: Sequence[Run], settings: Settings, data: Dataset, on_done: OnDone
+) -> list[pd.DataFrame]:
+    """Of each run every smoothed loss with its rate."""
+    found = []
+    for test, size, seed in runs:
+        losses = smoothed_losses(settings, data, size, seed, test.rates)
+        table = pd.DataFrame({"lr": test.rates[: len(losses)], "loss": losses})
+        keys = {"library": test.library, "batch_size": size, "seed": seed}
+        found.append(table.assign(**keys)[[*keys, "lr", "loss"]])
+        on_done(1)
+    return found
+
+
+def spread(
+    runs: Sequence[Run], settings: Settings, data: Dataset, on_done: OnDone
+) -> list[pd.DataFrame]:
+    """The tables of all runs in order, on a CPU from one process for every core."""
+    if data.train.x.device.type != "cpu":
+        return tables(runs, settings, data, on_done)
+
+    def job_of(share: Sequence[Run]) -> Job:
+        return on_one_thread(partial(tables, share, settings, data))
+
+    return dealt(runs, job_of, on_done)
 
 
 @command
@@ -27,16 +63,12 @@ def main() -> None:
         for size in params.grid.batch_size
         for seed in params.screen_seeds()
     ]
-    tables = []
-    with one_thread(), progress("find_rates", len(runs), "test") as on_done:
-        for test, size, seed in runs:
-            losses = smoothed_losses(settings, data, size, seed, test.rates)
-            table = pd.DataFrame({"lr": test.rates[: len(losses)], "loss": losses})
-            keys = {"library": test.library, "variant": variant, "batch_size": size, "seed": seed}
-            tables.append(table.assign(**keys)[[*keys, "lr", "loss"]])
-            on_done(1)
+    with progress("find_rates", len(runs), "test") as on_done:
+        found = spread(runs, settings, data, on_done)
+    table = pd.concat(found, ignore_index=True)
+    table.insert(1, "variant", variant)
     written = files.RESULTS / "range_tests.csv"
-    files.write_csv(written, pd.concat(tables, ignore_index=True))
+    files.write_csv(written, table)
     durations.record(written)
 
 

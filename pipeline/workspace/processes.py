@@ -12,13 +12,14 @@ from collections.abc import Callable, Sequence
 from multiprocessing.connection import Connection, wait
 from multiprocessing.process import BaseProcess
 from multiprocessing.reduction import ForkingPickler
-from typing import Any
+from typing import Any, TypeVar
 
 from pipeline.errors import InputError
 
 OnDone = Callable[[int], None]
 """Hears how many more units of work were just done."""
 Job = Callable[[OnDone], Any]
+Item = TypeVar("Item")
 
 
 class ProcessDiedError(InputError):
@@ -52,6 +53,19 @@ def in_processes(jobs: Sequence[Job], on_done: OnDone) -> list[Any]:
         for process in processes:
             process.terminate()
             process.join()
+
+
+def dealt(
+    items: Sequence[Item], job_of: Callable[[Sequence[Item]], Job], on_done: OnDone
+) -> list[Any]:
+    """What jobs make of items, in the items' order: one job for each core and its share of them,
+    which gives a list.
+
+    Raises as ``in_processes``.
+    """
+    count = min(len(items), available_cores())
+    shares = in_processes([job_of(items[place::count]) for place in range(count)], on_done)
+    return [shares[place % count][place // count] for place in range(len(items))]
 
 
 def _collected(

@@ -4,11 +4,19 @@ import os
 import signal
 import sys
 import time
+from collections.abc import Sequence
 
 import pytest
 
 from makers.processes import unheard
-from pipeline.workspace.processes import OnDone, ProcessDiedError, in_processes
+from pipeline.workspace.processes import (
+    Job,
+    OnDone,
+    ProcessDiedError,
+    available_cores,
+    dealt,
+    in_processes,
+)
 
 
 class OddError(Exception):
@@ -78,6 +86,23 @@ def test_a_child_that_asks_to_leave_is_an_error() -> None:
 def test_a_result_that_cannot_be_sent_is_an_error() -> None:
     with pytest.raises((AttributeError, TypeError, RuntimeError)):
         in_processes([lambda _: lambda: None], unheard)
+
+
+@pytest.mark.parametrize("count", [0, 1, 2, 7])
+def test_items_are_dealt_and_come_back_in_order(count: int) -> None:
+    heard: list[int] = []
+
+    def job_of(share: Sequence[int]) -> Job:
+        def job(on_done: OnDone) -> list[tuple[int, int]]:
+            on_done(len(share))
+            return [(item, os.getpid()) for item in share]
+
+        return job
+
+    found = dealt(range(count), job_of, heard.append)
+    assert [item for item, _ in found] == list(range(count))
+    assert sum(heard) == count
+    assert len({process for _, process in found}) == min(count, available_cores())
 
 
 def test_nothing_to_do_is_done_at_once() -> None:

@@ -102,7 +102,10 @@ def adam_sqrt_optimal(study: Study) -> Outcome:
     ratio = statistics.geometric_mean(there["steps_ratio"].tolist())
     by_size = [f"{row.steps_ratio:.2f} at {row.batch_size}" for row in there.itertuples()]
     by_size += [f"no arrival at {size}" for size in lost["batch_size"]]
-    finding = f"From batch size {base} on, {ruled} takes {', '.join(by_size)} times the steps."
+    finding = (
+        f"Scaled from batch size {base}, {ruled} takes {', '.join(by_size)} times the steps of "
+        f"{tuned[0]}."
+    )
     if len(lost):
         return Outcome("refuted", ratio, finding, region=AS_GOOD)
     if ratio.n < 2:
