@@ -36,6 +36,7 @@ MAY_IMPORT = {  # folder or top-level module -> what else of the project it may 
     "analysis": {"errors", "params", "selection"},
     "reporting": {"errors", "params", "workspace", "selection", "analysis"},
     "selfcheck": {"errors", "params", "workspace", "selection", "analysis", "reporting"},
+    "forecast": {"params", "training"},
     "compare": {"errors", "params", "workspace", "analysis", "reporting"},
 }
 HEAVY = {  # library -> the only places that may import it

@@ -78,6 +78,10 @@ class Trial:
             self.seconds[batch_size] = timed(step, 1, self.device)
         return self.seconds[batch_size]
 
+    def is_quick(self, batch_size: int) -> bool:
+        """Whether a step is short enough to time many sizes like it."""
+        return self.step_seconds(batch_size) <= LADDER_STEP_SECONDS
+
 
 def capacity(trial: Trial, smallest: int) -> Capacity:
     """The largest batch that trains within the limit.
@@ -118,7 +122,7 @@ def cases(
     steps_of = ladder.dense if is_dense else ladder.sparse
     sizes = ladder.up_to_slow(
         steps_of(smallest, limit.batch_size),
-        lambda size: trial.step_seconds(size) > LADDER_STEP_SECONDS,
+        lambda size: not trial.is_quick(size),
     )
     return chosen + [Case(size) for size in sizes if size not in grid]
 

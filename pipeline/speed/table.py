@@ -34,6 +34,17 @@ class Subject:
     capacity: Capacity
     cases: list[Case]
 
+    @property
+    def quick_range(self) -> tuple[int, int]:
+        """The smallest and the largest batch size that are quick enough for a ladder, of those
+        that are timed."""
+        quick = [
+            case.batch_size
+            for case in self.cases
+            if case.micro_batches == 1 and self.trial.is_quick(case.batch_size)
+        ]
+        return min(quick, default=0), max(quick, default=0)
+
     def functions(self, variant: str, with_parts: bool) -> dict[Key, Callable[[], object]]:
         """The step of every case, and, if wanted, its parts where the grid takes it whole."""
         training = self.trial.training

@@ -5,10 +5,12 @@ trains reads them, and ``retime`` tells after the training whether the first sti
 again with `dvc repro -f throughput`.
 """
 
+import sys
 from collections.abc import Callable
 
 import torch
 
+from pipeline import forecast
 from pipeline.errors import command, require
 from pipeline.params.load import Params, load_params
 from pipeline.speed import alignment, table
@@ -17,7 +19,7 @@ from pipeline.speed.blocks import NOISY_SPREAD, Timing
 from pipeline.speed.load import Watch
 from pipeline.speed.table import Key, Subject
 from pipeline.training import budget, dataset
-from pipeline.training.device import device, one_thread
+from pipeline.training.device import describe, device, one_thread
 from pipeline.workspace import durations, files
 from pipeline.workspace.progress import progress
 
@@ -52,8 +54,7 @@ def subjects(params: Params, where: torch.device) -> tuple[dict[str, Subject], d
 
 def aligned_sizes(subject: Subject, params: Params, where: torch.device) -> list[Aligned]:
     """Aligned sizes beside their neighbours, of the sizes that are quick enough for a ladder."""
-    whole = [case.batch_size for case in subject.cases if case.micro_batches == 1]
-    kinds = alignment.sizes(min(whole), max(whole))
+    kinds = alignment.sizes(*subject.quick_range)
     with progress(
         "throughput: alignment", alignment.MOST * params.throughput.blocks, "round"
     ) as on_round:
@@ -72,6 +73,26 @@ def say_noise(timings: dict[Key, Timing]) -> None:
         )
 
 
+def say_forecast(
+    params: Params,
+    chosen: dict[str, Subject],
+    whose: dict[str, str],
+    timings: dict[Key, Timing],
+) -> None:
+    """Tell how long the trainings will take, before the first begins."""
+    seconds = {
+        (variant, case.batch_size): timing.median
+        for variant, like in whose.items()
+        for (name, case, part), timing in timings.items()
+        if name == like and part == "step" and case.in_grid
+    }
+    data = next(iter(chosen.values())).trial.data
+    where = data.train.x.device
+    workers = int(describe(where)["cores"]) if where.type == "cpu" else 1
+    made = forecast.forecast(params, seconds, len(data.train), workers)
+    print(f"throughput: {forecast.words(made)}", file=sys.stderr)
+
+
 @command
 def main() -> None:
     """Read data/processed, measure, write results/throughput.csv and alignment.csv."""
@@ -88,6 +109,7 @@ def main() -> None:
     with progress("throughput: time", len(to_time) * how.blocks, "block") as on_block:
         timings = table.times(to_time, counts, how, where, seed, on_block)
     say_noise(timings)
+    say_forecast(params, chosen, whose, timings)
     written = files.RESULTS / "throughput.csv"
     files.write_csv(written, table.table(chosen, whose, timings, where, watch.other_cores()))
     aligned = aligned_sizes(next(iter(chosen.values())), params, where)

@@ -6,8 +6,9 @@ import torch
 from makers.data import MakeData
 from makers.networks import wide
 from pipeline.errors import InputError
+from pipeline.params.protocol import Throughput
 from pipeline.params.settings import Settings
-from pipeline.speed import cases, ladder, single
+from pipeline.speed import alignment, cases, ladder, single, table
 from pipeline.speed.cases import Case, Trial
 from pipeline.training.dataset import Dataset
 
@@ -72,3 +73,26 @@ class TestTrial:
     def test_less_than_one_example_needs_is_refused(self, make_data: MakeData) -> None:
         with pytest.raises(InputError, match=r"limits\.memory_gb: a batch of 1 needs"):
             cases.capacity(Trial(wide(8), make_data(), 10.0), 1)
+
+
+class TestQuickRange:
+    def subject(self, data: Dataset) -> table.Subject:
+        return table.subject(wide(8), data, [4, 512], None, is_dense=False)
+
+    def test_a_slow_size_of_the_grid_is_not_in_it(
+        self, make_data: MakeData, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        subject = self.subject(make_data(examples=512))
+        assert subject.quick_range == (1, 512)
+        monkeypatch.setattr(Trial, "step_seconds", lambda _, size: 1.0 if size > 100 else 0.0)
+        assert subject.quick_range == (1, 64)
+
+    def test_nothing_is_aligned_where_nothing_is_quick(
+        self, make_data: MakeData, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        subject = self.subject(make_data(examples=512))
+        monkeypatch.setattr(cases, "LADDER_STEP_SECONDS", 0.0)
+        kinds = alignment.sizes(*subject.quick_range)
+        how = Throughput(blocks=3)
+        step_of = subject.trial.training.stepper
+        assert alignment.measure(step_of, kinds, how, CPU, 0, lambda _: None) == []

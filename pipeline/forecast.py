@@ -1,0 +1,92 @@
+"""How long the trainings of a study will take, told before the first begins."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from pipeline.params.load import Params
+from pipeline.training import budget
+
+LANE_OVERHEAD = 0.12
+"""What one cell of a training of many costs of a lone step's seconds at the smallest batch size:
+there most of them are calls of operations, which lanes share."""
+LANE_EXAMPLES = 1.6
+"""What it costs of what larger batches take longer: lanes share the memory and its bandwidth."""
+CONFIRMED_RATES = 4
+ADDED_RATES = 5
+"""About so many rates are trained again, and added, at each batch size."""
+FEW_LANES = 2.0
+"""Trainings of fewer lanes share less."""
+START_SECONDS = 2.5
+MINUTE, LONG_MINUTES = 60.0, 10.0
+MOST = 0.5
+"""Batch sizes that take this share of the time together are the ones to leave out."""
+
+
+@dataclass(frozen=True)
+class Forecast:
+    """The seconds that each pack will take, by (variant, batch size), and all of its steps of
+    cells in the grid alone."""
+
+    seconds: Mapping[tuple[str, int], float]
+    steps: int
+
+    @property
+    def total(self) -> float:
+        """Seconds of all trainings."""
+        return sum(self.seconds.values())
+
+    def dearest(self) -> list[int]:
+        """The fewest batch sizes that take MOST of the seconds together, ascending."""
+        by_size: dict[int, float] = {}
+        for (_, size), seconds in self.seconds.items():
+            by_size[size] = by_size.get(size, 0.0) + seconds
+        chosen: list[int] = []
+        for size in sorted(by_size, key=lambda size: -by_size[size]):
+            if sum(by_size[size] for size in chosen) < MOST * self.total:
+                chosen.append(size)
+        return sorted(chosen)
+
+
+def forecast(
+    params: Params, seconds_per_step: Mapping[tuple[str, int], float], examples: int, workers: int
+) -> Forecast:
+    """From the seconds of a lone training's step by (variant, batch size), for so many training
+    examples and processes; batch sizes that were not timed are left out.
+
+    Measured on two cores; within a factor of 2 for the networks of ``benchmarks.models``.
+    """
+    seconds, steps = {}, 0
+    for variant, asked in params.packs():
+        size = budget.resolve(asked, examples)
+        settings = params.settings(variant)
+        of_variant = [each for (name, _), each in seconds_per_step.items() if name == variant]
+        if (variant, size) not in seconds_per_step:
+            continue
+        least = min(of_variant)
+        cell_step = LANE_OVERHEAD * least
+        cell_step += LANE_EXAMPLES * (seconds_per_step[variant, size] - least)
+        screened = len(settings.lr) * params.grid.seeds
+        added = ADDED_RATES * params.grid.seeds if params.grid.extensions else 0
+        confirmed = min(CONFIRMED_RATES, len(settings.lr)) * params.confirm.seeds
+        pack_steps = budget.total_steps(settings.budget, examples, size)
+        cells = screened + FEW_LANES * (added + confirmed)
+        seconds[variant, size] = START_SECONDS + cells * pack_steps * cell_step / workers
+        steps += screened * pack_steps
+    return Forecast(seconds, steps)
+
+
+def words(made: Forecast) -> str:
+    """The forecast in a sentence or two, with what would make a long study cheaper."""
+    minutes = made.total / MINUTE
+    duration = f"{minutes:.0f} minutes" if minutes >= 2 else f"{made.total:.0f} seconds"
+    text = (
+        f"the grid trains {made.steps:,} steps; with added rates and fresh seeds that takes about "
+        f"{duration}"
+    )
+    if minutes < LONG_MINUTES:
+        return text
+    sizes = ", ".join(str(size) for size in made.dearest())
+    return (
+        f"{text}, at least half of it at batch size {sizes}. Cheaper: leave those out "
+        "(grid.batch_size), fewer budget.epochs or grid.seeds; grid=large is for large data"
+    )

@@ -1,0 +1,50 @@
+"""How long a study will take, told from the seconds of lone steps."""
+
+import pytest
+
+from pipeline.forecast import START_SECONDS, Forecast, forecast, words
+from pipeline.params.load import Params
+from pipeline.params.protocol import Confirm, Grid
+from pipeline.params.schedule import Budget
+
+EXAMPLES = 1000
+
+
+def params(epochs: int = 10, seeds: int = 3, extensions: int = 0) -> Params:
+    """A study of two batch sizes, the second of them all examples."""
+    grid = Grid(["baseline"], [10, "full"], lr=[0.1, 1.0], seeds=seeds, extensions=extensions)
+    return Params(grid=grid, budget=Budget(epochs, 20, 5), confirm=Confirm(seeds=5))
+
+
+def made(given: Params, overhead: float = 1e-3, example: float = 1e-6) -> Forecast:
+    """The forecast where a lone step takes ``overhead`` and ``example`` for each example."""
+    seconds = {("baseline", size): overhead + example * size for size in (10, EXAMPLES)}
+    return forecast(given, seconds, EXAMPLES, workers=2)
+
+
+def test_it_grows_with_what_is_trained() -> None:
+    base = made(params())
+    assert base.steps == 2 * 3 * (10 * 100 + 20)
+    training = base.total - 2 * START_SECONDS
+    longer = made(params(epochs=20)).total - 2 * START_SECONDS
+    assert longer == pytest.approx(2 * training, rel=0.15)
+    assert made(params(seeds=6)).total > base.total
+    assert made(params(extensions=4)).total > base.total
+    assert made(params(), overhead=2e-3).total > base.total
+
+
+def test_a_batch_size_that_was_not_timed_is_left_out() -> None:
+    found = forecast(params(), {("baseline", 10): 1e-3}, EXAMPLES, 2)
+    assert set(found.seconds) == {("baseline", 10)}
+
+
+def test_short_studies_are_told_in_a_sentence() -> None:
+    assert words(made(params())) == (
+        "the grid trains 6,120 steps; with added rates and fresh seeds that takes about 7 seconds"
+    )
+
+
+def test_long_studies_are_told_what_would_be_cheaper() -> None:
+    text = words(made(params(epochs=10_000)))
+    assert "about 30 minutes, at least half of it at batch size 10. Cheaper: leave those" in text
+    assert made(params(epochs=10_000)).dearest() == [10]
