@@ -1,4 +1,4 @@
-"""Straight lines through logarithms, where two of them meet, and affine laws."""
+"""Straight lines through logarithms, and affine laws."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -12,7 +12,6 @@ from pipeline.selection import statistics
 from pipeline.selection.statistics import LEVEL, Estimate
 
 Floats = npt.NDArray[np.float64]
-CANDIDATES = 2000
 EXACT = 1e-20
 """A mean squared residual below this is rounding."""
 MOST_UNSURE = 5.0
@@ -20,20 +19,6 @@ MOST_UNSURE = 5.0
 CONFOUNDED = 0.95
 VARIES = 1e-6
 """A covariate whose logarithm has less spread than this does not vary."""
-MARGIN_POINTS = 3
-"""A break needs this many points on either side."""
-
-
-@dataclass(frozen=True)
-class Bend:
-    """Where the growth of y with x bends, with a 95 % interval.
-
-    before and after: the exponent of y against x on both sides.
-    """
-
-    at: Estimate
-    before: Estimate
-    after: Estimate
 
 
 def log_log_slope(x: Sequence[float], y: Sequence[float]) -> Estimate:
@@ -124,48 +109,6 @@ def coefficients(basis: Floats, y: Floats, free: int) -> list[Estimate]:
         Estimate(float(c), float(c - half), float(c + half), len(y))
         for c, half in zip(values, halves, strict=True)
     ]
-
-
-def bend(x_values: Sequence[float], y_values: Sequence[float]) -> Bend | None:
-    """The downward bend of two straight lines that meet, fitted to log y against log x.
-
-    The break minimises the residual sum of squares; its interval holds every break whose sum is
-    not worse by an F test on one degree of freedom (Seber & Wild, Nonlinear Regression, 9.4).
-    None where a bend explains no more than one line does (F test, 1 %), where y does not grow
-    slower after it, or for too few points.
-    """
-    x, y = np.log(np.asarray(x_values, float)), np.log(np.asarray(y_values, float))
-    order = np.argsort(x, kind="stable")
-    x, y, n = x[order], y[order], len(x)
-    if n < 2 * MARGIN_POINTS + 1:
-        return None
-    breaks = np.linspace(x[MARGIN_POINTS - 1], x[-MARGIN_POINTS], CANDIDATES)
-    sums = residual_sums(bent(x, breaks), y)
-    best = int(sums.argmin())
-    straight, least = float(residual_sums(bent(x, x[-1:]), y)[0]), float(sums[best])
-    if straight <= EXACT * n:
-        return None
-    _, before, after = coefficients(bent(x, breaks[best : best + 1])[0], y, n - 4)
-    gain = (straight - least) / 2 / (max(least, EXACT * n) / (n - 4))
-    if gain < stats.f.ppf(0.99, 2, n - 4) or after.value >= before.value:
-        return None
-    allowed = least * (1 + stats.f.ppf(LEVEL, 1, n - 4) / (n - 4))
-    inside = np.exp(breaks[sums <= allowed])
-    point = Estimate(float(np.exp(breaks[best])), float(inside.min()), float(inside.max()), n)
-    return Bend(point, before, after)
-
-
-def bent(x: Floats, breaks: Floats) -> Floats:
-    """For every break the basis of two lines that meet there: (breaks, points, 3)."""
-    distance = x - breaks[:, None]
-    ones = np.ones_like(distance)
-    return np.stack([ones, np.minimum(distance, 0), np.maximum(distance, 0)], axis=2)
-
-
-def residual_sums(bases: Floats, y: Floats) -> Floats:
-    """The least sum of squared residuals for every basis: (breaks,)."""
-    values = np.linalg.pinv(bases) @ y
-    return np.asarray(np.square(y - (bases @ values[..., None])[..., 0]).sum(1))
 
 
 @dataclass(frozen=True)

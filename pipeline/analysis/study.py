@@ -24,7 +24,6 @@ from pipeline.analysis import (
     escape,
     finders,
     generalisation,
-    lines,
     noise,
     ranking,
     rates,
@@ -39,7 +38,7 @@ from pipeline.analysis.answer import Answer
 from pipeline.analysis.critical import Critical, Curve, Runs
 from pipeline.analysis.frame import SCORE_NAME, Frame, goal
 from pipeline.analysis.generalisation import Trend
-from pipeline.analysis.lines import Affine, Bend
+from pipeline.analysis.lines import Affine
 from pipeline.analysis.measurements import Measurements
 from pipeline.analysis.rates import Surface
 from pipeline.analysis.recommendation import Recommendation, Rival
@@ -362,11 +361,6 @@ class Study:
     def timed(self) -> pd.DataFrame:
         """The first variant's timings of batches taken whole."""
         return timings.whole_batches(self.measured.throughput, self.frame.first)
-
-    @cached_property
-    def bend(self) -> Bend | None:
-        """Where the first variant's throughput saturates."""
-        return lines.bend(self.timed["batch_size"], self.timed["examples_per_second"])
 
     @cached_property
     def memory_law(self) -> MemoryLaw | None:

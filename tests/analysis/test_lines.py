@@ -1,56 +1,11 @@
-"""Slopes and bends."""
+"""Slopes and affine laws."""
 
 import numpy as np
 import pandas as pd
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
 
-from makers.timings import SIZES, kinked
+from makers.timings import SIZES
 from pipeline.analysis import lines
-
-
-class TestSaturation:
-    @pytest.mark.parametrize("at", [16, 100, 700])
-    def test_a_known_bend_is_found(self, at: float) -> None:
-        found = lines.bend(SIZES, SIZES / kinked(SIZES, at))
-        assert found is not None
-        assert found.at.value == pytest.approx(at, rel=0.02)
-        assert found.before.value == pytest.approx(1, abs=0.01)
-        assert found.after.value == pytest.approx(0, abs=0.01)
-
-    @pytest.mark.slow
-    def test_its_interval_covers_the_truth(self) -> None:
-        rng = np.random.default_rng(0)
-        hits = 0
-        for _ in range(200):
-            noisy = kinked(SIZES, 100) * np.exp(0.05 * rng.standard_normal(len(SIZES)))
-            found = lines.bend(SIZES, SIZES / noisy)
-            assert found is not None
-            hits += found.at.low <= 100 <= found.at.high
-        assert 0.92 <= hits / 200 <= 0.98
-
-    def test_an_affine_step_time_bends_near_its_knee(self) -> None:
-        found = lines.bend(SIZES, SIZES / (1e-4 + 1e-6 * SIZES))
-        assert found is not None
-        assert 50 <= found.at.value <= 200
-
-    def test_a_straight_line_has_no_bend(self) -> None:
-        rng = np.random.default_rng(1)
-        straight = np.exp(0.05 * rng.standard_normal(len(SIZES)))
-        assert lines.bend(SIZES, SIZES / straight) is None
-        assert lines.bend(SIZES[:5], SIZES[:5]) is None
-
-    def test_a_bend_upwards_is_no_saturation(self) -> None:
-        assert lines.bend(SIZES, kinked(SIZES, 100)) is None
-
-    @settings(max_examples=20)
-    @given(st.randoms())
-    def test_the_order_of_rows_does_not_matter(self, random: object) -> None:
-        order = list(range(len(SIZES)))
-        random.shuffle(order)  # type: ignore[attr-defined]
-        rates = SIZES / kinked(SIZES, 100)
-        assert lines.bend(SIZES[order], rates[order]) == lines.bend(SIZES, rates)
 
 
 class TestSlope:

@@ -1,11 +1,12 @@
 """Throughput, seconds per step with its parts, and memory, against the batch size."""
 
+import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from pipeline.analysis.frame import Frame
-from pipeline.analysis.lines import Bend
+from pipeline.analysis.lines import Affine
 from pipeline.analysis.study import Study
 from pipeline.reporting.figures.axes import by_variant, half_width, plain_log, variant_legend
 from pipeline.reporting.figures.illustration import Illustration
@@ -13,7 +14,7 @@ from pipeline.reporting.words import numbers
 
 
 def draw(study: Study) -> Figure:
-    """Joined points are the grid's, loose ones the other sizes; the bend is the first variant's."""
+    """Joined points are the grid's, loose ones the other sizes; the law is the first variant's."""
     timed, frame = study.measured.throughput, study.frame
     figure = Figure(figsize=(9.5, 7.2), layout="constrained")
     axes = figure.subplot_mosaic([["rate", "rate"], ["seconds", "memory"]])
@@ -35,7 +36,7 @@ def draw(study: Study) -> Figure:
         plain_log(axes[panel_name], show, base)
         half_width(axes[panel_name], label, study.tradeoff, frame)
     step_parts(axes["seconds"], study.of_first(timed))
-    mark_bend(axes["rate"], study.bend)
+    draw_law(axes["rate"], axes["seconds"], study.step_law, study.timed["batch_size"])
     mark_limit(axes["memory"], timed)
     variant_legend(figure, frame)
     return figure
@@ -55,16 +56,19 @@ def step_parts(axis: Axes, timed: pd.DataFrame) -> None:
     axis.set_ylim(top=3 * timed["seconds_per_step"].max())
 
 
-def mark_bend(axis: Axes, bend: Bend | None) -> None:
-    """The saturation point with its interval."""
-    if bend is not None:
-        at = bend.at
-        axis.axvspan(at.low, at.high, color="0.88", zorder=0)
-        axis.axvline(at.value, color="0.35", linestyle=":", zorder=1)
-        axis.annotate(
-            f"bends at {at.value:.0f} ({at.low:.0f} to {at.high:.0f})",
-            (at.low, 0.94), xycoords=("data", "axes fraction"), xytext=(-6, 0),
-            textcoords="offset points", color="0.25", ha="right", va="top",
+def draw_law(rate: Axes, seconds: Axes, law: Affine | None, sizes: pd.Series) -> None:
+    """The affine law of a step, and the batch size at which half of it is overhead."""
+    if law is not None:
+        line = np.geomspace(sizes.min(), sizes.max(), 100)
+        taken = law.start + law.slope * line
+        rate.plot(line, line / taken, "--", color="0.35", linewidth=1, zorder=1)
+        seconds.plot(line, taken, "--", color="0.35", linewidth=1, zorder=1)
+        half = law.ratio
+        rate.axvspan(half.low, half.high, color="0.88", zorder=0)
+        rate.annotate(
+            f"half of a step is overhead at {half.value:.0f}",
+            (half.low, 0.06), xycoords=("data", "axes fraction"), xytext=(-6, 0),
+            textcoords="offset points", color="0.25", ha="right", va="bottom",
         )  # fmt: skip
 
 
@@ -79,28 +83,29 @@ def mark_limit(axis: Axes, timed: pd.DataFrame) -> None:
 
 
 def caption(study: Study) -> str:
-    """Where throughput bends, what the largest batch brings, and which batch fits."""
+    """The law of a step, what the largest batch brings, and which batch fits."""
     timed, frame = study.timed, study.frame
     first, last = timed.iloc[0], timed.iloc[-1]
     gain = last["examples_per_second"] / first["examples_per_second"]
     return (
-        f"{bend_words(study.bend)}; batch size "
+        f"{law_words(study.step_law)}; batch size "
         f"{numbers.batch_size(last['batch_size'], frame.examples)} takes {numbers.number(gain)} "
         f"times as many examples a second as {first['batch_size']}. {capacity(last, frame)} "
-        f"{len(timed)} batch sizes, the first quartile of {timed['blocks'].max()} blocks each, in "
-        "random order, for other work only slows steps down; loose points are not in the grid. "
+        f"{len(timed)} batch sizes, the median of {timed['blocks'].max()} blocks each, in random "
+        "order; loose points are not in the grid. "
         "Memory is that of a step or an evaluation, whichever takes more, without the data set."
     )
 
 
-def bend_words(bend: Bend | None) -> str:
-    """Where throughput bends."""
-    if bend is None:
-        return "Throughput shows no bend"
-    at = bend.at
+def law_words(law: Affine | None) -> str:
+    """What a step takes, and where the machine is half and four fifths busy with examples."""
+    if law is None:
+        return "No affine law fits the seconds of a step"
+    half = law.ratio
     return (
-        f"Throughput bends at batch size {at.value:.0f} (95 % interval {at.low:.0f} to "
-        f"{at.high:.0f}), from growth as B^{bend.before.value:.2f} to B^{bend.after.value:.2f}"
+        f"Dashed: a step takes {numbers.seconds(law.start)} and {numbers.seconds(law.slope)} an "
+        f"example. Half of the greatest speed is reached at batch size {half.value:.0f} (95 % "
+        f"interval {half.low:.0f} to {half.high:.0f}), 80 % at {law.saturates(0.8):.0f}"
     )
 
 
