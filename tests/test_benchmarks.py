@@ -6,9 +6,10 @@ import runpy
 import subprocess
 import sys
 
+import numpy as np
 import pytest
 
-from benchmarks import harness, models
+from benchmarks import harness, models, searches
 from makers.processes import fresh
 from makers.project import ROOT
 from pipeline.params.network import Model
@@ -40,6 +41,38 @@ def printed(name: str, *arguments: str) -> str:
 )
 def test_it_prints_a_table(name: str, arguments: list[str], words: str) -> None:
     assert words in fresh(printed, name, *arguments)
+
+
+def falling(losses: dict[searches.Config, float], epochs: int = 9) -> searches.Curves:
+    """Curves evaluated at every epoch that fall to these losses at the end; 10 steps an epoch."""
+    grid = np.arange(1.0, epochs + 1)
+    return searches.Curves(
+        dict.fromkeys(losses, grid),
+        {config: end * epochs / grid for config, end in losses.items()},
+        {size: 10.0 for size, _ in losses},
+    )
+
+
+class TestSearches:
+    def test_what_they_choose_and_train(self) -> None:
+        curves = falling({(8, float(rate)): rate / 10 for rate in range(1, 10)})
+        assert searches.plain_grid(curves) == ((8, 1.0), 9 * 90)
+        assert searches.successive_halving(curves) == ((8, 1.0), 9 * 10 + 3 * 20)
+        assert searches.top_after_one_epoch(curves) == ((8, 1.0), 9 * 10 + 5 * 80)
+
+    def test_a_training_that_diverged_is_not_chosen(self) -> None:
+        curves = falling({(8, 1.0): 0.5, (8, 2.0): 0.1})
+        curves.epochs[8, 2.0] = curves.epochs[8, 2.0][:2]
+        curves.losses[8, 2.0] = curves.losses[8, 2.0][:2]
+        assert searches.plain_grid(curves)[0] == (8, 1.0)
+
+    def test_a_slow_start_is_lost(self) -> None:
+        """What is best in the end but not after an epoch is what early stopping misses."""
+        curves = falling({(8, float(rate)): 0.1 * rate for rate in range(2, 11)})
+        curves.losses[8, 10.0][:] = [9, 9, 9, 9, 0, 0, 0, 0, 0]
+        assert searches.plain_grid(curves)[0] == (8, 10.0)
+        assert searches.successive_halving(curves)[0] == (8, 2.0)
+        assert searches.top_after_one_epoch(curves)[0] == (8, 2.0)
 
 
 def test_the_gpu_benchmark_says_what_is_missing() -> None:
