@@ -7,10 +7,10 @@ from pipeline.params.load import Params
 from pipeline.training import budget
 
 LANE_OVERHEAD = 0.12
-"""What one cell of a training of many costs of a lone step's seconds at the smallest batch size:
-there most of them are calls of operations, which lanes share."""
+"""What one cell of a training of many costs of a lone step's overhead, which lanes share: calls of
+operations."""
 LANE_EXAMPLES = 1.6
-"""What it costs of what larger batches take longer: lanes share the memory and its bandwidth."""
+"""What it costs of the rest of a lone step: lanes share the memory and its bandwidth."""
 CONFIRMED_RATES = 4
 ADDED_RATES = 5
 """About so many rates are trained again, and added, at each batch size."""
@@ -53,18 +53,17 @@ def forecast(
     """From the seconds of a lone training's step by (variant, batch size), for so many training
     examples and processes; batch sizes that were not timed are left out.
 
-    Measured on two cores; within a factor of 2 for the networks of ``benchmarks.models``.
+    The constants are those of the default study on two cores.
     """
     seconds, steps = {}, 0
     for variant, asked in params.packs():
         size = budget.resolve(asked, examples)
         settings = params.settings(variant)
-        of_variant = [each for (name, _), each in seconds_per_step.items() if name == variant]
-        if (variant, size) not in seconds_per_step:
+        timed = {each: took for (name, each), took in seconds_per_step.items() if name == variant}
+        if size not in timed:
             continue
-        least = min(of_variant)
-        cell_step = LANE_OVERHEAD * least
-        cell_step += LANE_EXAMPLES * (seconds_per_step[variant, size] - least)
+        shared = min(overhead(timed), timed[size])
+        cell_step = LANE_OVERHEAD * shared + LANE_EXAMPLES * (timed[size] - shared)
         screened = len(settings.lr) * params.grid.seeds
         added = ADDED_RATES * params.grid.seeds if params.grid.extensions else 0
         confirmed = min(CONFIRMED_RATES, len(settings.lr)) * params.confirm.seeds
@@ -73,6 +72,16 @@ def forecast(
         seconds[variant, size] = START_SECONDS + cells * pack_steps * cell_step / workers
         steps += screened * pack_steps
     return Forecast(seconds, steps)
+
+
+def overhead(seconds_per_step: Mapping[int, float]) -> float:
+    """What a step takes without examples, by the line through its seconds at the smallest and the
+    largest batch size; 0 for a single one."""
+    small, large = min(seconds_per_step), max(seconds_per_step)
+    if small == large:
+        return 0.0
+    slope = (seconds_per_step[large] - seconds_per_step[small]) / (large - small)
+    return max(0.0, seconds_per_step[small] - slope * small)
 
 
 def words(made: Forecast) -> str:

@@ -2,7 +2,7 @@
 
 import pytest
 
-from pipeline.forecast import START_SECONDS, Forecast, forecast, words
+from pipeline.forecast import START_SECONDS, Forecast, forecast, overhead, words
 from pipeline.params.load import Params
 from pipeline.params.protocol import Confirm, Grid
 from pipeline.params.schedule import Budget
@@ -33,6 +33,12 @@ def test_it_grows_with_what_is_trained() -> None:
     assert made(params(), overhead=2e-3).total > base.total
 
 
+def test_the_overhead_of_a_step() -> None:
+    assert overhead({10: 1.1, 100: 2.0}) == pytest.approx(1.0)
+    assert overhead({256: 1.0, 6000: 30.0}) == 0.0
+    assert overhead({32: 1.0}) == 0.0
+
+
 def test_a_batch_size_that_was_not_timed_is_left_out() -> None:
     found = forecast(params(), {("baseline", 10): 1e-3}, EXAMPLES, 2)
     assert set(found.seconds) == {("baseline", 10)}
@@ -46,5 +52,5 @@ def test_short_studies_are_told_in_a_sentence() -> None:
 
 def test_long_studies_are_told_what_would_be_cheaper() -> None:
     text = words(made(params(epochs=10_000)))
-    assert "about 30 minutes, at least half of it at batch size 10. Cheaper: leave those" in text
+    assert "about 33 minutes, at least half of it at batch size 10. Cheaper: leave those" in text
     assert made(params(epochs=10_000)).dearest() == [10]
