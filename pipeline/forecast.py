@@ -4,6 +4,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from pipeline.params.load import Params
+from pipeline.params.network import MODELS
+from pipeline.params.settings import Settings
 from pipeline.training import budget
 
 LANE_OVERHEAD = 0.12
@@ -63,7 +65,8 @@ def forecast(
         if size not in timed:
             continue
         shared = min(overhead(timed), timed[size])
-        cell_step = LANE_OVERHEAD * shared + LANE_EXAMPLES * (timed[size] - shared)
+        own = 1.0 if is_alone(params, settings) else LANE_OVERHEAD
+        cell_step = own * shared + LANE_EXAMPLES * (timed[size] - shared)
         screened = len(settings.lr) * params.grid.seeds
         added = ADDED_RATES * params.grid.seeds if params.grid.extensions else 0
         confirmed = min(CONFIRMED_RATES, len(settings.lr)) * params.confirm.seeds
@@ -72,6 +75,12 @@ def forecast(
         seconds[variant, size] = START_SECONDS + cells * pack_steps * cell_step / workers
         steps += screened * pack_steps
     return Forecast(seconds, steps)
+
+
+def is_alone(params: Params, settings: Settings) -> bool:
+    """Whether cells may have to train one by one: a user's own network is taken for one that
+    cannot be batched."""
+    return params.impl.engine == "loop" or settings.model.name not in MODELS
 
 
 def overhead(seconds_per_step: Mapping[int, float]) -> float:

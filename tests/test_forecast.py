@@ -1,10 +1,13 @@
 """How long a study will take, told from the seconds of lone steps."""
 
+from dataclasses import replace
+
 import pytest
 
 from pipeline.forecast import START_SECONDS, Forecast, forecast, overhead, words
 from pipeline.params.load import Params
-from pipeline.params.protocol import Confirm, Grid
+from pipeline.params.network import Model
+from pipeline.params.protocol import Confirm, Grid, Impl
 from pipeline.params.schedule import Budget
 
 EXAMPLES = 1000
@@ -31,6 +34,12 @@ def test_it_grows_with_what_is_trained() -> None:
     assert made(params(seeds=6)).total > base.total
     assert made(params(extensions=4)).total > base.total
     assert made(params(), overhead=2e-3).total > base.total
+
+
+def test_cells_that_train_alone_share_nothing() -> None:
+    alone = [replace(params(), impl=Impl(engine="loop")), replace(params(), model=Model("a:b"))]
+    for given in alone:
+        assert made(given).total > 3 * (made(params()).total - 2 * START_SECONDS)
 
 
 def test_the_overhead_of_a_step() -> None:

@@ -29,7 +29,7 @@ MAY_IMPORT = {  # folder or top-level module -> what else of the project it may 
     "training": {"errors", "params", "models"},
     "selection": {"errors", "params"},
     "lanes": {"errors", "params", "workspace", "models", "training", "selection"},
-    "branches": {"params", "workspace", "training", "lanes"},
+    "branches": {"errors", "params", "workspace", "training", "lanes"},
     "speed": {"errors", "params", "models", "training"},
     "finder": {"params", "training"},
     "solutions": {"errors", "params", "workspace", "models", "training", "selection"},

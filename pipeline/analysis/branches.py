@@ -21,6 +21,12 @@ COLUMNS = (
 )  # fmt: skip
 
 
+def whole(branches: pd.DataFrame) -> pd.DataFrame:
+    """The branches of seeds whose training reached every moment: others had diverged before."""
+    moments = branches.groupby("seed")["step"].nunique()
+    return branches[branches["seed"].isin(moments.index[moments == branches["step"].nunique()])]
+
+
 def progress(branches: pd.DataFrame) -> pd.DataFrame:
     """How far the mean loss over seeds falls, at each batch size's best rate, over how far it falls
     at the best batch size: a row for each moment (step), a column for each batch size.
@@ -34,7 +40,8 @@ def progress(branches: pd.DataFrame) -> pd.DataFrame:
     power = branches.groupby(["step", "batch_size", "seed"]).cumcount().rename("power")
     by_rate = fall.groupby([*keys, power]).mean()
     best = by_rate.groupby(["step", "batch_size"]).max().unstack()
-    return best.div(best.max(axis=1), axis=0)
+    most = best.max(axis=1)
+    return best.div(most.where(most > 0), axis=0)
 
 
 def critical_sizes(branches: pd.DataFrame) -> Floats:
@@ -63,6 +70,7 @@ def crossing(sizes: Floats, shares: Floats) -> float:
 def local_critical(branches: pd.DataFrame) -> pd.DataFrame:
     """One row per moment: step, examples, the mean loss, the local critical batch size with its
     jackknife interval over seeds, and whether it is the largest tried."""
+    branches = whole(branches) if len(branches) else branches
     if branches.empty:
         return pd.DataFrame(columns=list(COLUMNS))
     steps = np.sort(branches["step"].unique())
@@ -73,7 +81,7 @@ def local_critical(branches: pd.DataFrame) -> pd.DataFrame:
         here = branches[branches["step"] == step]
         estimate = Estimate(np.exp(size.value), np.exp(size.low), np.exp(size.high), size.n)
         rows.append(
-            {"step": int(step), "examples": int(step * branches["batch_size"].min())}
+            {"step": int(step), "examples": int(here["examples"].iloc[0])}
             | {"train_loss": here["loss_before"].mean()}
             | estimate.columns("critical")
             | {"is_largest": bool(estimate.value >= largest * (1 - 1e-9)), "seeds": size.n}
@@ -84,6 +92,7 @@ def local_critical(branches: pd.DataFrame) -> pd.DataFrame:
 def growth(branches: pd.DataFrame) -> Estimate:
     """The exponent k of local critical batch size = c step^k, with its jackknife interval over
     seeds; UNKNOWN for fewer than FEWEST_MOMENTS."""
+    branches = whole(branches) if len(branches) else branches
     if branches.empty or branches["step"].nunique() < FEWEST_MOMENTS:
         return UNKNOWN
     logs = np.log(np.sort(branches["step"].unique()))
@@ -101,13 +110,13 @@ def over_seeds(branches: pd.DataFrame, fit: Callable[[pd.DataFrame], Floats]) ->
     """The numbers that ``fit`` makes of all seeds, with intervals by leaving out each in turn
     (Tukey 1958); unknown bounds for fewer than three."""
     seeds = sorted(branches["seed"].unique())
-    whole, n = fit(branches), len(seeds)
+    values, n = fit(branches), len(seeds)
     if n < 3:
-        return [Estimate(float(value), np.nan, np.nan, n) for value in whole]
+        return [Estimate(float(value), np.nan, np.nan, n) for value in values]
     left_out = np.array([fit(branches[branches["seed"] != seed]) for seed in seeds])
     squares = ((left_out - left_out.mean(0)) ** 2).sum(0)
     halves = stats.t.ppf((1 + LEVEL) / 2, n - 1) * np.sqrt((n - 1) / n * squares)
     return [
         Estimate(float(value), float(value - half), float(value + half), n)
-        for value, half in zip(whole, halves, strict=True)
+        for value, half in zip(values, halves, strict=True)
     ]

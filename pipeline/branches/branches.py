@@ -6,7 +6,8 @@ optimizer starts anew, for the weights alone are kept.
 """
 
 import functools
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 
 import numpy as np
 import numpy.typing as npt
@@ -14,6 +15,7 @@ import pandas as pd
 import torch
 from torch import Tensor
 
+from pipeline.errors import InputError
 from pipeline.lanes import rules, trainings
 from pipeline.lanes.interpreter import as_written, recorded_program
 from pipeline.lanes.lanes import FEWEST, Lanes, predictor, stacked
@@ -27,7 +29,7 @@ from pipeline.training.device import on_one_thread
 from pipeline.training.learning_rate import rate_factor
 from pipeline.training.losses import losses_and_scores
 from pipeline.training.pack import Pack
-from pipeline.workspace.processes import OnDone, in_processes
+from pipeline.workspace.processes import Job, OnDone, dealt
 
 FACTORS = tuple(2**power for power in range(7))
 """How many times as large as the trunk's the batches of the branches are."""
@@ -37,7 +39,10 @@ MOST_STEPS = 256
 FEWEST_STEPS = 4
 EXAMPLES = 2048
 """Of the training part, on which losses are compared."""
-COLUMNS = ("variant", "batch_size", "factor", "step", "seed", "lr", "loss_before", "loss_after")
+COLUMNS = (
+    "variant", "batch_size", "factor", "step", "examples", "seed", "lr",
+    "loss_before", "loss_after",
+)  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -65,15 +70,39 @@ class Trunk:
 
 def measure(trunk: Trunk, data: Dataset, params: Params) -> pd.DataFrame:
     """One row for each branch, COLUMNS: the training loss before and after as many examples as
-    every other branch sees; none for a network that cannot train as lanes, and none of an epoch of
-    fewer than FEWEST_STEPS steps."""
-    factors = [factor for factor in FACTORS if trunk.branch_steps // factor >= FEWEST_STEPS]
-    jobs = [functools.partial(of_factor, trunk, data, params, factor) for factor in factors]
+    every other branch sees. None for a network that cannot train as lanes, of an epoch of fewer
+    than FEWEST_STEPS steps, or of batch sizes that the optimizer's rule does not reach."""
+    factors = [
+        factor
+        for factor in FACTORS
+        if trunk.branch_steps // factor >= FEWEST_STEPS and reaches(trunk, factor, params)
+    ]
+
+    def job_of(share: Sequence[int]) -> Job:
+        return on_one_thread(functools.partial(of_factors, trunk, data, params, share))
+
     if data.train.x.device.type == "cpu":
-        tables = in_processes([on_one_thread(job) for job in jobs], ignored)
+        tables = dealt(factors, job_of, ignored)
     else:
-        tables = [job(ignored) for job in jobs]
+        tables = of_factors(trunk, data, params, factors, ignored)
     return pd.concat(tables, ignore_index=True) if tables else none()
+
+
+def reaches(trunk: Trunk, factor: int, params: Params) -> bool:
+    """Whether the optimizer has values for a batch so large."""
+    optimizer = params.settings(trunk.pack.cells[0].variant).optimizer
+    try:
+        optimizer.at(factor * trunk.pack.batch_size)
+    except InputError:
+        return False
+    return True
+
+
+def of_factors(
+    trunk: Trunk, data: Dataset, params: Params, factors: Sequence[int], _: OnDone
+) -> list[pd.DataFrame]:
+    """The branches of several batch sizes."""
+    return [of_factor(trunk, data, params, factor) for factor in factors]
 
 
 def none() -> pd.DataFrame:
@@ -85,7 +114,7 @@ def ignored(_: int) -> None:
     """Progress that is too quick to tell of."""
 
 
-def of_factor(trunk: Trunk, data: Dataset, params: Params, factor: int, _: OnDone) -> pd.DataFrame:
+def of_factor(trunk: Trunk, data: Dataset, params: Params, factor: int) -> pd.DataFrame:
     """The branches of one batch size."""
     first, size = trunk.pack.cells[0], factor * trunk.pack.batch_size
     powers = POWERS if factor > 1 else POWERS[:1]
@@ -97,7 +126,7 @@ def of_factor(trunk: Trunk, data: Dataset, params: Params, factor: int, _: OnDon
         for row, rate in zip(rows, rates, strict=True)
     ]
     pack = trainings.make_pack(params, first.variant, size, cells, data)
-    plan = make_plan(pack, data, params.impl)
+    plan = make_plan(pack, data, replace(params.impl, engine="traced"))  # whatever trains the rest
     if plan.engine == "loop" or not cells:
         return none()
     pieces = np.array_split(np.arange(len(cells)), -(-len(cells) // plan.lanes_at_once))
@@ -109,7 +138,9 @@ def of_factor(trunk: Trunk, data: Dataset, params: Params, factor: int, _: OnDon
     ]
     before, after = np.concatenate(losses, axis=1)
     table = pd.DataFrame({"seed": [cell.seed for cell in cells], "lr": rates})
-    table = table.assign(step=trunk.table["step"].to_numpy()[rows], factor=factor, batch_size=size)
+    moments = trunk.table["step"].to_numpy()[rows]
+    seen = [trunk.pack.examples_seen(step) for step in moments]
+    table = table.assign(step=moments, examples=seen, factor=factor, batch_size=size)
     table = table.assign(variant=first.variant, loss_before=before, loss_after=after)
     return table[list(COLUMNS)]
 

@@ -61,8 +61,11 @@ class Run:
         lanes = stacked(self.pack, alive, self.data)
         lanes.params.update(content.groups["param"])
         lanes.buffers.update(content.groups.get("buffer", {}))
-        slots = rules.slot_names(self.pack.settings.optimizer)
-        return Trainee(lanes, {slot: dict(content.groups[f"slot {slot}"]) for slot in slots}, {})
+        state = {  # in the parameters' order, which the file has not kept
+            slot: {name: content.groups[f"slot {slot}"][name] for name in lanes.params}
+            for slot in rules.slot_names(self.pack.settings.optimizer)
+        }
+        return Trainee(lanes, state, {})
 
     def content(self) -> Content:
         """Everything a later process needs to go on."""

@@ -53,10 +53,10 @@ class Optimizer:
             own["beta2"] = self.beta2 ** (batch_size / self.beta2_batch_size)
         if self.noise_batch_size is not None:
             ratio = batch_size / self.noise_batch_size
-            rule = f"leaves no beta1 for batch size {batch_size}"
-            forgets = max(1 - self.beta1, 1 - self.beta2) * ratio
-            require(forgets < 1, "optimizer.noise_batch_size", self.noise_batch_size, rule)
-            own["beta1"], own["beta2"] = (1 - ratio * (1 - b) for b in (self.beta1, self.beta2))
+            betas = [1 - ratio * (1 - beta) for beta in (self.beta1, self.beta2)]
+            rule = f"leaves no betas for batch size {batch_size}"
+            require(min(betas) >= 0, "optimizer.noise_batch_size", self.noise_batch_size, rule)
+            own["beta1"], own["beta2"] = betas
             own["epsilon"] = self.epsilon / ratio**0.5
         if self.decay_batch_size is not None:
             own["weight_decay"] = self.weight_decay * batch_size / self.decay_batch_size

@@ -27,11 +27,13 @@ from pipeline.workspace.progress import progress
 def grid_sizes(params: Params, examples: int) -> list[int]:
     """The grid's batch sizes with ``full`` as a number.
 
-    Raises InputError for a batch size beyond the data, or given twice.
+    Raises InputError for a batch size beyond the data or a variant's optimizer, or given twice.
     """
     sizes = [budget.resolve(size, examples) for size in params.grid.batch_size]
     for size in sizes:
         require(sizes.count(size) == 1, "grid.batch_size", size, "is also what 'full' means here")
+        for variant in params.grid.variant:
+            params.settings(variant).optimizer.at(size)
     return sizes
 
 
@@ -88,7 +90,8 @@ def say_forecast(
     }
     data = next(iter(chosen.values())).trial.data
     where = data.train.x.device
-    workers = int(describe(where)["cores"]) if where.type == "cpu" else 1
+    cores = int(describe(where)["cores"]) if where.type == "cpu" else 1
+    workers = cores if params.impl.workers == "auto" else params.impl.workers
     made = forecast.forecast(params, seconds, len(data.train), workers)
     print(f"throughput: {forecast.words(made)}", file=sys.stderr)
 

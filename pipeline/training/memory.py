@@ -5,6 +5,7 @@ import weakref
 from collections.abc import Callable
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor
 from torch.utils._python_dispatch import TorchDispatchMode
@@ -86,17 +87,21 @@ def held_bytes(run: Callable[[], object], device: torch.device) -> list[int]:
 def peak_bytes_of_rows(
     prepared: Callable[[int], Callable[[], object]], rows: int, device: torch.device, few: int = 32
 ) -> int:
-    """The peak of ``prepared(rows)()``, told from ``few`` rows and twice as many where rows are
-    more.
+    """The peak of ``prepared(rows)()``, told from ``few``, two and four times as many rows where
+    rows are more.
 
-    What is held after each of the same operations is affine in the rows; where other rows take
-    other operations, all rows are run.
+    What is held after each of the same operations is affine in the rows. Where other rows take
+    other operations, or the largest of the three is off the line, all rows are run.
     """
-    if rows > 2 * few:
-        fewer, more = (held_bytes(prepared(count), device) for count in (few, 2 * few))
-        if len(fewer) == len(more):
-            factor = (rows - few) / few
-            return max(round(a + (b - a) * factor) for a, b in zip(fewer, more, strict=True))
+    if rows > 4 * few:
+        small, middle, large = (
+            np.array(held_bytes(prepared(share * few), device), dtype=np.float64)
+            for share in (1, 2, 4)
+        )
+        if len(small) == len(middle) == len(large):
+            slope = (middle - small) / few
+            if np.allclose(small + slope * 3 * few, large, rtol=1e-3):
+                return round(float((small + slope * (rows - few)).max(initial=0)))
     return max(held_bytes(prepared(rows), device), default=0)
 
 

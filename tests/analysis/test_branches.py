@@ -29,7 +29,8 @@ def table(
                 for share in (1.0, 0.5, 0.2) if size > SIZES[0] else (0.1,):
                     rows.append((size, step, number, 1.0, 1.0 - share * fall))
     names = ["batch_size", "step", "seed", "loss_before", "loss_after"]
-    return pd.DataFrame(rows, columns=names)
+    table = pd.DataFrame(rows, columns=names)
+    return table.assign(examples=table["step"] * SIZES[0])
 
 
 class TestLocalCritical:
@@ -53,10 +54,24 @@ class TestLocalCritical:
         assert (shares[SIZES[3]] == 0).all()
         assert (branches.critical_sizes(given) < SIZES[3]).all()
 
-    def test_no_fall_no_number(self) -> None:
-        given = table(0.0).assign(loss_after=1.0)
+    @pytest.mark.parametrize("after", [1.0, 1.5])
+    @pytest.mark.parametrize("sizes", [SIZES, SIZES[:1]])
+    def test_no_fall_no_number(self, after: float, sizes: np.ndarray) -> None:
+        given = table(0.0).assign(loss_after=after)
+        given = given[given["batch_size"].isin(sizes)]
         assert np.isnan(branches.critical_sizes(given)).all()
         assert np.isnan(branches.growth(given).value)
+        assert not branches.local_critical(given)["is_largest"].any()
+
+    @pytest.mark.parametrize("left", [0, 1, 3])
+    def test_seeds_that_diverged_on_the_way_do_not_count(self, left: int) -> None:
+        given = table(0.8)
+        given = given[(given["step"] < STEPS[-1]) | (given["seed"] < left)]
+        if left == 0:  # of the last moment nothing is left
+            assert branches.growth(given).n == 5
+            return
+        assert branches.growth(given).n == left
+        assert set(branches.local_critical(given)["seeds"]) == {left}
 
     def test_few_moments_or_seeds(self) -> None:
         given = table(0.8)

@@ -15,7 +15,7 @@ from pipeline.branches.branches import Trunk
 from pipeline.params.load import Params
 from pipeline.params.network import Model
 from pipeline.params.optimizer import Optimizer
-from pipeline.params.protocol import Grid
+from pipeline.params.protocol import Grid, Impl
 from pipeline.training import seeds
 from pipeline.training.dataset import Dataset
 from pipeline.training.losses import mean_loss
@@ -69,7 +69,7 @@ def by_hand(trunk: Trunk, data: Dataset, row: int, size: int, rate: float) -> tu
 def test_branches_are_what_a_plain_loop_makes(make_data: MakeData, task: str, factor: int) -> None:
     data = make_data(task)
     trunk = trunk_on(data)
-    found = branches.of_factor(trunk, data, params(), factor, branches.ignored)
+    found = branches.of_factor(trunk, data, params(), factor)
     powers = branches.POWERS if factor > 1 else branches.POWERS[:1]
     assert len(found) == len(trunk.table) * len(powers)
     places = [(row, power) for row in range(len(trunk.table)) for power in powers]
@@ -95,6 +95,23 @@ def test_all_batch_sizes_see_as_many_examples() -> None:
     assert steps // factors[-1] >= branches.FEWEST_STEPS > steps // (2 * factors[-1])
 
 
+def test_a_batch_that_the_rule_does_not_reach_is_left_out(make_data: MakeData) -> None:
+    trunk = trunk_on(make_data())
+    ruled = replace(params(), optimizer=Optimizer("adam", noise_batch_size=1))
+    assert branches.reaches(trunk, 1, ruled)
+    assert not branches.reaches(trunk, 2, ruled)
+
+
+def test_whatever_trains_the_rest_branches_are_lanes(make_data: MakeData) -> None:
+    data = make_data()
+    found = [
+        branches.of_factor(trunk_on(data), data, replace(params(), impl=Impl(engine=engine)), 2)
+        for engine in ("auto", "loop")
+    ]
+    pd.testing.assert_frame_equal(*found)
+    assert len(found[0])
+
+
 def test_an_epoch_of_few_steps_has_none(make_data: MakeData) -> None:
     data = make_data()
     trunk = trunk_on(data)
@@ -109,4 +126,4 @@ def test_a_network_that_cannot_be_lanes_has_none(make_data: MakeData) -> None:
     own = params()
     model = Model("own_module:branching")
     other = Params(model=model, optimizer=own.optimizer, grid=own.grid)
-    assert branches.of_factor(trunk_on(data), data, other, 2, branches.ignored).empty
+    assert branches.of_factor(trunk_on(data), data, other, 2).empty

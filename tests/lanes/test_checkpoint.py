@@ -1,5 +1,6 @@
 """A killed training goes on from its checkpoint and ends with the same bytes."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -50,6 +51,26 @@ class TestResume:
         found = train_lanes(pack, make_job(data, on_steps=resumed.append, store=store))
         assert 0 < sum(resumed) < pack.steps * len(pack.cells)
         assert_same_bits(found, expected)
+
+    @pytest.mark.parametrize("optimizer", ["momentum", "adam"])
+    def test_pieces_share_a_program_across_the_kill(
+        self, make_data: MakeData, tmp_path: Path, optimizer: str
+    ) -> None:
+        """A restored piece records the program that the next piece, fresh, is run by."""
+        pack, data = make_pack(optimizer=OPTIMIZERS[optimizer]), make_data()
+        expected = lanes(pack, data)
+        store = Store(tmp_path, "inputs")
+
+        def stop(_: int) -> None:
+            raise Interruption
+
+        job = make_job(data, on_steps=stop, store=store)
+        few = replace(job.plan, lanes_at_once=3)
+        with pytest.raises(Interruption):
+            train_pieces(pack, replace(job, plan=few))
+        assert list(tmp_path.glob("inputs-*"))
+        again = make_job(data, store=store)
+        assert_same_bits(train_pieces(pack, replace(again, plan=few)), expected)
 
     def test_a_training_killed_as_its_last_lane_died_goes_on(
         self, make_data: MakeData, tmp_path: Path

@@ -167,7 +167,8 @@ def test_adam_keeps_its_noise() -> None:
     own = Optimizer("adam", noise_batch_size=32).at(128)
     assert (own.beta1, own.beta2, own.epsilon) == pytest.approx((0.6, 0.996, 5e-9))
     assert own.at(4) == own
-    with pytest.raises(InputError, match="noise_batch_size: 32 leaves no beta1 for batch size 352"):
+    assert Optimizer("adam", beta1=0.0, noise_batch_size=32).at(32).beta1 == 0
+    with pytest.raises(InputError, match="noise_batch_size: 32 leaves no betas for batch size 352"):
         Optimizer("adam", noise_batch_size=32).at(352)
 
 

@@ -42,7 +42,7 @@ class TestMemory:
         old = torch.zeros(1000)
         assert memory.peak_bytes(lambda: old.add_(1), CPU) == 0
 
-    @pytest.mark.parametrize("rows", [10, 64, 65, 1000])
+    @pytest.mark.parametrize("rows", [10, 128, 129, 1000])
     def test_many_rows_are_told_from_few(self, rows: int) -> None:
         ran = []
 
@@ -53,7 +53,14 @@ class TestMemory:
 
         peak = memory.peak_bytes_of_rows(prepared, rows, CPU)
         assert peak == memory.peak_bytes(prepared(rows), CPU)
-        assert ran[:-1] == ([rows] if rows <= 64 else [32, 64])
+        assert ran[:-1] == ([rows] if rows <= 128 else [32, 64, 128])
+
+    def test_what_is_off_the_line_is_run(self) -> None:
+        def prepared(count: int) -> Callable[[], object]:
+            x = torch.ones(count, 5)
+            return lambda: x @ x.t()
+
+        assert memory.peak_bytes_of_rows(prepared, 1000, CPU) == 4 * 1000**2
 
     def test_rows_that_take_other_operations_are_run(self) -> None:
         def prepared(count: int) -> Callable[[], object]:
