@@ -58,8 +58,12 @@ class Trunk:
 
     @property
     def branch_steps(self) -> int:
-        """The steps of a branch of the trunk's own batch size: a power of two, within an epoch."""
-        return int(2 ** np.floor(np.log2(min(MOST_STEPS, self.pack.steps_per_epoch))))
+        """The steps of a branch of the trunk's own batch size: a power of two, within an epoch, and
+        such that all branches together see no more examples than the trunk's trainings did."""
+        trained = len(self.pack.cells) * self.pack.steps
+        share = trained // (len(self.table) * len(FACTORS) * len(POWERS))
+        most = min(MOST_STEPS, self.pack.steps_per_epoch, share)
+        return int(2 ** np.floor(np.log2(max(1, most))))
 
     def rate(self, row: int) -> float:
         """The rate at a row's moment."""
@@ -71,7 +75,8 @@ class Trunk:
 def measure(trunk: Trunk, data: Dataset, params: Params) -> pd.DataFrame:
     """One row for each branch, COLUMNS: the training loss before and after as many examples as
     every other branch sees. None for a network that cannot train as lanes, of an epoch of fewer
-    than FEWEST_STEPS steps, or of batch sizes that the optimizer's rule does not reach."""
+    than FEWEST_STEPS steps, beside trainings as short, or of batch sizes that the optimizer's rule
+    does not reach."""
     factors = [
         factor
         for factor in FACTORS

@@ -16,6 +16,7 @@ from pipeline.params.load import Params
 from pipeline.params.network import Model
 from pipeline.params.optimizer import Optimizer
 from pipeline.params.protocol import Grid, Impl
+from pipeline.params.schedule import Budget
 from pipeline.training import seeds
 from pipeline.training.dataset import Dataset
 from pipeline.training.losses import mean_loss
@@ -33,7 +34,8 @@ def params() -> Params:
 
 def trunk_on(data: Dataset) -> Trunk:
     """Random weights at two moments of two seeds."""
-    pack = make_pack((0.05,), (0, 1), model=MODEL, optimizer=Optimizer("sgd", 0.9))
+    keys = {"optimizer": Optimizer("sgd", 0.9), "budget": Budget(100, 16, 6)}
+    pack = make_pack((0.05,), (0, 1), model=MODEL, **keys)
     table = pd.DataFrame([(step, cell) for step in STEPS for cell in range(2)],
                          columns=["step", "cell"])  # fmt: skip
     models = [
@@ -110,6 +112,15 @@ def test_whatever_trains_the_rest_branches_are_lanes(make_data: MakeData) -> Non
     ]
     pd.testing.assert_frame_equal(*found)
     assert len(found[0])
+
+
+def test_branches_cost_no_more_than_the_trunk(make_data: MakeData) -> None:
+    trunk = trunk_on(make_data())
+    short = replace(trunk.pack, settings=replace(trunk.pack.settings, budget=Budget(50, 16, 6)))
+    found = replace(trunk, pack=replace(short, snapshots=())).branch_steps
+    branched = found * len(trunk.table) * len(branches.FACTORS) * len(branches.POWERS)
+    assert 0.5 < branched / (len(short.cells) * short.steps) <= 1
+    assert trunk.branch_steps == trunk.pack.steps_per_epoch  # within an epoch
 
 
 def test_an_epoch_of_few_steps_has_none(make_data: MakeData) -> None:
