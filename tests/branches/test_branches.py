@@ -116,8 +116,9 @@ def test_whatever_trains_the_rest_branches_are_lanes(make_data: MakeData) -> Non
 
 def test_branches_cost_no_more_than_the_trunk(make_data: MakeData) -> None:
     trunk = trunk_on(make_data())
-    short = replace(trunk.pack, settings=replace(trunk.pack.settings, budget=Budget(50, 16, 6)))
-    found = replace(trunk, pack=replace(short, snapshots=())).branch_steps
+    brief = replace(trunk.pack.settings, budget=Budget(50, 16, 6))
+    short = replace(trunk.pack, settings=brief, snapshots=())
+    found = replace(trunk, pack=short).branch_steps
     branched = found * len(trunk.table) * len(branches.FACTORS) * len(branches.POWERS)
     assert 0.5 < branched / (len(short.cells) * short.steps) <= 1
     assert trunk.branch_steps == trunk.pack.steps_per_epoch  # within an epoch
