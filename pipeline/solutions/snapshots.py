@@ -57,7 +57,7 @@ def wanted(
         rows += [(moment, step, place) for place in places[: None if moment == "early" else 1]]
     if is_trunk:
         end = chosen.loc[chosen["criterion"] == "fastest", "response_steps"].min()
-        end = min(end, pack.phases[0].end)  # where the batch grows, while it is still the first
+        end = np.fmin(end, pack.phases[0].end)  # where the batch grows: while it is the first
         steps = {evaluation_up_to(pack, "step", share * end) for share in BRANCH_SHARES}
         rows += [(BRANCH, step, place) for step in sorted(steps) for place in places]
     return pd.DataFrame(rows, columns=["moment", "step", "cell"])
