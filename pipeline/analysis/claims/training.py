@@ -73,7 +73,10 @@ def local_critical(study: Study) -> Outcome:
     the gradient's noise."""
     table, growth = study.local_critical, study.local_critical_growth
     if not np.isfinite(growth.value):
-        return untested("No network that trains as lanes left three moments to branch from.")
+        return untested(
+            "No three moments to branch from: the trainings are too short, they diverged or learnt "
+            "nothing, or the network cannot train as lanes."
+        )
     first, last = table.iloc[0], table.iloc[-1]
     most = "at least " if last["is_largest"] else ""
     finding = (
