@@ -8,10 +8,10 @@ from collections.abc import Callable
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
-from scipy import stats
 
+from pipeline.analysis import lines
 from pipeline.analysis.critical import OVERHEAD
-from pipeline.selection.statistics import LEVEL, UNKNOWN, Estimate
+from pipeline.selection.statistics import UNKNOWN, Estimate
 
 Floats = npt.NDArray[np.float64]
 FEWEST_MOMENTS = 3
@@ -23,6 +23,8 @@ COLUMNS = (
 
 def whole(branches: pd.DataFrame) -> pd.DataFrame:
     """The branches of seeds whose training reached every moment: others had diverged before."""
+    if branches.empty:
+        return branches
     moments = branches.groupby("seed")["step"].nunique()
     return branches[branches["seed"].isin(moments.index[moments == branches["step"].nunique()])]
 
@@ -70,7 +72,7 @@ def crossing(sizes: Floats, shares: Floats) -> float:
 def local_critical(branches: pd.DataFrame) -> pd.DataFrame:
     """One row per moment: step, examples, the mean loss, the local critical batch size with its
     jackknife interval over seeds, and whether it is the largest tried."""
-    branches = whole(branches) if len(branches) else branches
+    branches = whole(branches)
     if branches.empty:
         return pd.DataFrame(columns=list(COLUMNS))
     steps = np.sort(branches["step"].unique())
@@ -92,7 +94,7 @@ def local_critical(branches: pd.DataFrame) -> pd.DataFrame:
 def growth(branches: pd.DataFrame) -> Estimate:
     """The exponent k of local critical batch size = c step^k, with its jackknife interval over
     seeds; UNKNOWN for fewer than FEWEST_MOMENTS."""
-    branches = whole(branches) if len(branches) else branches
+    branches = whole(branches)
     if branches.empty or branches["step"].nunique() < FEWEST_MOMENTS:
         return UNKNOWN
     logs = np.log(np.sort(branches["step"].unique()))
@@ -107,16 +109,6 @@ def growth(branches: pd.DataFrame) -> Estimate:
 
 
 def over_seeds(branches: pd.DataFrame, fit: Callable[[pd.DataFrame], Floats]) -> list[Estimate]:
-    """The numbers that ``fit`` makes of all seeds, with intervals by leaving out each in turn
-    (Tukey 1958); unknown bounds for fewer than three."""
-    seeds = sorted(branches["seed"].unique())
-    values, n = fit(branches), len(seeds)
-    if n < 3:
-        return [Estimate(float(value), np.nan, np.nan, n) for value in values]
-    left_out = np.array([fit(branches[branches["seed"] != seed]) for seed in seeds])
-    squares = ((left_out - left_out.mean(0)) ** 2).sum(0)
-    halves = stats.t.ppf((1 + LEVEL) / 2, n - 1) * np.sqrt((n - 1) / n * squares)
-    return [
-        Estimate(float(value), float(value - half), float(value + half), n)
-        for value, half in zip(values, halves, strict=True)
-    ]
+    """``lines.jackknife`` over seeds; unknown bounds for fewer than three."""
+    seeds = branches["seed"].nunique()
+    return lines.jackknife(branches, fit, free=1 if seeds > 2 else seeds, by="seed")

@@ -56,18 +56,22 @@ def slope_by_seed(table: pd.DataFrame, x: str, y: str) -> Estimate:
 
 
 def jackknife(
-    table: pd.DataFrame, fit: Callable[[pd.DataFrame], Floats], free: int
+    table: pd.DataFrame,
+    fit: Callable[[pd.DataFrame], Floats],
+    free: int,
+    by: str = "batch_size",
 ) -> list[Estimate]:
     """The numbers that ``fit`` makes of a table, with intervals by leaving out each batch size in
-    turn (Tukey 1958), for batch sizes scatter around any law by more than their seeds do.
+    turn (Tukey 1958), for batch sizes scatter around any law by more than their seeds do; or each
+    value of another column ``by``.
 
-    free: how many batch sizes the fit uses up. UNKNOWN bounds where none are left.
+    free: how many of them the fit uses up. UNKNOWN bounds where none are left.
     """
-    sizes = sorted(table["batch_size"].unique())
-    whole, groups = fit(table), len(sizes)
+    values = sorted(table[by].unique())
+    whole, groups = fit(table), len(values)
     if groups <= free:
         return [Estimate(float(value), np.nan, np.nan, groups) for value in whole]
-    left_out = np.array([fit(table[table["batch_size"] != size]) for size in sizes])
+    left_out = np.array([fit(table[table[by] != value]) for value in values])
     squares = ((left_out - left_out.mean(0)) ** 2).sum(0)
     halves = stats.t.ppf((1 + LEVEL) / 2, groups - free) * np.sqrt((groups - 1) / groups * squares)
     return [

@@ -268,6 +268,11 @@ class Study:
         return branches.local_critical(self.measured.branches)
 
     @cached_property
+    def branch_progress(self) -> pd.DataFrame:
+        """``branches.progress`` of the seeds that reached every moment."""
+        return branches.progress(branches.whole(self.measured.branches))
+
+    @cached_property
     def local_critical_growth(self) -> Estimate:
         """``branches.growth``: its exponent along the training."""
         return branches.growth(self.measured.branches)

@@ -118,7 +118,7 @@ def adam_sqrt_optimal(study: Study) -> Outcome:
     "Adam's square-root rule trains alike at every batch size",
     test="Examples to target with rates, betas and epsilon by the rule over those at the rule's "
     f"own batch size, paired by seed, within {1 / GOOD:g} and {GOOD:g} at every batch size",
-    effect="ratio of examples to target, where it is farthest from 1",
+    effect="ratio of examples to target, where its interval reaches farthest from 1",
     figure="variants",
     table="tradeoff",
 )
@@ -137,8 +137,14 @@ def adam_sqrt_equivalent(study: Study) -> Outcome:
         for size, ratio in ratios.items()
     ]
     finding = f"Against batch size {base}, {ruled} needs {', '.join(by_size)} times the examples."
-    farthest = max(ratios.values(), key=lambda ratio: abs(np.log(ratio.value)))
+    outside = [ratio for ratio in ratios.values() if THE_SAME.verdict(ratio) == "refuted"]
+    farthest = max(outside or ratios.values(), key=reach)
     return judged(farthest, THE_SAME, "seeds", finding)
+
+
+def reach(ratio: Estimate) -> float:
+    """How far from 1 a ratio may lie, in logarithms."""
+    return max(abs(np.log(ratio.low)), abs(np.log(ratio.high)))
 
 
 def by_square_root(study: Study) -> str | None:

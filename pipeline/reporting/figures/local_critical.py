@@ -4,7 +4,6 @@ import numpy as np
 import seaborn as sns
 from matplotlib.figure import Figure
 
-from pipeline.analysis import branches
 from pipeline.analysis.critical import OVERHEAD
 from pipeline.analysis.study import Study
 from pipeline.reporting.figures.axes import batch_axis, counts_axis, plain_log, size_label
@@ -14,7 +13,7 @@ from pipeline.reporting.words import numbers
 
 def draw(study: Study) -> Figure:
     """What branches of larger batches gain, and how large they may be."""
-    shares, table = branches.progress(study.measured.branches), study.local_critical
+    shares, table = study.branch_progress, study.local_critical
     figure = Figure(figsize=(9.5, 3.4), layout="constrained")
     left, right = figure.subplots(1, 2)
     colours = sns.color_palette("viridis", len(shares))
@@ -24,7 +23,7 @@ def draw(study: Study) -> Figure:
     batch_axis(left, [int(size) for size in shares.columns], study.frame.examples)
     left.set_ylabel("fall of the loss, of the most")
     left.set_ylim(bottom=0)
-    left.legend(frameon=False, fontsize=9, loc="lower left")
+    left.legend(frameon=False, fontsize=9, loc="lower center")
     middle = table["critical"]
     low, high = (table[f"critical_{end}"].fillna(middle) for end in ("low", "high"))
     tried = shares.columns

@@ -98,6 +98,13 @@ class TestSquareRootRule:
         ]
         assert verdicts.count("supported") <= 25
 
+    def test_a_batch_size_that_is_hardly_known_supports_nothing(self) -> None:
+        """Its mean may lie near 1, and the others' lie farther off."""
+        counted = examples(0.05, noise=0.001)
+        wide = counted["batch_size"] == 4
+        counted.loc[wide, "steps"] *= np.exp(np.array([-0.8, -0.4, 0.0, 0.4, 0.8]) + 0.07)
+        assert adam.adam_sqrt_equivalent(study(RULED, 1.0, counted=counted)).verdict == "undecided"
+
     def test_a_batch_size_that_never_arrives(self) -> None:
         counted = examples(0.0)
         counted.loc[counted["batch_size"] == BASE, "missed"] = True
