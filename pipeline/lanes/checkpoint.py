@@ -9,7 +9,7 @@ import json
 import os
 import time
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 
 import torch
@@ -81,7 +81,8 @@ class Store:
 
     def checkpoint(self, pack: Pack, engine: str, micro_batches: int) -> Checkpoint:
         """The checkpoint of these cells trained this way."""
-        key = [asdict(pack), engine, micro_batches, torch.__version__]
+        key = [asdict(replace(pack, begun=None)), pack.first_step, engine, micro_batches]
+        key.append(torch.__version__)
         digest = hashlib.sha256(json.dumps(key, sort_keys=True).encode()).hexdigest()[:24]
         path = self.folder / f"{self.inputs}-{digest}.safetensors"
         return Checkpoint(path, self.interval_seconds)

@@ -7,6 +7,7 @@ kernels than several and end with other bits: FEWEST, and who keeps to it, stand
 import functools
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import TypeVar
 
 import torch
 from torch import Tensor, nn
@@ -18,6 +19,7 @@ from pipeline.training import seeds
 from pipeline.training.dataset import Dataset
 from pipeline.training.pack import Pack
 
+Item = TypeVar("Item")
 Tensors = dict[str, Tensor]
 Gradient = Tensor | tuple[Tensor, Tensor]
 """A gradient, or the two factors whose batched product it is."""
@@ -25,8 +27,8 @@ FEWEST = 2
 """A lone cell trains beside a twin that nobody looks at."""
 
 
-def padded(cells: Sequence[Cell]) -> list[Cell]:
-    """The cells in order, with twins of the last one up to FEWEST."""
+def padded(cells: Sequence[Item]) -> list[Item]:
+    """The cells, or their places, in order, with twins of the last one up to FEWEST."""
     return [*cells, *[cells[-1]] * (FEWEST - len(cells))]
 
 

@@ -35,6 +35,9 @@ def train_piece(pack: Pack, job: Job) -> Trained:
 
     Raises the out-of-memory error when one example of one cell does not fit.
     """
+    if pack.begun and pack.begun.diverged_step.all():
+        job.on_steps((pack.end - pack.first_step) * len(pack.cells))
+        return replace(pack.begun, until=np.full(len(pack.cells), pack.end))
     if job.plan.engine == "loop":
         return train_in_loop(pack, job)
     done = 0
@@ -83,7 +86,7 @@ def train_in_loop(pack: Pack, job: Job) -> Trained:
     checkpoint = job.checkpoint(pack)
     before = checkpoint.load(torch.device("cpu")) if checkpoint else None
     if before:
-        job.on_steps(pack.steps * len(pack.cells))
+        job.on_steps((pack.end - pack.first_step) * len(pack.cells))
         return to_trained(before)
     trained = loop.train_cells(pack, job.data, job.on_steps)
     if checkpoint:
@@ -91,7 +94,7 @@ def train_in_loop(pack: Pack, job: Job) -> Trained:
     return trained
 
 
-GROUPS = ("curves", "finals", "weights", "snapshots")
+GROUPS = ("curves", "finals", "weights", "snapshots", "state")
 
 
 def from_trained(trained: Trained) -> Content:
@@ -103,8 +106,9 @@ def from_trained(trained: Trained) -> Content:
         }
         for group in GROUPS
     }
-    diverged = [int(step) for step in trained.diverged_step]
-    return Content(groups, {"steps": list(trained.steps), "diverged": diverged})
+    diverged, until = ([int(n) for n in array] for array in (trained.diverged_step, trained.until))
+    numbers = {"steps": list(trained.steps), "diverged": diverged, "until": until}
+    return Content(groups, numbers)
 
 
 def to_trained(content: Content) -> Trained:
@@ -119,5 +123,6 @@ def to_trained(content: Content) -> Trained:
         diverged_step=np.array(diverged, dtype=np.int64),
         engine=np.full(len(diverged), "loop"),
         micro_batches=np.ones(len(diverged), dtype=np.int64),
+        until=np.array(content.numbers["until"], dtype=np.int64),
         **arrays,
     )

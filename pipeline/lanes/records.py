@@ -89,16 +89,24 @@ class Records:
         return None
 
     def trained(
-        self, pack: Pack, train_loss: Tensor, train_score: Tensor, engine: str, micro_batches: int
+        self,
+        pack: Pack,
+        ends: tuple[Tensor, Tensor] | None,
+        state: dict[str, Tensors],
+        how: tuple[str, int],
     ) -> Trained:
-        """The outcome of every cell; train_loss and train_score: of the lanes at the end."""
+        """The outcome of every cell.
+
+        ends: training losses and scores of the lanes at the end of their budget, None before it;
+        state: the optimizer's of the lanes; how: the engine and its micro-batches.
+        """
         cells = len(pack.cells)
         finals = {name: np.full(cells, np.nan) for name in FINALS}
         for lane, cell in enumerate(self.alive):
-            if not self.diverged_step[cell]:
+            if ends is not None and not self.diverged_step[cell]:
                 last = [self.curves[name][cell, -1] for name in ("val_loss", "val_score")]
-                ends = (train_loss[lane], train_score[lane], *last)
-                for name, value in zip(FINALS, ends, strict=True):
+                values = (ends[0][lane], ends[1][lane], *last)
+                for name, value in zip(FINALS, values, strict=True):
                     finals[name][cell] = value
         return Trained(
             steps=tuple(pack.evaluation_steps),
@@ -107,9 +115,21 @@ class Records:
             diverged_step=self.diverged_step,
             weights={name: tensor.cpu().numpy() for name, tensor in self.kept.items()},
             snapshots={name: tensor.cpu().numpy() for name, tensor in self.snapshots.items()},
-            engine=np.full(cells, engine),
-            micro_batches=np.full(cells, micro_batches),
+            engine=np.full(cells, how[0]),
+            micro_batches=np.full(cells, how[1]),
+            until=np.full(cells, pack.end),
+            state={
+                f"{slot}/{name}": self.by_cell(tensor, cells).cpu().numpy()
+                for slot, tensors in state.items()
+                for name, tensor in tensors.items()
+            },
         )
+
+    def by_cell(self, tensor: Tensor, cells: int) -> Tensor:
+        """Values of the lanes in the cells' places; of zeros for a cell without a lane."""
+        whole = tensor.new_zeros(cells, *tensor.shape[1:])
+        whole[self.alive] = tensor[: len(self.alive)]
+        return whole
 
     def content(self) -> Content:
         """What a checkpoint keeps of it."""
@@ -135,6 +155,23 @@ def blank(pack: Pack, weights: Tensors) -> Records:
             for step in pack.snapshots
             for name, tensor in weights.items()
         },
+    )
+
+
+def continued(begun: Trained, device: torch.device) -> Records:
+    """Where a training stands that was stopped at an evaluation."""
+    dead = [bool(step) for step in begun.diverged_step]
+
+    def own(arrays: dict[str, npt.NDArray[np.generic]]) -> Tensors:
+        return {name: torch.from_numpy(array.copy()).to(device) for name, array in arrays.items()}
+
+    return Records(
+        step=int(begun.until[0]),
+        alive=without_dead(range(len(dead)), dead),
+        curves={name: curve.copy() for name, curve in begun.curves.items()},
+        diverged_step=begun.diverged_step.copy(),
+        kept=own(begun.weights),
+        snapshots=own(begun.snapshots),
     )
 
 

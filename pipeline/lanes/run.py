@@ -15,7 +15,7 @@ from pipeline.lanes import records, rules
 from pipeline.lanes.checkpoint import Content
 from pipeline.lanes.interpreter import Program, as_written, recorded_program
 from pipeline.lanes.job import Job
-from pipeline.lanes.lanes import Tensors, dense, norms, predictor, stacked
+from pipeline.lanes.lanes import Tensors, dense, norms, padded, predictor, stacked
 from pipeline.lanes.order import Order
 from pipeline.lanes.step import Captured, Step, Trainee, compiled, make_step, run_steps
 from pipeline.training.learning_rate import rate_factor
@@ -29,11 +29,11 @@ def train_lanes(pack: Pack, job: Job) -> Trained:
     """Train the pack's cells as lanes, from their checkpoint if there is one."""
     run = Run(pack, job)
     cells = len(pack.cells)
-    while run.records.step < pack.steps and run.records.alive:
+    while run.records.step < pack.end and run.records.alive:
         before = run.records.step
         run.advance()
         job.on_steps((run.records.step - before) * cells)
-    job.on_steps((pack.steps - run.records.step) * cells)
+    job.on_steps((pack.end - run.records.step) * cells)
     return run.trained()
 
 
@@ -49,10 +49,30 @@ class Run:
         self.use(self.restore(content) if content else self.start())
 
     def start(self) -> Trainee:
-        """The lanes before their first step, with blank records."""
+        """The lanes before their first step, or where they were stopped before."""
+        if self.pack.begun:
+            self.records = records.continued(self.pack.begun, self.order.device)
+            return self.go_on(self.pack.begun)
         lanes = stacked(self.pack, self.pack.cells, self.data)
         self.records = records.blank(self.pack, lanes.weights())
         return Trainee(lanes, rules.initial_slots(self.pack.settings.optimizer, lanes.params), {})
+
+    def go_on(self, begun: Trained) -> Trainee:
+        """The lanes of the cells that are alive, as they were when they were stopped."""
+        alive = padded(self.records.alive)
+        lanes = stacked(self.pack, [self.pack.cells[cell] for cell in alive], self.data)
+
+        def of_lanes(array: npt.NDArray[np.generic]) -> torch.Tensor:
+            return torch.from_numpy(array[alive]).to(self.order.device)
+
+        for group in (lanes.params, lanes.buffers):
+            known = group.keys() & begun.weights.keys()
+            group.update({name: of_lanes(begun.weights[name]) for name in group if name in known})
+        state = {
+            slot: {name: of_lanes(begun.state[f"{slot}/{name}"]) for name in lanes.params}
+            for slot in rules.slot_names(self.pack.settings.optimizer)
+        }
+        return Trainee(lanes, state, {})
 
     def restore(self, content: Content) -> Trainee:
         """The lanes and records of a checkpoint."""
@@ -134,7 +154,7 @@ class Run:
             self.evaluate(pack.evaluation_steps.index(evaluation), before)
         self.forget_dead()
         # with no lane left there would be nothing to go on with
-        if self.checkpoint and self.records.alive and self.checkpoint.is_due(last == pack.steps):
+        if self.checkpoint and self.records.alive and self.checkpoint.is_due(last == pack.end):
             self.checkpoint.save(self.content())
 
     def losses_of_steps(self, numbers: range) -> Floats:
@@ -164,17 +184,18 @@ class Run:
 
     def forget_dead(self) -> None:
         """Go on with fewer lanes where many are dead; the last ones of a training stay."""
-        places = self.records.drop_dead() if self.records.step < self.pack.steps else None
+        places = self.records.drop_dead() if self.records.step < self.pack.end else None
         if places is not None:
             self.use(self.trainee.take(torch.tensor(places, device=self.data.train.x.device)))
 
     def trained(self) -> Trained:
-        """The outcome of every cell."""
-        lanes, plan = self.trainee.lanes, self.job.plan
-        loss, score = losses_and_scores(
-            predictor(lanes), len(lanes), self.data.train, self.data.task
-        )
-        return self.records.trained(self.pack, loss, score, plan.engine, plan.micro_batches)
+        """The outcome of every cell; what it ends with is looked at where its budget is over."""
+        lanes, plan, pack = self.trainee.lanes, self.job.plan, self.pack
+        ends = None
+        if pack.end == pack.steps:
+            ends = losses_and_scores(predictor(lanes), len(lanes), self.data.train, self.data.task)
+        how = (plan.engine, plan.micro_batches)
+        return self.records.trained(pack, ends, self.trainee.state, how)
 
 
 def weight_norms(params: Tensors, before: Tensors) -> list[torch.Tensor]:

@@ -59,7 +59,8 @@ def train(pack: Pack, data: Dataset, params: Params, store: Store, label: str) -
     plan = workers.planned(pack, data, params.impl)
     print(f"{label}: {described(pack, plan)}", file=sys.stderr)
     try:
-        with lock(label), progress(label, pack.steps * len(pack.cells)) as on_steps:
+        to_do = (pack.end - pack.first_step) * len(pack.cells)
+        with lock(label), progress(label, to_do) as on_steps:
             return workers.spread(pack, Job(data, plan, on_steps, store))
     except ProcessDiedError as error:
         raise InputError(f"{label}: {error}; run again to go on from its checkpoint") from None
@@ -91,7 +92,7 @@ def extended(
 
 def described(pack: Pack, plan: Plan) -> str:
     """The plan in one line."""
-    words = [f"{len(pack.cells)} cells x {pack.steps:,} steps"]
+    words = [f"{len(pack.cells)} cells x {pack.end - pack.first_step:,} steps"]
     words += [f"engine {plan.engine} ({plan.reason})"]
     if plan.workers > 1:
         words.append(f"{plan.workers} processes")
@@ -147,11 +148,12 @@ def history(pack: Pack, trained: Trained) -> pd.DataFrame:
 
 def cell_table(pack: Pack, trained: Trained) -> pd.DataFrame:
     """lanes.parquet: one row for each cell with its status, the steps it took, where it diverged,
-    its best and final losses and scores."""
+    its best and final losses and scores; the final ones are NaN where it was stopped."""
     table = keys(pack)
     diverged = trained.diverged_step > 0
-    table["status"] = np.where(diverged, "diverged", "finished")
-    table["steps"] = np.where(diverged, trained.diverged_step, pack.steps)
+    ended = np.where(trained.until < pack.steps, "stopped", "finished")
+    table["status"] = np.where(diverged, "diverged", ended)
+    table["steps"] = np.where(diverged, trained.diverged_step, trained.until)
     table["diverged_step"] = pd.array(trained.diverged_step, dtype="Int64")
     table.loc[~diverged, "diverged_step"] = pd.NA
     for name in FINALS:

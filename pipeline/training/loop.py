@@ -4,6 +4,7 @@ It is what the fast engines are compared with, so it shares none of their code; 
 know what a training here is reads this file.
 """
 
+import itertools
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import Any
@@ -34,6 +35,7 @@ class CellRecord:
     diverged_step: int = 0
     weights: dict[str, Tensor] = field(default_factory=dict)
     snapshots: dict[str, Tensor] = field(default_factory=dict)
+    state: dict[str, Tensor] = field(default_factory=dict)
 
 
 def adam_settings(optimizer: Optimizer) -> dict[str, Any]:
@@ -91,18 +93,17 @@ def batches(pack: Pack, cell: Cell) -> Iterator[Tensor]:
 
 def train_cells(pack: Pack, data: Dataset, on_steps: Callable[[int], None]) -> Trained:
     """Train every cell of the pack; ``on_steps`` hears how many cell-steps were done."""
-    records = [train_cell(pack, cell, data, on_steps) for cell in pack.cells]
-    return gathered(pack, records)
+    places = range(len(pack.cells))
+    return gathered(pack, [train_cell(pack.part([place]), data, on_steps) for place in places])
 
 
-def train_cell(
-    pack: Pack, cell: Cell, data: Dataset, on_steps: Callable[[int], None]
-) -> CellRecord:
-    """Train one cell to the end of its budget or to its divergence.
+def train_cell(pack: Pack, data: Dataset, on_steps: Callable[[int], None]) -> CellRecord:
+    """Train a pack's only cell to its end or to its divergence.
 
     torch's global generator, which a user's model may draw from, is seeded for the cell and put
     back afterwards.
     """
+    (cell,) = pack.cells
     with torch.random.fork_rng():
         torch.manual_seed(seeds.keyed("global", pack.settings.seed, cell.seed))
         return _train_cell(pack, cell, data, on_steps)
@@ -118,26 +119,80 @@ def _train_cell(
     optimizer = torch_optimizer(model.parameters(), settings.optimizer, cell.lr)
     dropout = seeds.dropout_bases(model, settings.seed, cell.seed)
     record = CellRecord(weights=copied(model))
+    if pack.begun:
+        record = go_on(pack.begun, model, optimizer)
     evaluated = set(pack.evaluation_steps)
-    for step, rows in enumerate(batches(pack, cell), start=1):
+    steps = enumerate(batches(pack, cell), start=1)
+    for step, rows in itertools.islice(steps, pack.first_step, pack.end):
+        if record.diverged_step:
+            on_steps(pack.end - step + 1)
+            break
         set_rate(optimizer, cell.lr * rate_factor(settings.schedule, step, pack.steps))
         set_dropout_keys(model, dropout, step)
         loss = gradient_step(model, optimizer, data, rows.to(data.train.x.device))
         if has_diverged(loss):
             record.diverged_step = step
-            on_steps(pack.steps - step + 1)
+            on_steps(pack.end - step + 1)
             break
         before = parameters(model) if step in evaluated else []
         optimizer.step()
         record.losses.append(loss)
         if step in evaluated and not evaluate(model, data, step, record, before):
-            on_steps(pack.steps - step + 1)
+            on_steps(pack.end - step + 1)
             break
         if step in pack.snapshots:
             record.snapshots |= {f"{step}/{name}": value for name, value in record.weights.items()}
         on_steps(1)
-    finish(model, data, record)
+    if pack.end == pack.steps:
+        finish(model, data, record)
+    record.state = remembered(optimizer, data.train.x.device)
     return record
+
+
+GENERATOR = "generator"
+
+
+def remembered(optimizer: torch.optim.Optimizer, device: torch.device) -> dict[str, Tensor]:
+    """What a training that is stopped needs, beside its weights, to go on: the optimizer's state
+    and that of the device's global generator."""
+    cuda = device.type == "cuda"
+    state = {GENERATOR: torch.cuda.get_rng_state(device) if cuda else torch.get_rng_state()}
+    for place, slots in optimizer.state_dict()["state"].items():
+        known = {name: slot for name, slot in slots.items() if slot is not None}
+        state |= {f"{place}/{name}": torch.as_tensor(slot).cpu() for name, slot in known.items()}
+    return {name: tensor.clone() for name, tensor in state.items()}
+
+
+def go_on(begun: Trained, model: nn.Module, optimizer: torch.optim.Optimizer) -> CellRecord:
+    """Put model, optimizer and generator where a lone cell was stopped; its record up to there."""
+    weights = {name: torch.tensor(array[0]) for name, array in begun.weights.items()}
+    model.load_state_dict(weights)
+    device = next(model.parameters()).device
+    slots: dict[int, dict[str, Tensor | int]] = {}
+    for key, array in begun.state.items():
+        place, _, name = key.partition("/")
+        if place != GENERATOR:
+            is_count = array.ndim == 1 and array.dtype == np.int64
+            slots.setdefault(int(place), {})[name] = (
+                int(array[0]) if is_count else torch.tensor(array[0])
+            )
+    optimizer.load_state_dict({**optimizer.state_dict(), "state": slots})
+    generator = torch.tensor(begun.state[GENERATOR][0])
+    if device.type == "cuda":
+        torch.cuda.set_rng_state(generator, device)
+    else:
+        torch.set_rng_state(generator)
+    points = np.flatnonzero(~np.isnan(begun.curves["val_loss"][0]))
+    return CellRecord(
+        rows=[{name: float(begun.curves[name][0, k]) for name in CURVES} for k in points],
+        diverged_step=int(begun.diverged_step[0]),
+        weights={name: tensor.clone() for name, tensor in weights.items()},
+        snapshots={
+            name: torch.tensor(array[0])
+            for name, array in begun.snapshots.items()
+            if int(name.split("/")[0]) <= begun.until[0]
+        },
+    )
 
 
 def copied(model: nn.Module) -> dict[str, Tensor]:
@@ -231,10 +286,23 @@ def gathered(pack: Pack, records: list[CellRecord]) -> Trained:
         for step in pack.snapshots
         for name in weights
     }
-    diverged = np.array([record.diverged_step for record in records], dtype=np.int64)
-    engine = np.full(len(records), "loop")
-    whole = np.ones(len(records), dtype=np.int64)
-    return Trained(tuple(steps), curves, finals, diverged, weights, snapshots, engine, whole)
+    kinds = {name: value for record in records for name, value in record.state.items()}
+    state = {
+        name: np.stack([r.state.get(name, torch.zeros_like(kind)).numpy() for r in records])
+        for name, kind in kinds.items()
+    }
+    return Trained(
+        steps=tuple(steps),
+        curves=curves,
+        finals=finals,
+        diverged_step=np.array([record.diverged_step for record in records], dtype=np.int64),
+        weights=weights,
+        snapshots=snapshots,
+        engine=np.full(len(records), "loop"),
+        micro_batches=np.ones(len(records), dtype=np.int64),
+        until=np.full(len(records), pack.end),
+        state=state,
+    )
 
 
 def snapshot(record: CellRecord, step: int, name: str) -> npt.NDArray[np.generic]:

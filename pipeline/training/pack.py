@@ -1,7 +1,7 @@
 """What is trained together, and what comes out of it."""
 
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Any
 
@@ -31,7 +31,8 @@ class Pack:
     """The cells of one (variant, batch size): same shapes, same number of steps.
 
     snapshots: evaluation steps whose weights are kept; dense: steps after which every cell is
-    evaluated too, beside those of the budget.
+    evaluated too, beside those of the budget. until: the evaluation step to stop at, None for the
+    end of the budget. begun: what the same cells have done before, up to an earlier one.
     """
 
     settings: Settings
@@ -40,14 +41,29 @@ class Pack:
     cells: tuple[Cell, ...]
     snapshots: tuple[int, ...] = ()
     dense: tuple[int, ...] = ()
+    until: int | None = None
+    begun: "Trained | None" = None
 
     def __post_init__(self) -> None:
         assert all(1 <= step <= self.steps for step in self.dense)
-        assert set(self.snapshots) <= set(self.evaluation_steps)
+        assert {*self.snapshots, self.end} <= set(self.evaluation_steps)
+        assert self.first_step <= self.end
 
     def part(self, places: Iterable[int] | npt.NDArray[np.int64]) -> "Pack":
         """The same pack with the cells at these places."""
-        return replace(self, cells=tuple(self.cells[place] for place in places))
+        chosen = list(places)
+        cells = tuple(self.cells[place] for place in chosen)
+        return replace(self, cells=cells, begun=self.begun and self.begun.part(chosen))
+
+    @property
+    def end(self) -> int:
+        """The step to stop at."""
+        return self.steps if self.until is None else self.until
+
+    @property
+    def first_step(self) -> int:
+        """How many steps are done before."""
+        return int(self.begun.until[0]) if self.begun else 0
 
     @cached_property
     def phases(self) -> tuple[Phase, ...]:
@@ -102,6 +118,9 @@ class Trained:
     evaluation.
     snapshots: the weights at the pack's snapshots, by "step/name"; NaN from divergence on.
     engine, micro_batches: (cells,), how each cell was trained.
+    until: int64 (cells,), the step that each cell was to train up to.
+    state: what the optimizer remembers, (cells, ...) by a name of the engine's; with the weights
+    it is all that a training needs to go on.
     """
 
     steps: tuple[int, ...]
@@ -112,6 +131,12 @@ class Trained:
     snapshots: dict[str, npt.NDArray[np.generic]]
     engine: npt.NDArray[np.str_]
     micro_batches: npt.NDArray[np.int64]
+    until: npt.NDArray[np.int64]
+    state: dict[str, npt.NDArray[np.generic]] = field(default_factory=dict)
+
+    def part(self, places: Sequence[int]) -> "Trained":
+        """The outcome of the cells at these places."""
+        return _over_cells([self], lambda arrays: arrays[0][places])
 
 
 def _over_cells(parts: Sequence[Trained], combine: Callable[[list[Any]], Any]) -> Trained:
@@ -132,6 +157,8 @@ def _over_cells(parts: Sequence[Trained], combine: Callable[[list[Any]], Any]) -
         each("snapshots"),
         combine([part.engine for part in parts]),
         combine([part.micro_batches for part in parts]),
+        combine([part.until for part in parts]),
+        each("state"),
     )
 
 

@@ -16,7 +16,6 @@ from makers.packs import (
     SCHEDULES,
     assert_close,
     assert_same_bits,
-    cells_of,
     lanes,
     make_job,
     make_pack,
@@ -99,7 +98,7 @@ class TestEqualsThePlainLoop:
         assert_close(found, plain(pack, data))
         assert set(found.engine) == {"compiled"}
         alone = lanes(pack.part([1, 4]), data, engine="compiled")
-        assert_same_bits(alone, cells_of(found, [1, 4]))
+        assert_same_bits(alone, found.part([1, 4]))
 
     def test_micro_batches_add_up_to_the_batch(self, make_data: MakeData) -> None:
         pack, data = make_pack(optimizer=OPTIMIZERS["momentum"]), make_data()
@@ -120,7 +119,7 @@ class TestBits:
         pack, data = make_pack(**keys), make_data()
         whole = lanes(pack, data)
         for places in ([3], [4, 0], [5, 1, 2]):
-            assert_same_bits(lanes(pack.part(places), data), cells_of(whole, places))
+            assert_same_bits(lanes(pack.part(places), data), whole.part(places))
 
     def test_the_same_again(self, make_data: MakeData) -> None:
         pack, data = make_pack(model=MODELS["both"]), make_data()
@@ -161,10 +160,10 @@ class TestDivergence:
         pack = make_pack((0.03, 1e6, float(np.float32(3e38))))
         found, expected = lanes(pack, data), plain(pack, data)
         assert (expected.diverged_step[3:] > 0).all()
-        assert_close(cells_of(found, [0, 1, 2]), cells_of(expected, [0, 1, 2]))
+        assert_close(found.part([0, 1, 2]), expected.part([0, 1, 2]))
         assert np.array_equal(found.diverged_step, expected.diverged_step)
         healthy = lanes(make_pack((0.03,)), data)
-        assert_same_bits(cells_of(found, [0, 1, 2]), healthy)
+        assert_same_bits(found.part([0, 1, 2]), healthy)
         for name in FINALS:
             assert np.isnan(found.finals[name][3:]).all()
         for name in found.weights:

@@ -1,5 +1,6 @@
 """Packs to train, and trainings compared."""
 
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -94,7 +95,7 @@ def lanes(pack: Pack, data: Dataset, **keys: Any) -> Trained:
     """The pack trained as lanes; every step must have been counted."""
     counted: list[int] = []
     trained = train_lanes(pack, make_job(data, on_steps=counted.append, **keys))
-    assert sum(counted) == pack.steps * len(pack.cells)
+    assert sum(counted) == (pack.end - pack.first_step) * len(pack.cells)
     return trained
 
 
@@ -126,16 +127,13 @@ def assert_same_bits(found: Trained, expected: Trained) -> None:
             assert np.array_equal(getattr(found, group)[name], array, equal_nan=True), name
 
 
-def cells_of(trained: Trained, places: list[int]) -> Trained:
-    """The outcome of some cells alone."""
-    return replace(
-        trained,
-        curves={name: curve[places] for name, curve in trained.curves.items()},
-        finals={name: final[places] for name, final in trained.finals.items()},
-        diverged_step=trained.diverged_step[places],
-        weights={name: weights[places] for name, weights in trained.weights.items()},
-        snapshots={name: weights[places] for name, weights in trained.snapshots.items()},
-    )
+def in_rounds(pack: Pack, train: Callable[[Pack], Trained], stops: Sequence[int]) -> Trained:
+    """The pack stopped at some of its evaluations, by their place, and gone on with each time."""
+    begun = None
+    for place in [*stops, -1]:
+        begun = train(replace(pack, until=pack.evaluation_steps[place], begun=begun))
+    assert begun is not None
+    return begun
 
 
 class Branching(nn.Module):

@@ -1,0 +1,81 @@
+"""A training that is stopped and gone on with ends with the bits of one that never was."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+from torch import nn
+
+from makers.data import MakeData
+from makers.packs import MODELS, OPTIMIZERS, assert_same_bits, in_rounds, lanes, make_pack, plain
+from pipeline.params.network import Model
+from pipeline.training.pack import Pack, Trained
+
+RATES = (0.003, 0.03, 1e9)
+"""The last one diverges."""
+
+
+def dropping_out(shape: tuple[int, ...], outputs: int) -> nn.Module:
+    """A network that draws from torch's global generator."""
+    return nn.Sequential(nn.Linear(shape[0], 8), nn.Dropout(0.5), nn.Linear(8, outputs))
+
+
+class TestLanes:
+    @pytest.mark.parametrize("optimizer", OPTIMIZERS)
+    def test_every_optimizer(self, make_data: MakeData, optimizer: str) -> None:
+        pack, data = make_pack(RATES, optimizer=OPTIMIZERS[optimizer]), make_data()
+
+        def train(part: Pack) -> Trained:
+            return lanes(part, data)
+
+        assert_same_bits(in_rounds(pack, train, [1, 2, 5]), train(pack))
+
+    @pytest.mark.parametrize("model", ["batch_norm", "dropout", "ghost"])
+    def test_every_kind_of_state(self, make_data: MakeData, model: str) -> None:
+        pack, data = make_pack(RATES, model=MODELS[model]), make_data()
+
+        def train(part: Pack) -> Trained:
+            return lanes(part, data)
+
+        assert_same_bits(in_rounds(pack, train, [2]), train(pack))
+
+    def test_a_lone_cell_and_one_that_is_left_alone(self, make_data: MakeData) -> None:
+        data = make_data()
+        for pack in (make_pack((0.03,), (0,)), make_pack((0.03, 1e9), (0,))):
+            found = in_rounds(pack, lambda part: lanes(part, data), [2])
+            assert_same_bits(found, lanes(pack, data))
+
+    def test_parts_go_on_alone(self, make_data: MakeData) -> None:
+        data, pack = make_data(), make_pack(RATES)
+        places = [1, 4]
+        begun = lanes(replace(pack, until=pack.evaluation_steps[3]), data)
+        rest = replace(pack, begun=begun).part(places)
+        assert_same_bits(lanes(rest, data), lanes(pack, data).part(places))
+
+
+class TestPlainLoop:
+    @pytest.mark.parametrize("optimizer", OPTIMIZERS)
+    def test_every_optimizer(self, make_data: MakeData, optimizer: str) -> None:
+        pack, data = make_pack(RATES, (0, 1), optimizer=OPTIMIZERS[optimizer]), make_data()
+        found = in_rounds(pack, lambda part: plain(part, data), [1, 4])
+        assert_same_bits(found, plain(pack, data))
+
+    def test_the_global_generator_goes_on_too(self, make_data: MakeData) -> None:
+        pack, data = make_pack(model=Model(f"{__name__}:dropping_out")), make_data()
+        torch.manual_seed(3)
+        found = in_rounds(pack, lambda part: plain(part, data), [2])
+        torch.manual_seed(4)
+        assert_same_bits(found, plain(pack, data))
+
+
+def test_a_stopped_training_has_no_end(make_data: MakeData) -> None:
+    pack, data = make_pack(), make_data()
+    until = pack.evaluation_steps[2]
+    for train in (lanes, plain):
+        stopped = train(replace(pack, until=until), data)
+        assert all(np.isnan(final).all() for final in stopped.finals.values())
+        whole = train(pack, data).curves["val_loss"]
+        seen = stopped.curves["val_loss"]
+        assert np.array_equal(seen[:, :3], whole[:, :3])
+        assert np.isnan(seen[:, 3:]).all()
