@@ -2,11 +2,15 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from pipeline.params.load import Params
 from pipeline.params.network import MODELS
 from pipeline.params.settings import Settings
 from pipeline.training import budget
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 LANE_OVERHEAD = 0.12
 """What one cell of a training of many costs of a lone step's overhead, which lanes share: calls of
@@ -75,6 +79,18 @@ def forecast(
         seconds[variant, size] = START_SECONDS + cells * pack_steps * cell_step / workers
         steps += screened * pack_steps
     return Forecast(seconds, steps)
+
+
+def of_timings(params: Params, timed: "pd.DataFrame", examples: int) -> Forecast:
+    """The forecast from rows of throughput.csv in the grid."""
+    seconds = {
+        (row.variant, int(row.batch_size)): float(row.seconds_per_step)
+        for row in timed.itertuples()
+    }
+    is_cpu = (timed["device"] == "cpu").all()
+    cores = int(timed["cores"].iloc[0]) if is_cpu else 1
+    workers = cores if params.impl.workers == "auto" else params.impl.workers
+    return forecast(params, seconds, examples, workers)
 
 
 def is_alone(params: Params, settings: Settings) -> bool:

@@ -28,6 +28,7 @@ MAY_IMPORT = {  # folder or top-level module -> what else of the project it may 
     "models": {"errors", "params"},
     "training": {"errors", "params", "models"},
     "selection": {"errors", "params"},
+    "race": {"errors", "params", "training", "lanes", "selection"},
     "lanes": {"errors", "params", "workspace", "models", "training", "selection"},
     "branches": {"errors", "params", "workspace", "training", "lanes"},
     "speed": {"errors", "params", "models", "training"},
@@ -122,7 +123,7 @@ def test_deps_are_exactly_what_the_stage_imports(name: str) -> None:
 
 def test_what_dvc_lists_is_read_in_a_minute() -> None:
     listed = [dep for stage in STAGES.values() for dep in stage["deps"]]
-    assert sum(dep.startswith("pipeline/") for dep in listed) <= 90
+    assert sum(dep.startswith("pipeline/") for dep in listed) <= 115
 
 
 def test_what_is_silent_only_times_and_talks() -> None:

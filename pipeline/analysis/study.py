@@ -136,7 +136,8 @@ class Study:
     @cached_property
     def smooth(self) -> pd.DataFrame:
         """``targets.curves`` of the fresh trainings."""
-        return targets.curves(self.measured.confirmed, self.params.target.metric)
+        measured, metric = self.measured, self.params.target.metric
+        return targets.curves(measured.confirmed_lanes, measured.confirmed, metric)
 
     def answer_at(self, target: float) -> Answer:
         """``answer.answer`` for a target."""
@@ -222,7 +223,7 @@ class Study:
     @cached_property
     def budgets(self) -> pd.DataFrame:
         """``budgets.compare``: the best scores under each budget."""
-        return budgets.compare(self.measured.history)
+        return budgets.compare(budgets.whole(self.measured.lanes, self.measured.history))
 
     @cached_property
     def runs(self) -> Mapping[str, Runs]:
@@ -282,7 +283,8 @@ class Study:
     @cached_property
     def screened_smooth(self) -> pd.DataFrame:
         """``targets.curves`` of the screened trainings."""
-        return targets.curves(self.measured.history, self.params.target.metric)
+        measured, metric = self.measured, self.params.target.metric
+        return targets.curves(measured.lanes, measured.history, metric)
 
     @cached_property
     def screened(self) -> pd.DataFrame:

@@ -3,7 +3,7 @@
 import hashlib
 import os
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, replace
 from pathlib import Path
@@ -66,18 +66,29 @@ def train(pack: Pack, data: Dataset, params: Params, store: Store, label: str) -
         raise InputError(f"{label}: {error}; run again to go on from its checkpoint") from None
 
 
+BestRates = Callable[[str, pd.DataFrame, pd.DataFrame], Collection[float | None]]
+"""A phase, lanes and history of a pack to its best rates, None for none."""
+
+
 def extended(
-    params: Params, pack: Pack, trained: Trained, store: Store, data: Dataset, label: str
+    params: Params,
+    pack: Pack,
+    trained: Trained,
+    best_rates: BestRates,
+    train_more: Callable[[Pack, Pack, Trained], Trained],
 ) -> tuple[Pack, Trained]:
     """Train further rates until the best ones lie inside the grid and away from divergence,
     ``grid.extensions`` times at most, and then those between the best rate and its neighbours; the
-    pack and its outcome with all of them. None are added where ``grid.extensions`` is 0."""
+    pack and its outcome with all of them. None are added where ``grid.extensions`` is 0.
 
+    train_more: trains the cells of its first pack, beside what was trained before.
+    """
     rounds = [("extend", edges.rates_to_add)] * params.grid.extensions
     if rounds:
         rounds += [("refine", edges.rates_between)] * edges.REFINEMENTS
     for phase, rule in rounds:
-        rates = rule(cell_table(pack, trained), history(pack, trained), pack.steps)
+        lanes = cell_table(pack, trained)
+        rates = rule(lanes, best_rates(phase, lanes, history(pack, trained)))
         first = pack.cells[0]
         cells = tuple(
             Cell(first.variant, first.batch_size, lr, seed, phase)
@@ -85,9 +96,39 @@ def extended(
             for seed in params.screen_seeds()
         )
         if cells:
-            more = train(replace(pack, cells=cells), data, params, store, f"{label}, added rates")
+            more = train_more(replace(pack, cells=cells), pack, trained)
             pack, trained = replace(pack, cells=pack.cells + cells), joined([trained, more])
     return pack, trained
+
+
+def train_whole(
+    params: Params, pack: Pack, store: Store, data: Dataset, label: str
+) -> tuple[Pack, Trained]:
+    """Train the pack and the rates that are added to it to the end of their budget; what was begun
+    with is gone on with."""
+    trained = train(pack, data, params, store, label)
+    pack = replace(pack, begun=None)
+    shares = {"extend": edges.MOMENTS, "refine": edges.MIDDLE}
+
+    def best_rates(
+        phase: str, lanes: pd.DataFrame, history: pd.DataFrame
+    ) -> Collection[float | None]:
+        return edges.best_rates(lanes, history, pack.steps, shares[phase])
+
+    def train_more(more: Pack, _pack: Pack, _trained: Trained) -> Trained:
+        return train(more, data, params, store, f"{label}, added rates")
+
+    return extended(params, pack, trained, best_rates, train_more)
+
+
+def write(pack: Pack, trained: Trained) -> Path:
+    """Write a pack's folder below runs/; its table of cells."""
+    first = pack.cells[0]
+    folder = files.run_folder(first.variant, first.batch_size)
+    files.write_tensors(folder / "weights.safetensors", trained.weights)
+    files.write_parquet(folder / "history.parquet", history(pack, trained))
+    files.write_parquet(folder / "lanes.parquet", cell_table(pack, trained))
+    return folder / "lanes.parquet"
 
 
 def described(pack: Pack, plan: Plan) -> str:

@@ -7,7 +7,7 @@ standard library alone.
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -29,6 +29,7 @@ from pipeline.params.protocol import (
     Target,
     Throughput,
     Watched,
+    Waves,
 )
 from pipeline.params.schedule import BATCH_RULES, Budget, Schedule
 from pipeline.params.settings import Cell, Settings
@@ -51,6 +52,7 @@ class Params:
     schedule: Schedule = field(default_factory=Schedule)
     budget: Budget = field(default_factory=Budget)
     grid: Grid = field(default_factory=Grid)
+    waves: Waves = field(default_factory=Waves)
     variants: dict[str, Any] = field(default_factory=lambda: {"baseline": {}})
     target: Target = field(default_factory=Target)
     confirm: Confirm = field(default_factory=Confirm)
@@ -80,6 +82,17 @@ class Params:
         for variant in self.grid.variant:
             for batch_size in self.grid.batch_size:
                 yield variant, batch_size
+
+    def pack_named(self, words: Sequence[str]) -> tuple[str, BatchSize]:
+        """The variant and batch size that a command line names.
+
+        Raises InputError for a pair that is not in the grid, and for another number of words.
+        """
+        named = " ".join(words)
+        packs = {f"{variant} {size}": (variant, size) for variant, size in self.packs()}
+        require(len(words) == 2, "VARIANT BATCH_SIZE", named, "is not two words")
+        require(named in packs, "VARIANT BATCH_SIZE", named, "is not in the grid of params.yaml")
+        return packs[named]
 
     def settings(self, variant: str) -> Settings:
         """The base settings with a variant's keys laid over them.
@@ -209,7 +222,9 @@ def load_params(path: Path = Path("params.yaml")) -> Params:
         raise InputError(f"{path}: {error}") from None
 
 
-DERIVED = ("conf_digest", "watched.data", "watched.model")
+DERIVED = (
+    "conf_digest", "watched.data", "watched.model", "waves.pilot", "waves.train", "waves.bars",
+)  # fmt: skip
 """Keys that find themselves: nobody chose their values."""
 
 

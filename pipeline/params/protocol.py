@@ -19,7 +19,8 @@ BatchSize = int | str
 class Grid:
     """What is crossed: variants, batch sizes, learning rates, seeds.
 
-    extensions: how often rates may be added beyond an end of the grid.
+    extensions: how often rates may be added beyond an end of the grid. race: whether trainings stop
+    once they cannot change the answer; ``auto`` where they would take long.
     """
 
     variant: list[str] = field(default_factory=lambda: ["baseline"])
@@ -27,9 +28,12 @@ class Grid:
     lr: list[float] = field(default_factory=lambda: [0.1])
     seeds: int = 3
     extensions: int = 4
+    race: Any = False
 
     def __post_init__(self) -> None:
         require(self.extensions >= 0, "grid.extensions", self.extensions, "is below 0")
+        rule = "is none of true, false and auto"
+        require(self.race in (True, False, "auto"), "grid.race", self.race, rule)
         check_list("grid.variant", self.variant)
         check_list("grid.batch_size", self.batch_size)
         for size in self.batch_size:
@@ -157,6 +161,16 @@ class Impl:
         )
         seconds = self.checkpoint_seconds
         require(seconds >= 0, "impl.checkpoint_seconds", seconds, "is below 0")
+
+
+@dataclass(frozen=True)
+class Waves:
+    """Which batch sizes train in which wave, which follows from the grid: the pilot, to which the
+    others are raced, or all at once. bars: where the second finds what the first reached."""
+
+    pilot: list[Any] = field(default_factory=list)
+    train: list[Any] = field(default_factory=list)
+    bars: str = ""
 
 
 @dataclass(frozen=True)

@@ -8,7 +8,14 @@ import numpy as np
 import pandas as pd
 
 from pipeline.selection import statistics
-from pipeline.selection.keys import CELL, PACK, RATE, SAME_RATE, WHOLE
+from pipeline.selection.keys import CELL, PACK, RATE, SAME_RATE, STOPPED, WHOLE
+
+
+def whole(lanes: pd.DataFrame, history: pd.DataFrame) -> pd.DataFrame:
+    """The history of the variants none of whose trainings were stopped before their budget's end:
+    of others no budget can be compared."""
+    stopped = lanes.loc[lanes["status"] == STOPPED, "variant"]
+    return history[~history["variant"].isin(stopped)]
 
 
 def common(history: pd.DataFrame) -> dict[str, tuple[str, float]]:

@@ -4,6 +4,7 @@ Beyond an end of the grid, or between two of its rates: a grid of half powers of
 that it, and not the batch size, decides which batch size is fastest.
 """
 
+from collections.abc import Collection
 from itertools import pairwise
 
 import numpy as np
@@ -11,9 +12,11 @@ import pandas as pd
 
 STEP = np.sqrt(10)
 MOMENTS = (1.0, 0.1)
-"""The best rate is looked for at the end of the budget and at a tenth of it: which target will
-count is not known while the grid trains."""
+"""Whether the best rate lies at an end is asked for the end of the budget and for a tenth of it:
+which target will count is not known while the grid trains."""
 MIDDLE = (0.15, 0.3)
+"""Between which rates it lies, for these shares of the budget, among which the target will be
+reached at best: a rate is the fastest to a target if it is the best when the target is reached."""
 SPACING = 1.4
 """Rates near the best one lie no further apart than an eighth of a power of ten."""
 REFINEMENTS = 2
@@ -22,8 +25,8 @@ FINE = 2.0
 """A diverging neighbour nearer than this leaves nothing worth trying between."""
 
 
-def rates_to_add(lanes: pd.DataFrame, history: pd.DataFrame, budget_steps: int) -> list[float]:
-    """The rates to add to one pack, ascending.
+def rates_to_add(lanes: pd.DataFrame, best: Collection[float | None]) -> list[float]:
+    """The rates to add to one pack, ascending. best: its best rates, None for none.
 
     A factor sqrt(10) beyond each end at which a best rate lies; and halfway, in logarithms,
     between a best rate and a neighbour more than FINE times larger that diverges at most seeds:
@@ -33,9 +36,8 @@ def rates_to_add(lanes: pd.DataFrame, history: pd.DataFrame, budget_steps: int) 
     rates = sorted(set(lanes["lr"]))
     if len(rates) == 1:
         return []
-    best = {best_rate(lanes, history, share * budget_steps) for share in MOMENTS}
     added = []
-    if best & {rates[0], None}:
+    if rates[0] in best or None in best:
         added.append(rates[0] / STEP)
     if rates[-1] in best:
         added.append(rates[-1] * STEP)
@@ -48,21 +50,25 @@ def rates_to_add(lanes: pd.DataFrame, history: pd.DataFrame, budget_steps: int) 
     return sorted(float(f"{rate:.4g}") for rate in added)
 
 
-def rates_between(lanes: pd.DataFrame, history: pd.DataFrame, budget_steps: int) -> list[float]:
+def rates_between(lanes: pd.DataFrame, best: Collection[float | None]) -> list[float]:
     """The rates halfway, in logarithms, between a best rate and its neighbours, ascending.
 
-    Best rates are those at MIDDLE shares of the budget, among which the target will be reached at
-    best: a rate is the fastest to a target if it is the best when the target is reached. None
-    where a neighbour is no more than SPACING times larger or smaller.
+    None where a neighbour is no more than SPACING times larger or smaller.
     """
     rates = sorted(set(lanes["lr"]))
-    best = {best_rate(lanes, history, share * budget_steps) for share in MIDDLE}
     between = [
         float(np.sqrt(rate * larger))
         for rate, larger in pairwise(rates)
-        if best & {rate, larger} and larger > SPACING * rate
+        if (rate in best or larger in best) and larger > SPACING * rate
     ]
     return [float(f"{rate:.4g}") for rate in between]
+
+
+def best_rates(
+    lanes: pd.DataFrame, history: pd.DataFrame, budget_steps: int, shares: Collection[float]
+) -> set[float | None]:
+    """``best_rate`` at shares of the budget."""
+    return {best_rate(lanes, history, share * budget_steps) for share in shares}
 
 
 def best_rate(lanes: pd.DataFrame, history: pd.DataFrame, step: float) -> float | None:

@@ -7,6 +7,9 @@ RATE = [*PACK, "lr"]
 CELL = [*RATE, "seed"]
 """The columns that name a pack, one of its rates, one training."""
 
+STOPPED = "stopped"
+"""The status of a training that was stopped when it could no longer matter."""
+
 CRITERIA = ("fastest", "best_score")
 """What a rate may win by in the screening; further criteria are those of the budgets."""
 NEXT_FASTEST = "next_fastest"

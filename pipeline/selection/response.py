@@ -8,6 +8,7 @@ import numpy as np
 import pandas as pd
 
 from pipeline.selection import censored
+from pipeline.selection.targets import WINDOW, horizon
 
 NEAR = 6.0
 """Rates within this factor of the one with the fewest steps are judged together."""
@@ -17,25 +18,33 @@ ENOUGH = 4
 
 def response(cells: pd.DataFrame) -> pd.Series:
     """Steps to target by rate on a parabola in log rate through log steps, fitted to the seeds of
-    all rates near the best with misses as censored; where these are fewer than ENOUGH, each rate's
-    own geometric mean. Infinite for a rate that misses the target with half its seeds or more, and
-    for one that is not near.
+    all rates near the best, those beyond the ``horizon`` as censored there; where these rates are
+    fewer than ENOUGH, each rate's own geometric mean. Infinite for a rate that has half its seeds
+    or more beyond it, and for one that is not near.
 
-    cells: lr, steps (to the target, or the budget of one that missed it) and missed, of one pack.
+    The next smaller rate than those is fitted too: its steps lie beyond the horizon, and say how
+    they rise. The next larger one says nothing, for it may diverge. cells: as for ``horizon``.
     """
     rates = pd.Series(np.inf, index=pd.Index(sorted(set(cells["lr"])), name="lr"))
-    share = cells["missed"].groupby(cells["lr"]).mean()
-    arriving = cells[cells["lr"].isin(share.index[share < 0.5])]
+    last = horizon(cells)
+    if np.isinf(last):
+        return rates
+    late = ~(cells["reached"] <= last) | (cells["lost_at"] <= WINDOW * last)
+    logs = np.log(cells["reached"].where(~late, last))
+    share = late.groupby(cells["lr"]).mean()
+    arriving = share.index[share < 0.5]
     if arriving.empty:
         return rates
-    logs = np.log(arriving["steps"])
-    best = logs.groupby(arriving["lr"]).mean().idxmin()
-    near = arriving[np.abs(np.log(arriving["lr"] / best)) <= np.log(NEAR)]
-    tried = np.array(sorted(set(near["lr"])))
-    place = np.searchsorted(tried, near["lr"])
+    best = logs.groupby(cells["lr"]).mean()[arriving].idxmin()
+    near = arriving[np.abs(np.log(arriving / best)) <= np.log(NEAR)]
+    slower = rates.index[(rates.index < near.min()) & ~rates.index.isin(arriving)][-1:]
+    tried = near.union(slower) if len(near) + len(slower) >= ENOUGH else near
+    fitted = cells["lr"].isin(tried)
+    place = tried.get_indexer(cells.loc[fitted, "lr"])
     basis = np.eye(len(tried))
     if len(tried) >= ENOUGH:
         basis = np.vander(np.log(tried / best), 3)
-    fit = censored.fit(basis[place], logs[near.index].to_numpy(), near["missed"].to_numpy(bool))
-    rates[tried] = np.exp(basis @ fit.coefficients)
+    fit = censored.fit(basis[place], logs[fitted].to_numpy(), late[fitted].to_numpy(bool))
+    steps = pd.Series(np.exp(basis @ fit.coefficients), index=tried)
+    rates[near] = steps[near]
     return rates

@@ -16,6 +16,7 @@ user's. So the user's own metric is kept, and smoothed.
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -23,13 +24,16 @@ import pandas as pd
 
 from pipeline.errors import InputError
 from pipeline.selection import statistics
-from pipeline.selection.keys import CELL, PACK
+from pipeline.selection.keys import CELL, PACK, STOPPED
 
 Floats = npt.NDArray[np.float64]
 WINDOW = 1.3
 DIGITS = 12
 """Means are rounded to these decimals, so that equal evaluations have an equal mean."""
 DENSE, FAR = 1.05, 2.0
+REACH = 2.0
+"""Trainings that take more than so many times the fewest median steps are told apart no further:
+how much slower they are says little of where the best rate lies, and costs the most to learn."""
 BAND = 9
 """How many targets the answer is looked at for."""
 
@@ -73,21 +77,36 @@ def smoothed(steps: Floats, values: Floats) -> Floats:
     return np.round((sums[end] - sums[first]) / (end - first), DIGITS)
 
 
-def curves(history: pd.DataFrame, metric: str) -> pd.DataFrame:
-    """The history's cells, steps and examples with ``value``, the smoothed and turned metric."""
+def curves(lanes: pd.DataFrame, history: pd.DataFrame, metric: str) -> pd.DataFrame:
+    """The history's cells, steps and examples with ``value``, the smoothed and turned metric.
+
+    Of a training that was stopped only those whose whole window was trained.
+    """
     table = history[[*CELL, "step", "examples"]].assign(value=turned(history[metric], metric))
     table = table.sort_values([*CELL, "step"], ignore_index=True)
     steps, values = (np.array(table[name], dtype=float) for name in ("step", "value"))
     for places in table.groupby(CELL, sort=False).indices.values():
         values[places] = smoothed(steps[places], values[places])
-    return table.assign(value=values)
+    table = table.assign(value=values)
+    stopped = lanes.loc[lanes["status"] == STOPPED, [*CELL, "steps"]]
+    if stopped.empty:
+        return table
+    last = table.merge(stopped, on=CELL, how="left")["steps"].fillna(np.inf)
+    return table[table["step"] <= known_up_to(last)].reset_index(drop=True)
+
+
+def known_up_to(last: Any) -> Any:
+    """The last step whose whole window was trained, of a training that was stopped."""
+    return last / WINDOW ** (1 + 1e-9)
 
 
 def best_per_cell(lanes: pd.DataFrame, metric: str) -> pd.DataFrame:
-    """Each cell's best evaluation of the metric, turned; -inf for a diverged cell."""
+    """Each cell's best evaluation of the metric, turned; -inf for a diverged cell, NaN for one that
+    was stopped before its best."""
     table = lanes[CELL].copy()
     best = turned(lanes[f"best_{metric}"], metric)
-    table["best"] = best.where(lanes["status"] == "finished", -np.inf)
+    best = best.where(lanes["status"] != "diverged", -np.inf)
+    table["best"] = best.where(lanes["status"] != STOPPED)
     return table
 
 
@@ -96,11 +115,12 @@ def tuned_bests(lanes: pd.DataFrame, smooth: pd.DataFrame) -> pd.DataFrame:
     standard error over seeds.
 
     smooth: ``curves`` of the same cells. The lower median of an even number of seeds, so that more
-    than half of them reach it; a diverged cell counts as -inf.
+    than half of them reach it; a diverged cell counts as -inf, one that was stopped as what it had
+    come to.
     """
     highest = smooth.groupby(CELL)["value"].max().rename("best").reset_index()
     cells = lanes[[*CELL, "status"]].merge(highest, on=CELL, how="left")
-    cells["best"] = cells["best"].where(cells["status"] == "finished").fillna(-np.inf)
+    cells["best"] = cells["best"].where(cells["status"] != "diverged").fillna(-np.inf)
     rows = []
     for pack, table in cells.groupby(PACK, sort=True):
         medians = table.groupby("lr")["best"].quantile(0.5, interpolation="lower")
@@ -112,9 +132,12 @@ def tuned_bests(lanes: pd.DataFrame, smooth: pd.DataFrame) -> pd.DataFrame:
 def auto_target(
     lanes: pd.DataFrame, smooth: pd.DataFrame, metric: str, validation: Validation
 ) -> float:
-    """The loosest of the packs' own tuned bests, eased by a standard error: that over seeds or that
-    of the validation examples, whichever is larger. It lies between two values that an accuracy
-    can take.
+    """What the largest batch size reaches at its best rate, eased by a standard error; where
+    another reaches that at no rate, the lowest of what such batch sizes reach, eased likewise.
+
+    The largest takes the fewest updates, so it is mostly the one that gets least far, and the
+    others can be raced to what it reached. The error is that over seeds or that of the validation
+    examples, whichever is larger; the target lies between two values that an accuracy can take.
 
     lanes: of the study's first variant alone, so that another variant, be it good or bad, does not
     move the target; smooth: their ``curves``.
@@ -122,13 +145,22 @@ def auto_target(
     Raises InputError when every cell diverged.
     """
     bests = tuned_bests(lanes, smooth)
-    bests = bests[np.isfinite(bests["best"])]
+    bests = bests[np.isfinite(bests["best"])].set_index("batch_size")
     if bests.empty:
         raise InputError("target.value: 'auto' needs a rate at which most seeds do not diverge")
-    loosest = bests.loc[bests["best"].idxmin()]
+    eased_bests = [eased(best, metric, validation) for best in bests.itertuples()]
+    values = turned(pd.Series(eased_bests, index=bests.index), metric)
+    bar = values[values.index.max()]
+    arrived = arrivals(lanes, smooth, metric, float(turned(bar, metric)))
+    below = [size for size, cells in arrived.groupby("batch_size") if np.isinf(horizon(cells))]
+    return float(turned(min([bar, *values[values.index.isin(below)]]), metric))
+
+
+def eased(best: Any, metric: str, validation: Validation) -> float:
+    """A row of ``tuned_bests`` as a target, a standard error easier."""
     sign = -1 if metric == "val_loss" else 1
-    value = float(sign * loosest["best"])
-    error = max(float(loosest["standard_error"]), validation.standard_error(metric, value))
+    value = float(sign * best.best)
+    error = max(float(best.standard_error), validation.standard_error(metric, value))
     return validation.between(metric, value - sign * error)
 
 
@@ -183,18 +215,41 @@ def steps_to_target(smooth: pd.DataFrame, metric: str, target: float) -> pd.Data
 
 def arrivals(cells: pd.DataFrame, smooth: pd.DataFrame, metric: str, target: float) -> pd.DataFrame:
     """One row per cell: its steps to the target, or those of its batch size's budget where it
-    missed it or diverged (``missed``); examples_to_target, NaN for a miss.
+    missed it or diverged (``missed``); examples_to_target, NaN for a miss. reached: its steps to
+    the target whatever became of it then, NaN for none; lost_at: where it diverged, inf for none.
 
-    cells: CELL, status and steps of each; smooth: their ``curves``.
+    cells: CELL, status and steps of each; smooth: their ``curves``. One that was stopped misses
+    what it had not reached.
     """
     reached = steps_to_target(smooth, metric, target)
     table = cells[[*CELL, "status", "steps"]].merge(
         reached, on=CELL, how="left", validate="one_to_one"
     )
-    missed = table["steps_to_target"].isna() | (table["status"] != "finished")
-    budget = table.groupby(PACK)["steps"].transform("max")
+    diverged, stopped = (table["status"] == status for status in ("diverged", STOPPED))
+    missed = table["steps_to_target"].isna() | diverged
+    known = table["steps"].where(~stopped, known_up_to(table["steps"]))
+    budget = known.groupby([table[name] for name in PACK]).transform("max")
     return table[CELL].assign(
-        steps=table["steps_to_target"].where(~missed, budget),
+        steps=table["steps_to_target"].where(~missed, known.where(stopped, budget)),
         missed=missed,
         examples_to_target=table["examples_to_target"].where(~missed),
+        reached=table["steps_to_target"],
+        lost_at=table["steps"].where(diverged, np.inf),
     )
+
+
+def median_steps(cells: pd.DataFrame) -> "pd.Series[float]":
+    """The median steps of each rate of one pack to the target, infinite where half its seeds or
+    more were not there.
+
+    cells: lr, reached (steps to the target, NaN for one that never was there) and lost_at (the step
+    of its divergence, infinite for none). A seed that diverges within the ``horizon`` that it would
+    set, and the window in which targets are looked at, was not there.
+    """
+    stays = cells["lost_at"] > REACH * WINDOW * cells["reached"]
+    return cells["reached"].where(stays, np.inf).groupby(cells["lr"]).median()
+
+
+def horizon(cells: pd.DataFrame) -> float:
+    """REACH times the fewest ``median_steps``; infinite where no rate has any."""
+    return float(REACH * median_steps(cells).min())

@@ -16,6 +16,7 @@ from pipeline.selection.keys import (
     PACK,
     RATE,
     SAME_RATE,
+    STOPPED,
     TWO_FASTEST,
     rows_of,
 )
@@ -33,7 +34,7 @@ def select(
     lanes, history: of all packs. Raises InputError where no rate reaches the target at most seeds.
     """
     metric, target = params.target.metric, params.target.value
-    smooth = targets.curves(history, metric)
+    smooth = targets.curves(lanes, history, metric)
     if target == "auto":
         first = params.grid.variant[0]
         target = targets.auto_target(
@@ -45,7 +46,7 @@ def select(
         best = targets.tuned_bests(lanes, smooth)["best"].abs()
         rule = f"is reached by no rate at most seeds; the best {metric} is {best.max():.4g}"
         raise InputError(f"target.value: {target!r} {rule}")
-    more = under_budgets(rates, history)
+    more = under_budgets(rates, budgets.whole(lanes, history))
     if len(more):
         chosen = pd.concat([chosen, more], ignore_index=True)
     return chosen.assign(metric=metric, target=target)
@@ -56,29 +57,38 @@ def by_rate(lanes: pd.DataFrame, smooth: pd.DataFrame, metric: str, target: floa
 
     smooth: ``targets.curves`` of the same cells. median_steps counts a seed that missed the target
     as infinite, median_best (of the metric, turned so that higher is better) a diverged one as
-    -inf; median_score is NaN where one diverged. response_steps: ``response`` of the pack.
+    -inf; median_score is NaN where one diverged, and all but steps where one was stopped before the
+    end. response_steps: ``response`` of the pack.
     """
     cells = arrivals(lanes, smooth, metric, target)
     for part in (best_per_cell(lanes, metric), lanes[[*CELL, "status", *BESTS]]):
         cells = cells.merge(part, on=CELL, validate="one_to_one")
     cells["arrival"] = cells["steps"].where(~cells["missed"])
     cells["diverged"] = cells["status"] == "diverged"
+    cells["stopped"] = cells["status"] == STOPPED
     cells["loss"] = cells["best_val_loss"].where(~cells["diverged"], np.inf)
     cells["score"] = cells["best_val_score"].where(~cells["diverged"])
+    cells[["loss", "score"]] = cells[["loss", "score"]].mask(cells["stopped"])
     rates = (
         cells.groupby(RATE, sort=True)
         .agg(
             seeds=("seed", "size"),
             diverged=("diverged", "sum"),
+            stopped=("stopped", "sum"),
             reached=("arrival", "count"),
             median_steps=("arrival", lambda steps: steps.fillna(np.inf).median()),
-            median_best=("best", "median"),
-            median_score=("score", lambda scores: scores.median(skipna=False)),
-            median_loss=("loss", "median"),
+            median_best=("best", known_median),
+            median_score=("score", known_median),
+            median_loss=("loss", known_median),
         )
         .reset_index()
     )
     return rates.merge(responses(cells), on=RATE, validate="one_to_one")
+
+
+def known_median(values: pd.Series) -> float:
+    """The median, NaN where a value is."""
+    return float(values.median(skipna=False))
 
 
 def responses(arrived: pd.DataFrame) -> pd.DataFrame:
@@ -98,7 +108,8 @@ def winners(rates: pd.DataFrame) -> pd.DataFrame:
     """Up to three rows per pack, one for each criterion, and one for the second fastest rate; a
     pack without an eligible rate has none.
 
-    Ties go to the other criterion, then to the lower loss, then to the smaller rate. ``at_edge``
+    Ties go to the other criterion, then to the lower loss, then to the smaller rate. Which rate
+    scores best is not known of a variant with trainings that were stopped. ``at_edge``
     says that the winner is the first or last rate of its pack's grid.
     """
     orders = {
@@ -106,11 +117,13 @@ def winners(rates: pd.DataFrame) -> pd.DataFrame:
         "best_score": (["median_best", "median_loss", "median_steps"], [False, True, True]),
     }
     rows = []
-    for _, grid_rates in rates.groupby(PACK, sort=True):
+    stopped = set(rates.loc[rates["stopped"] > 0, "variant"])
+    for pack, grid_rates in rates.groupby(PACK, sort=True):
         for criterion in CRITERIA:
             columns, ascending = orders[criterion]
             eligible = grid_rates[np.isfinite(grid_rates[columns[0]])]
-            if not eligible.empty:
+            is_known = criterion == "fastest" or pack[0] not in stopped
+            if is_known and not eligible.empty:
                 order = eligible.sort_values([*columns, "lr"], ascending=[*ascending, True])
                 rows.append(selected(grid_rates, order.iloc[0], criterion))
                 if criterion == "fastest" and len(order) > 1:

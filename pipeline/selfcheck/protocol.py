@@ -69,7 +69,8 @@ def trained(size: int, rates: Floats, seeds: range) -> Tables:
             kept = int(is_lost.argmax()) if is_lost.any() else len(curve)
             status = "diverged" if is_lost.any() else "finished"
             best = curve[:kept].min() if kept == len(curve) else np.nan
-            ended = {"status": status, "steps": last, "best_val_loss": best}
+            end = evaluations[kept] if is_lost.any() else last
+            ended = {"status": status, "steps": end, "best_val_loss": best}
             lanes.append(key | ended | {"best_val_score": np.nan})  # a quadratic has no score
             table = pd.DataFrame({"step": evaluations[:kept], "val_loss": curve[:kept]})
             history.append(table.assign(examples=table["step"] * size, **key))
@@ -86,7 +87,8 @@ def screened(size: int, seeds: range) -> Tables:
     """One pack: the default grid of rates, and those between the best and its neighbours."""
     found = trained(size, RATES, seeds)
     for _ in range(edges.REFINEMENTS):
-        between = edges.rates_between(*found, int(BUDGET * fewest(size)))
+        best = edges.best_rates(*found, int(BUDGET * fewest(size)), edges.MIDDLE)
+        between = edges.rates_between(found[0], best)
         if between:
             found = together(found, trained(size, np.array(between), seeds))
     return found
@@ -97,7 +99,7 @@ def study(number: int) -> Outcome:
     first = 10_000 * number
     screen, confirm = range(first, first + SCREEN), range(first + 5000, first + 5000 + CONFIRM)
     lanes, history = together(*[screened(size, screen) for size in SIZES])
-    smooth = targets.curves(history, "val_loss")
+    smooth = targets.curves(lanes, history, "val_loss")
     selection = winners.winners(winners.by_rate(lanes, smooth, "val_loss", MODEL.target))
     parts = []
     for size in SIZES:
@@ -105,7 +107,7 @@ def study(number: int) -> Outcome:
         two = of_size[of_size["criterion"].isin(TWO_FASTEST)]
         parts.append(trained(size, np.sort(two["lr"].to_numpy(float)), confirm))
     lanes, history = together(*parts)
-    smooth = targets.curves(history, "val_loss")
+    smooth = targets.curves(lanes, history, "val_loss")
     arrived = targets.arrivals(lanes, smooth, "val_loss", MODEL.target)
     selection = winners.settled(selection, arrived)
     runs = critical.runs_of(steps.counted(arrived, selection), selection, "baseline")

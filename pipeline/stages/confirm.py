@@ -50,7 +50,7 @@ class Confirmation:
 def confirmations(
     params: Params, chosen: pd.DataFrame, screened: pd.DataFrame
 ) -> Iterator[Confirmation]:
-    """The packs to train; a batch size without a winner has none. screened: their history."""
+    """The packs to train; a batch size without a winner has none. screened: ``budgets.whole``."""
     limits, equal_loss = budgets.common(screened), budgets.equal_loss(screened, chosen)
     where = device(params.impl.device)
     trunk = smallest_of_first(params, chosen)
@@ -110,8 +110,9 @@ class Outcome:
 
     def arrivals(self, metric: str, target: float) -> pd.DataFrame:
         """``targets.arrivals`` of all trainings."""
-        smooth = targets.curves(pd.concat(self.history), metric)
-        return targets.arrivals(pd.concat(self.cells), smooth, metric, target)
+        cells = pd.concat(self.cells)
+        smooth = targets.curves(cells, pd.concat(self.history), metric)
+        return targets.arrivals(cells, smooth, metric, target)
 
     def write(self) -> None:
         """Write everything but the selection."""
@@ -143,9 +144,10 @@ def main() -> None:
     """Read runs/, select, train the winners, write results/."""
     params = load_params(files.PARAMS)
     lanes, history = files.runs(params, "lanes.parquet"), files.runs(params, "history.parquet")
+    whole = budgets.whole(lanes, history)
     chosen = winners.select(params, lanes, history, validation())
     store, outcome = trainings.checkpoints("confirm", params), Outcome()
-    for work in confirmations(params, chosen, history):
+    for work in confirmations(params, chosen, whole):
         label = f"confirm {work.name}"
         outcome.add(work, trainings.train(work.pack, work.data, params, store, label))
     arrivals = outcome.arrivals(params.target.metric, chosen["target"].iloc[0])

@@ -5,9 +5,11 @@ trains reads them, and ``retime`` tells after the training whether the first sti
 again with `dvc repro -f throughput`.
 """
 
+import json
 import sys
 from collections.abc import Callable
 
+import pandas as pd
 import torch
 
 from pipeline import forecast
@@ -19,7 +21,7 @@ from pipeline.speed.blocks import NOISY_SPREAD, Timing
 from pipeline.speed.load import Watch
 from pipeline.speed.table import Key, Subject
 from pipeline.training import budget, dataset
-from pipeline.training.device import describe, device, one_thread
+from pipeline.training.device import device, one_thread
 from pipeline.workspace import durations, files
 from pipeline.workspace.progress import progress
 
@@ -75,24 +77,10 @@ def say_noise(timings: dict[Key, Timing]) -> None:
         )
 
 
-def say_forecast(
-    params: Params,
-    chosen: dict[str, Subject],
-    whose: dict[str, str],
-    timings: dict[Key, Timing],
-) -> None:
+def say_forecast(params: Params, timed: pd.DataFrame) -> None:
     """Tell how long the trainings will take, before the first begins."""
-    seconds = {
-        (variant, case.batch_size): timing.median
-        for variant, like in whose.items()
-        for (name, case, part), timing in timings.items()
-        if name == like and part == "step" and case.in_grid
-    }
-    data = next(iter(chosen.values())).trial.data
-    where = data.train.x.device
-    cores = int(describe(where)["cores"]) if where.type == "cpu" else 1
-    workers = cores if params.impl.workers == "auto" else params.impl.workers
-    made = forecast.forecast(params, seconds, len(data.train), workers)
+    examples = json.loads((files.PROCESSED / "summary.json").read_text())["examples"]["train"]
+    made = forecast.of_timings(params, timed[timed["in_grid"]], examples)
     print(f"throughput: {forecast.words(made)}", file=sys.stderr)
 
 
@@ -112,9 +100,10 @@ def main() -> None:
     with progress("throughput: time", len(to_time) * how.blocks, "block") as on_block:
         timings = table.times(to_time, counts, how, where, seed, on_block)
     say_noise(timings)
-    say_forecast(params, chosen, whose, timings)
+    timed = table.table(chosen, whose, timings, where, watch.other_cores())
+    say_forecast(params, timed)
     written = files.RESULTS / "throughput.csv"
-    files.write_csv(written, table.table(chosen, whose, timings, where, watch.other_cores()))
+    files.write_csv(written, timed)
     aligned = aligned_sizes(next(iter(chosen.values())), params, where)
     files.write_csv(files.RESULTS / "alignment.csv", table.alignment(aligned))
     durations.record(written)

@@ -2,53 +2,62 @@
 
     python -m pipeline.stages.train VARIANT BATCH_SIZE
 
+Where there is a race, only as far as they may still matter, and the rates near what the pilot's
+fastest rate makes likely (``pipeline/race``).
 Writes runs/VARIANT-BATCH_SIZE/: history.parquet, lanes.parquet, weights.safetensors.
 """
 
+import json
 import sys
+from dataclasses import replace
 
-from pipeline.errors import InputError, command
+from pipeline.errors import command
 from pipeline.lanes import trainings
 from pipeline.params.load import Params, load_params
-from pipeline.params.protocol import FULL, BatchSize
+from pipeline.race import rounds
+from pipeline.race.bar import Bar
+from pipeline.race.rounds import Race
 from pipeline.training import budget, dataset
 from pipeline.training.device import device
+from pipeline.training.pack import Pack
 from pipeline.workspace import durations, files
 
 
-def asked_for(argv: list[str], params: Params) -> tuple[str, BatchSize]:
-    """The variant and batch size on the command line.
+def bar_of(params: Params, variant: str) -> Bar | None:
+    """The bar of a variant's pilot, None where there is no race."""
+    written = files.BARS / f"{variant}.json"
+    bar = json.loads(written.read_text()) if params.waves.pilot else {}
+    return Bar(**bar) if bar else None
 
-    Raises InputError for a pair that is not in the grid.
-    """
-    if len(argv) != 2:
-        raise InputError("usage: python -m pipeline.stages.train VARIANT BATCH_SIZE")
-    variant, text = argv
-    batch_size = text if text == FULL or not text.isdigit() else int(text)
-    if (variant, batch_size) not in list(params.packs()):
-        raise InputError(f"train: {variant} {text} is not in the grid of {files.PARAMS}")
-    return variant, batch_size
+
+def raced(params: Params, pack: Pack, variant: str) -> tuple[Pack, Bar | None]:
+    """The pack with the rates to begin with, and the first variant's bar to race to."""
+    first, own = bar_of(params, params.grid.variant[0]), bar_of(params, variant)
+    if first and own:
+        rates = rounds.bracket(sorted({cell.lr for cell in pack.cells}), own, pack.batch_size)
+        pack = replace(pack, cells=tuple(cell for cell in pack.cells if cell.lr in rates))
+    return pack, first
 
 
 @command
 def main() -> None:
     """Read data/processed, train, write the run's folder."""
     params = load_params(files.PARAMS)
-    variant, batch_size = asked_for(sys.argv[1:], params)
+    variant, batch_size = params.pack_named(sys.argv[1:])
     scaling = params.settings(variant).scaling
     data = dataset.load(files.PROCESSED, scaling, device(params.impl.device))
     cells = params.cells(variant, batch_size, budget.resolve(batch_size, len(data.train)))
     pack = trainings.make_pack(params, variant, batch_size, cells, data)
     label = f"train {variant} {batch_size}"
     store = trainings.checkpoints(label, params)
-    trained = trainings.train(pack, data, params, store, label)
-    pack, trained = trainings.extended(params, pack, trained, store, data, label)
-    folder = files.run_folder(variant, batch_size)
-    files.write_tensors(folder / "weights.safetensors", trained.weights)
-    files.write_parquet(folder / "history.parquet", trainings.history(pack, trained))
-    files.write_parquet(folder / "lanes.parquet", trainings.cell_table(pack, trained))
+    pack, bar = raced(params, pack, variant)
+    if bar:
+        pack, trained = Race(params, bar, data, store, label).run(pack)
+    else:
+        pack, trained = trainings.train_whole(params, pack, store, data, label)
+    written = trainings.write(pack, trained)
     store.clear()
-    durations.record(folder / "lanes.parquet")
+    durations.record(written)
 
 
 if __name__ == "__main__":

@@ -17,6 +17,7 @@ PARAMS = Path("params.yaml")
 PROCESSED = Path("data/processed")
 RUNS = Path("runs")
 RESULTS = Path("results")
+BARS = RESULTS / "bars"
 OVERRIDES = RESULTS / "overrides.json"
 REPORTS = Path("reports")
 CHECKPOINTS = Path("checkpoints")

@@ -50,7 +50,9 @@ def fresh(
         columns=CELL,
     )
     lanes, history = trained(cells, diverging)
-    screened = winners.by_rate(lanes, targets.curves(history, "val_score"), "val_score", 0.79)
+    screened = winners.by_rate(
+        lanes, targets.curves(lanes, history, "val_score"), "val_score", 0.79
+    )
     under_budgets = winners.under_budgets(screened, history)
     chosen = pd.concat([winners.winners(screened), under_budgets])
     confirmed_cells = chosen[RATE].drop_duplicates()

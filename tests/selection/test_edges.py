@@ -4,7 +4,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from pipeline.selection.edges import rates_between, rates_to_add
+from pipeline.selection import edges
 
 BUDGET = 100
 
@@ -23,6 +23,16 @@ def pack(
                     row = {"lr": lr, "seed": seed, "step": step, "val_loss": loss + 0.001 * seed}
                     history.append(row)
     return pd.DataFrame(lanes), pd.DataFrame(history)
+
+
+def rates_to_add(lanes: pd.DataFrame, history: pd.DataFrame) -> list[float]:
+    """What is added at the ends, by the best rates of the losses."""
+    return edges.rates_to_add(lanes, edges.best_rates(lanes, history, BUDGET, edges.MOMENTS))
+
+
+def rates_between(lanes: pd.DataFrame, history: pd.DataFrame) -> list[float]:
+    """What is added in between."""
+    return edges.rates_between(lanes, edges.best_rates(lanes, history, BUDGET, edges.MIDDLE))
 
 
 @pytest.mark.parametrize(
@@ -44,19 +54,19 @@ def test_what_is_added(losses: dict[float, tuple[float, float]], added: list[flo
     lanes, history = pack(losses)
     if history.empty:
         history = pd.DataFrame({"lr": [1.0], "seed": [0], "step": [1], "val_loss": [2.0]})
-    assert rates_to_add(lanes, history, BUDGET) == added
+    assert rates_to_add(lanes, history) == added
 
 
 def test_the_order_of_rows_does_not_matter() -> None:
     lanes, history = pack({0.1: (0.5, 0.1), 1.0: (0.3, 0.2), 10.0: (0.2, 0.9)})
     mixed = history.sample(frac=1, random_state=0), lanes.sample(frac=1, random_state=1)
-    assert rates_to_add(mixed[1], mixed[0], BUDGET) == rates_to_add(lanes, history, BUDGET)
+    assert rates_to_add(mixed[1], mixed[0]) == rates_to_add(lanes, history)
 
 
 def test_one_diverged_seed_of_three_does_not_rule_a_rate_out() -> None:
     lanes, history = pack({0.1: (0.5, 0.5), 1.0: (0.2, 0.2)})
     lanes.loc[(lanes["lr"] == 1.0) & (lanes["seed"] == 0), "status"] = "diverged"
-    assert rates_to_add(lanes, history, BUDGET) == [3.162]
+    assert rates_to_add(lanes, history) == [3.162]
 
 
 @pytest.mark.parametrize(
@@ -76,4 +86,4 @@ def test_rates_between_the_best_and_its_neighbours(
     lanes, history = pack(losses)
     if history.empty:
         history = pd.DataFrame({"lr": [1.0], "seed": [0], "step": [1], "val_loss": [2.0]})
-    assert rates_between(lanes, history, BUDGET) == between
+    assert rates_between(lanes, history) == between

@@ -5,6 +5,7 @@ import pandas as pd
 import pytest
 
 from pipeline.selection.response import response
+from pipeline.selection.targets import REACH, WINDOW, horizon
 
 RATES = 10.0 ** np.arange(-2, 1.1, 0.25)
 
@@ -14,8 +15,8 @@ def cells(seed: int, spread: float = 0.25, budget: float = np.inf, seeds: int = 
     rng = np.random.default_rng(seed)
     logs = np.log(100) + 0.25 * np.log(RATES / 0.1) ** 2
     steps = np.exp(logs[:, None] + spread * rng.standard_normal((len(RATES), seeds)))
-    table = pd.DataFrame({"lr": np.repeat(RATES, seeds), "steps": steps.ravel()})
-    return table.assign(missed=table["steps"] > budget, steps=table["steps"].clip(upper=budget))
+    reached = np.where(steps <= budget, steps, np.nan).ravel()
+    return pd.DataFrame({"lr": np.repeat(RATES, seeds), "reached": reached, "lost_at": np.inf})
 
 
 def test_a_known_response_is_recovered() -> None:
@@ -32,7 +33,7 @@ def test_it_chooses_better_than_single_rates() -> None:
     for seed in range(150):
         table = cells(seed)
         joint.append(truth[response(table).idxmin()])
-        alone.append(truth[table.groupby("lr")["steps"].median().idxmin()])
+        alone.append(truth[table.groupby("lr")["reached"].median().idxmin()])
     assert np.mean(joint) < 0.6 * np.mean(alone)
     assert np.mean(joint) < 0.05
 
@@ -40,24 +41,45 @@ def test_it_chooses_better_than_single_rates() -> None:
 def test_misses_count_as_more_than_the_budget() -> None:
     table = cells(1, budget=130.0)
     found = response(table)
-    share = table.groupby("lr")["missed"].mean()
+    share = table["reached"].isna().groupby(table["lr"]).mean()
     assert np.isinf(found[share.index[share >= 0.5]]).all()
     assert found[np.isfinite(found)].idxmin() == pytest.approx(0.1, rel=1)
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_nothing_beyond_the_horizon_counts(seed: int) -> None:
+    """So that whoever stops there finds the same."""
+    table = cells(seed)
+    last = horizon(table)
+    stopped = table.assign(reached=table["reached"].where(table["reached"] <= last))
+    later = table.assign(lost_at=np.where(table["lr"] > 0.5, WINDOW * last + 1, np.inf))
+    for other in (stopped, later):
+        assert horizon(other) == last
+        pd.testing.assert_series_equal(response(other), response(table))
+
+
+def test_a_rate_that_arrives_and_falls_apart_at_once_does_not_lead() -> None:
+    rates = {0.1: (100.0, np.inf), 1.0: (20.0, 40.0)}
+    table = pd.DataFrame(
+        [{"lr": lr, "reached": steps, "lost_at": lost} for lr, (steps, lost) in rates.items()]
+    )
+    assert horizon(table) == pytest.approx(REACH * 100)
+    assert response(table).tolist() == [pytest.approx(100), np.inf]
 
 
 def test_few_rates_are_judged_alone() -> None:
     table = cells(2)
     two = table[table["lr"].isin(RATES[3:5])]
-    expected = np.exp(np.log(two["steps"]).groupby(two["lr"]).mean())
+    expected = np.exp(np.log(two["reached"]).groupby(two["lr"]).mean())
     assert response(two).to_numpy() == pytest.approx(expected.to_numpy())
 
 
 def test_one_seed_and_one_rate() -> None:
-    found = response(pd.DataFrame({"lr": [0.1], "steps": [50.0], "missed": [False]}))
+    found = response(pd.DataFrame({"lr": [0.1], "reached": [50.0], "lost_at": [np.inf]}))
     assert found.tolist() == [pytest.approx(50)]
 
 
 def test_nothing_arrived() -> None:
-    found = response(cells(3).assign(missed=True))
+    found = response(cells(3).assign(reached=np.nan))
     assert np.isinf(found).all()
     assert len(found) == len(RATES)

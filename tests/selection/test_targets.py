@@ -58,7 +58,7 @@ def auto(*cells: tuple[int, int, float], metric: str = "val_score", examples: in
     table = lanes(*[(size, 0.1, seed, best) for size, seed, best in cells])
     curves = history(dict(curve(*cell) for cell in cells if not np.isnan(cell[2])))
     curves["val_loss"] = 1 - curves["val_score"]
-    smooth = targets.curves(curves, metric)
+    smooth = targets.curves(table, curves, metric)
     return targets.auto_target(table, smooth, metric, Validation("classification", examples))
 
 
@@ -123,7 +123,8 @@ class TestSmoothing:
 
     def test_cells_are_smoothed_apart(self) -> None:
         both = history({(4, 0.1, 0): [0, 0, 0, 0], (4, 0.1, 1): [1, 1, 1, 1]})
-        found = targets.curves(both.sample(frac=1, random_state=0), "val_score")
+        table = lanes((4, 0.1, 0, 0), (4, 0.1, 1, 1))
+        found = targets.curves(table, both.sample(frac=1, random_state=0), "val_score")
         assert set(found.loc[found["seed"] == 0, "value"]) == {0.0}
         assert set(found.loc[found["seed"] == 1, "value"]) == {1.0}
 
@@ -153,7 +154,7 @@ class TestArrivals:
         curves = history(
             {(4, 0.1, 0): [0, 0.9, 0.95, 0.95], (4, 0.1, 1): [0, 0.1, 0.3, 0.5], (4, 0.1, 2): [0.0]}
         )
-        smooth = targets.curves(curves, "val_score")
+        smooth = targets.curves(table, curves, "val_score")
         found = targets.arrivals(table.assign(steps=[1000, 1000, 7]), smooth, "val_score", 0.9)
         assert found["missed"].tolist() == [False, True, True]
         assert found["steps"].tolist() == pytest.approx([10, 1000, 1000])

@@ -10,7 +10,9 @@ from pipeline.selection import targets, winners
 
 def by_rate(lanes_of: pd.DataFrame, curves: pd.DataFrame, target: float) -> pd.DataFrame:
     """What the screening found of a validation score."""
-    return winners.by_rate(lanes_of, targets.curves(curves, "val_score"), "val_score", target)
+    return winners.by_rate(
+        lanes_of, targets.curves(lanes_of, curves, "val_score"), "val_score", target
+    )
 
 
 class TestSelection:

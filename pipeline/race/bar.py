@@ -1,0 +1,61 @@
+"""What a pilot reached, and who reached it among the others."""
+
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+
+from pipeline.errors import require
+from pipeline.selection import targets
+from pipeline.selection.targets import Validation
+
+
+@dataclass(frozen=True)
+class Bar:
+    """What a pilot reached: the value of the metric to race to, and its rate that was fastest."""
+
+    metric: str
+    value: float
+    batch_size: int
+    lr: float
+
+    def __post_init__(self) -> None:
+        require(self.batch_size >= 1, "bar: batch_size", self.batch_size, "is below 1")
+        require(self.lr > 0, "bar: lr", self.lr, "is not above 0")
+
+
+def arrivals(lanes: pd.DataFrame, history: pd.DataFrame, bar: Bar) -> pd.DataFrame:
+    """``targets.arrivals`` at the bar."""
+    return targets.arrivals(
+        lanes, targets.curves(lanes, history, bar.metric), bar.metric, bar.value
+    )
+
+
+def bar_of(
+    lanes: pd.DataFrame,
+    history: pd.DataFrame,
+    metric: str,
+    value: float | str,
+    validation: Validation,
+) -> Bar | None:
+    """The bar of a pilot trained whole; None where most seeds reach it at no rate.
+
+    value: the target, or ``auto`` for what the pilot reaches, eased as an automatic target is.
+    """
+    smooth = targets.curves(lanes, history, metric)
+    if value == "auto":
+        (best,) = targets.tuned_bests(lanes, smooth).itertuples()
+        if np.isinf(best.best):
+            return None
+        value = targets.eased(best, metric, validation)
+    arrived = targets.arrivals(lanes, smooth, metric, float(value))
+    fastest = fastest_rate(arrived)
+    if fastest is None:
+        return None
+    return Bar(metric, float(value), int(lanes["batch_size"].iloc[0]), fastest)
+
+
+def fastest_rate(arrived: pd.DataFrame) -> float | None:
+    """The rate that sets the horizon, the smaller of two; None where there is none."""
+    steps = targets.median_steps(arrived)
+    return None if np.isinf(steps.min()) else float(steps.idxmin())

@@ -1,0 +1,111 @@
+"""Train a pack in rounds, up to where its trainings can no longer change its answer."""
+
+from bisect import bisect_left
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+import pandas as pd
+
+from pipeline.lanes import trainings
+from pipeline.lanes.checkpoint import Store
+from pipeline.params.load import Params
+from pipeline.race.bar import Bar, arrivals, fastest_rate
+from pipeline.selection import targets
+from pipeline.selection.targets import REACH, WINDOW
+from pipeline.training.dataset import Dataset
+from pipeline.training.pack import Pack, Trained
+
+MARGIN = np.sqrt(10)
+"""How far beyond the pilot's rate, and below what the square-root rule makes of it, rates are
+tried."""
+FEWEST_RATES = 3
+FIRST_SHARE = 1 / 32
+"""Of the budget, after which one looks for the first time."""
+
+
+@dataclass(frozen=True)
+class Race:
+    """A pack's race to a bar: what each of its rounds needs."""
+
+    params: Params
+    bar: Bar
+    data: Dataset
+    store: Store
+    label: str
+
+    def run(self, pack: Pack) -> tuple[Pack, Trained]:
+        """Train the pack's cells and the rates that are added to them, each as far as the race
+        goes; where no rate reaches the bar, to the end of the budget."""
+        trained = self.run_cells(pack)
+        if self.end(pack, trained) is None:
+            rest = replace(pack, begun=trained)
+            return trainings.train_whole(self.params, rest, self.store, self.data, self.label)
+        return trainings.extended(self.params, pack, trained, self.fastest, self.more)
+
+    def run_cells(self, pack: Pack) -> Trained:
+        """Train in rounds until the race is over, or the budget."""
+        evaluations = pack.evaluation_steps
+        stop = next_stop(int(FIRST_SHARE * pack.steps), evaluations)
+        trained = self.round(replace(pack, until=stop))
+        while stop < pack.steps:
+            end = self.end(pack, trained)
+            if end is not None and end <= stop:
+                break
+            stop = next_stop(stop, evaluations) if end is None else end
+            trained = self.round(replace(pack, until=stop, begun=trained))
+        return trained
+
+    def round(self, pack: Pack) -> Trained:
+        """Train up to the pack's stop."""
+        label = f"{self.label} to step {pack.end:,}"
+        return trainings.train(pack, self.data, self.params, self.store, label)
+
+    def more(self, added: Pack, pack: Pack, trained: Trained) -> Trained:
+        """Train the cells of added rates as far as the race of the others went."""
+        return self.round(replace(added, until=self.end(pack, trained)))
+
+    def end(self, pack: Pack, trained: Trained) -> int | None:
+        """``end`` of what was trained."""
+        lanes, history = trainings.cell_table(pack, trained), trainings.history(pack, trained)
+        return end(arrivals(lanes, history, self.bar), pack.evaluation_steps)
+
+    def fastest(
+        self, _phase: str, lanes: pd.DataFrame, history: pd.DataFrame
+    ) -> Collection[float | None]:
+        """The rate that leads the race."""
+        return {fastest_rate(arrivals(lanes, history, self.bar))}
+
+
+def end(arrived: pd.DataFrame, evaluations: Sequence[int]) -> int | None:
+    """The evaluation after which the race is over; None while no rate leads.
+
+    It is the first beyond the windows of all evaluations that say who reached the bar within the
+    horizon.
+    """
+    horizon = targets.horizon(arrived)
+    if np.isinf(horizon):
+        return None
+    last = len(evaluations) - 1
+    looked_at = evaluations[min(last, bisect_left(evaluations, horizon))]
+    return evaluations[min(last, bisect_left(evaluations, looked_at * WINDOW * (1 + 1e-6)))]
+
+
+def next_stop(done: int, evaluations: Sequence[int]) -> int:
+    """Where to look again while no rate leads: before any rate that leads then would end it."""
+    return evaluations[min(len(evaluations) - 1, bisect_left(evaluations, int(REACH * done)))]
+
+
+def bracket(rates: Sequence[float], pilot: Bar, batch_size: int) -> list[float]:
+    """The rates to begin with: from what the square-root rule makes of the pilot's fastest rate to
+    that rate itself, and a factor MARGIN to either side; at least FEWEST_RATES, the nearest.
+
+    A wrong guess costs time alone: rates are added while the best lies at an end.
+    """
+    scaled = pilot.lr * float(np.sqrt(batch_size / pilot.batch_size))
+    low, high = min(scaled, pilot.lr) / MARGIN, max(scaled, pilot.lr) * MARGIN
+    inside = [rate for rate in rates if low * (1 - 1e-3) <= rate <= high * (1 + 1e-3)]
+    if len(inside) < FEWEST_RATES:
+        middle = np.sqrt(low * high)
+        inside = sorted(rates, key=lambda rate: abs(np.log(rate / middle)))[:FEWEST_RATES]
+    return sorted(inside)
