@@ -17,7 +17,6 @@ from pipeline.errors import require
 from pipeline.params.data import FILES
 from pipeline.params.load import schema
 from pipeline.params.network import is_factory
-from pipeline.params.protocol import FULL
 
 CONF = Path("conf")
 
@@ -39,7 +38,6 @@ def conf_digest(conf: Path = CONF) -> str:
     return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()[:16]
 
 
-BARS = "results/bars"
 NOTHING = "pipeline/__init__.py"
 """Watched where the user has no file of their own: DVC's lists know no conditions."""
 
@@ -56,30 +54,14 @@ def own_module(model: str) -> str:
     return next((path.as_posix() for path in candidates if path.is_file()), NOTHING)
 
 
-def pilot(race: object, batch_sizes: list[Any]) -> list[Any]:
-    """The largest batch size, which the others are raced to; none where there is no race."""
-    if race is False or not batch_sizes:
-        return []
-    numbers = [size for size in batch_sizes if isinstance(size, int)]
-    return [FULL] if FULL in batch_sizes or not numbers else [max(numbers)]
-
-
-def second_wave(race: object, batch_sizes: list[Any]) -> list[Any]:
-    """The other batch sizes."""
-    first = pilot(race, batch_sizes)
-    return [size for size in batch_sizes if size not in first]
-
-
-def bars(race: object) -> str:
-    """Where the pilots' bars are."""
-    return NOTHING if race is False else BARS
+def if_raced(race: object, value: object, otherwise: object) -> object:
+    """One value where trainings may be raced, another where they are not."""
+    return otherwise if race is False else value
 
 
 ConfigStore.instance().store(name="schema", node=schema())
 OmegaConf.register_new_resolver("logspace", logspace, replace=True)
 OmegaConf.register_new_resolver("conf_digest", conf_digest, replace=True)
 OmegaConf.register_new_resolver("own_file", own_file, replace=True)
-OmegaConf.register_new_resolver("pilot", pilot, replace=True)
-OmegaConf.register_new_resolver("second_wave", second_wave, replace=True)
-OmegaConf.register_new_resolver("bars", bars, replace=True)
+OmegaConf.register_new_resolver("if_raced", if_raced, replace=True)
 OmegaConf.register_new_resolver("own_module", own_module, replace=True)

@@ -30,6 +30,7 @@ from pipeline.workspace.progress import progress
 
 LOCK_SECONDS = 20
 PACKAGE = Path(__file__).resolve().parent.parent
+RUN_FILES = ("history.parquet", "lanes.parquet", "weights.safetensors")
 CODE = ("models", "training", "lanes")
 """The folders whose code a checkpoint depends on."""
 
@@ -121,14 +122,11 @@ def train_whole(
     return extended(params, pack, trained, best_rates, train_more)
 
 
-def write(pack: Pack, trained: Trained) -> Path:
-    """Write a pack's folder below runs/; its table of cells."""
-    first = pack.cells[0]
-    folder = files.run_folder(first.variant, first.batch_size)
+def write(folder: Path, pack: Pack, trained: Trained) -> None:
+    """Write a pack's run."""
     files.write_tensors(folder / "weights.safetensors", trained.weights)
     files.write_parquet(folder / "history.parquet", history(pack, trained))
     files.write_parquet(folder / "lanes.parquet", cell_table(pack, trained))
-    return folder / "lanes.parquet"
 
 
 def described(pack: Pack, plan: Plan) -> str:

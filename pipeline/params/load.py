@@ -223,7 +223,7 @@ def load_params(path: Path = Path("params.yaml")) -> Params:
 
 
 DERIVED = (
-    "conf_digest", "watched.data", "watched.model", "waves.pilot", "waves.train", "waves.bars",
+    "conf_digest", "watched.data", "watched.model", "waves.variant", "waves.pilots",
 )  # fmt: skip
 """Keys that find themselves: nobody chose their values."""
 

@@ -165,12 +165,11 @@ class Impl:
 
 @dataclass(frozen=True)
 class Waves:
-    """Which batch sizes train in which wave, which follows from the grid: the pilot, to which the
-    others are raced, or all at once. bars: where the second finds what the first reached."""
+    """What follows from ``grid.race``: the variants of which one batch size trains first, for the
+    others to be raced to it, and where these find what it reached."""
 
-    pilot: list[Any] = field(default_factory=list)
-    train: list[Any] = field(default_factory=list)
-    bars: str = ""
+    variant: list[str] = field(default_factory=list)
+    pilots: str = ""
 
 
 @dataclass(frozen=True)

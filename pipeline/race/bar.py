@@ -44,8 +44,8 @@ def bar_of(
     """
     smooth = targets.curves(lanes, history, metric)
     if value == "auto":
-        (best,) = targets.tuned_bests(lanes, smooth).itertuples()
-        if np.isinf(best.best):
+        best = targets.tuned_bests(lanes, smooth).iloc[0]
+        if np.isinf(best["best"]):
             return None
         value = targets.eased(best, metric, validation)
     arrived = targets.arrivals(lanes, smooth, metric, float(value))

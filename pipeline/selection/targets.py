@@ -31,7 +31,7 @@ WINDOW = 1.3
 DIGITS = 12
 """Means are rounded to these decimals, so that equal evaluations have an equal mean."""
 DENSE, FAR = 1.05, 2.0
-REACH = 2.0
+REACH = 1.5
 """Trainings that take more than so many times the fewest median steps are told apart no further:
 how much slower they are says little of where the best rate lies, and costs the most to learn."""
 BAND = 9
@@ -130,14 +130,15 @@ def tuned_bests(lanes: pd.DataFrame, smooth: pd.DataFrame) -> pd.DataFrame:
 
 
 def auto_target(
-    lanes: pd.DataFrame, smooth: pd.DataFrame, metric: str, validation: Validation
+    lanes: pd.DataFrame, smooth: pd.DataFrame, metric: str, validation: Validation, pilot: int
 ) -> float:
-    """What the largest batch size reaches at its best rate, eased by a standard error; where
-    another reaches that at no rate, the lowest of what such batch sizes reach, eased likewise.
+    """What the pilot, a batch size, reaches at its best rate, eased by a standard error; where
+    another batch size reaches that at no rate, the lowest of what such ones reach, eased likewise.
 
-    The largest takes the fewest updates, so it is mostly the one that gets least far, and the
-    others can be raced to what it reached. The error is that over seeds or that of the validation
-    examples, whichever is larger; the target lies between two values that an accuracy can take.
+    So every batch size reaches it, and the others can be raced to what the pilot reached. The error
+    is that over seeds or that of the validation examples, whichever is larger; the target lies
+    between two values that an accuracy can take. Where all of the pilot's rates diverge, the
+    largest batch size that is left stands in for it.
 
     lanes: of the study's first variant alone, so that another variant, be it good or bad, does not
     move the target; smooth: their ``curves``.
@@ -148,19 +149,19 @@ def auto_target(
     bests = bests[np.isfinite(bests["best"])].set_index("batch_size")
     if bests.empty:
         raise InputError("target.value: 'auto' needs a rate at which most seeds do not diverge")
-    eased_bests = [eased(best, metric, validation) for best in bests.itertuples()]
-    values = turned(pd.Series(eased_bests, index=bests.index), metric)
-    bar = values[values.index.max()]
-    arrived = arrivals(lanes, smooth, metric, float(turned(bar, metric)))
+    values = pd.Series({size: eased(best, metric, validation) for size, best in bests.iterrows()})
+    bar = values[pilot if pilot in values else values.index.max()]
+    arrived = arrivals(lanes, smooth, metric, float(bar))
     below = [size for size, cells in arrived.groupby("batch_size") if np.isinf(horizon(cells))]
-    return float(turned(min([bar, *values[values.index.isin(below)]]), metric))
+    candidates = pd.Series([bar, *values[values.index.isin(below)]])
+    return float(candidates[turned(candidates, metric).idxmin()])
 
 
-def eased(best: Any, metric: str, validation: Validation) -> float:
+def eased(best: "pd.Series[Any]", metric: str, validation: Validation) -> float:
     """A row of ``tuned_bests`` as a target, a standard error easier."""
     sign = -1 if metric == "val_loss" else 1
-    value = float(sign * best.best)
-    error = max(float(best.standard_error), validation.standard_error(metric, value))
+    value = float(sign * best["best"])
+    error = max(float(best["standard_error"]), validation.standard_error(metric, value))
     return validation.between(metric, value - sign * error)
 
 

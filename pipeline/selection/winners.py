@@ -27,18 +27,20 @@ BESTS = ["best_val_score", "best_val_loss"]
 
 
 def select(
-    params: Params, lanes: pd.DataFrame, history: pd.DataFrame, validation: Validation
+    params: Params, lanes: pd.DataFrame, history: pd.DataFrame, validation: Validation, pilot: int
 ) -> pd.DataFrame:
     """selection.csv: the winners of the screening, with the target they were chosen for.
 
-    lanes, history: of all packs. Raises InputError where no rate reaches the target at most seeds.
+    lanes, history: of all packs; pilot: the batch size that an automatic target comes from.
+
+    Raises InputError where no rate reaches the target at most seeds.
     """
     metric, target = params.target.metric, params.target.value
     smooth = targets.curves(lanes, history, metric)
     if target == "auto":
         first = params.grid.variant[0]
         target = targets.auto_target(
-            rows_of(lanes, first), rows_of(smooth, first), metric, validation
+            rows_of(lanes, first), rows_of(smooth, first), metric, validation, pilot
         )
     rates = by_rate(lanes, smooth, metric, target)
     chosen = winners(rates)

@@ -133,10 +133,15 @@ def branched(trunk: Trunk | None, params: Params) -> pd.DataFrame:
     return branches.measure(trunk, data, params)
 
 
-def validation() -> Validation:
-    """How finely the processed data's validation part knows a score."""
+def selected(params: Params, lanes: pd.DataFrame, history: pd.DataFrame) -> pd.DataFrame:
+    """``winners.select`` on the processed data."""
     summary = json.loads((files.PROCESSED / "summary.json").read_text())
-    return Validation(summary["task"], summary["examples"]["val"])
+    examples = summary["examples"]
+    own_budget = params.settings(params.grid.variant[0]).budget
+    pilot = budget.cheapest(own_budget, examples["train"], params.grid.batch_size)
+    validation = Validation(summary["task"], examples["val"])
+    size = budget.resolve(pilot, examples["train"])
+    return winners.select(params, lanes, history, validation, size)
 
 
 @command
@@ -145,7 +150,7 @@ def main() -> None:
     params = load_params(files.PARAMS)
     lanes, history = files.runs(params, "lanes.parquet"), files.runs(params, "history.parquet")
     whole = budgets.whole(lanes, history)
-    chosen = winners.select(params, lanes, history, validation())
+    chosen = selected(params, lanes, history)
     store, outcome = trainings.checkpoints("confirm", params), Outcome()
     for work in confirmations(params, chosen, whole):
         label = f"confirm {work.name}"

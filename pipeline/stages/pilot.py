@@ -1,36 +1,89 @@
-"""Train all learning rates and seeds of a variant's largest batch size, to which others are raced.
+"""Train a variant's pilot, and say what it reached, for the other batch sizes to be raced to.
 
-    python -m pipeline.stages.pilot VARIANT BATCH_SIZE
+    python -m pipeline.stages.pilot VARIANT
 
-Writes runs/VARIANT-BATCH_SIZE/ like ``train``, which has the other batch sizes where there is a
-race (``grid.race``), and all of them otherwise.
+The pilot is the batch size whose training takes the fewest examples. Writes
+results/pilots/VARIANT/: bar.json and the pilot's run, which ``train`` takes over; in bar.json
+nothing, and no run, where there is no race: where ``grid.race`` is auto and whole trainings will
+not take long. Where the pilot reaches nothing there is a run and no bar.
 """
 
+import json
 import sys
+from dataclasses import asdict
 
-from pipeline.errors import command
+import pandas as pd
+
+from pipeline import forecast
+from pipeline.errors import command, require
 from pipeline.lanes import trainings
-from pipeline.params.load import load_params
+from pipeline.params.load import Params, load_params
+from pipeline.params.protocol import BatchSize
+from pipeline.race import bar
+from pipeline.race.bar import Bar
+from pipeline.selection.targets import Validation
 from pipeline.training import budget, dataset
+from pipeline.training.dataset import Dataset
 from pipeline.training.device import device
 from pipeline.workspace import durations, files
+
+RACE_SECONDS = 600.0
+"""Trainings that will take longer are raced where nobody says whether to."""
+
+
+def is_raced(params: Params, examples: int) -> bool:
+    """Whether to race: as asked for, or by the forecast of whole trainings."""
+    if params.grid.race != "auto":
+        return bool(params.grid.race)
+    timed = pd.read_csv(files.RESULTS / "throughput.csv")
+    made = forecast.of_timings(params, timed[timed["in_grid"]], examples)
+    return made.total > RACE_SECONDS
+
+
+def trained(params: Params, variant: str, size: BatchSize, data: Dataset) -> Bar | None:
+    """Train the pilot and write its run; what it reached."""
+    label = f"pilot {variant}"
+    cells = params.cells(variant, size, budget.resolve(size, len(data.train)))
+    pack = trainings.make_pack(params, variant, size, cells, data)
+    store = trainings.checkpoints(label, params)
+    pack, outcome = trainings.train_whole(params, pack, store, data, label)
+    trainings.write(files.PILOTS / variant, pack, outcome)
+    store.clear()
+    lanes, history = trainings.cell_table(pack, outcome), trainings.history(pack, outcome)
+    validation = Validation(data.task, len(data.val))
+    return bar.bar_of(lanes, history, params.target.metric, params.target.value, validation)
+
+
+def said(found: Bar | None) -> str:
+    """What there is to race to, in a line."""
+    if found is None:
+        return "the other batch sizes train whole: the pilot reaches nothing to race to"
+    name = found.metric.replace("_", " ")
+    return (
+        f"the other batch sizes are raced to a {name} of {found.value:.4g}, "
+        f"which batch size {found.batch_size} reaches fastest with learning rate {found.lr:g}"
+    )
 
 
 @command
 def main() -> None:
-    """Read data/processed, train, write the run's folder."""
+    """Read the data and the timings, train if there is a race, write the bar."""
     params = load_params(files.PARAMS)
-    variant, batch_size = params.pack_named(sys.argv[1:])
-    data = dataset.load(
-        files.PROCESSED, params.settings(variant).scaling, device(params.impl.device)
-    )
-    cells = params.cells(variant, batch_size, budget.resolve(batch_size, len(data.train)))
-    pack = trainings.make_pack(params, variant, batch_size, cells, data)
-    label = f"pilot {variant} {batch_size}"
-    store = trainings.checkpoints(label, params)
-    pack, trained = trainings.train_whole(params, pack, store, data, label)
-    written = trainings.write(pack, trained)
-    store.clear()
+    variant = " ".join(sys.argv[1:])
+    require(variant in params.grid.variant, "VARIANT", variant, "is not in the grid")
+    examples = json.loads((files.PROCESSED / "summary.json").read_text())["examples"]["train"]
+    found = None
+    if is_raced(params, examples):
+        settings = params.settings(variant)
+        data = dataset.load(files.PROCESSED, settings.scaling, device(params.impl.device))
+        size = budget.cheapest(settings.budget, examples, params.grid.batch_size)
+        found = trained(params, variant, size, data)
+        print(f"pilot {variant}: {said(found)}", file=sys.stderr)
+    else:
+        rule = f"whole trainings take less than {RACE_SECONDS:.0f} s"
+        print(f"pilot {variant}: no race, {rule}", file=sys.stderr)
+    written = files.PILOTS / variant / "bar.json"
+    files.write_json(written, asdict(found) if found else {})
     durations.record(written)
 
 

@@ -10,6 +10,9 @@ Writes runs/VARIANT-BATCH_SIZE/: history.parquet, lanes.parquet, weights.safeten
 import json
 import sys
 from dataclasses import replace
+from pathlib import Path
+
+import pandas as pd
 
 from pipeline.errors import command
 from pipeline.lanes import trainings
@@ -24,9 +27,9 @@ from pipeline.workspace import durations, files
 
 
 def bar_of(params: Params, variant: str) -> Bar | None:
-    """The bar of a variant's pilot, None where there is no race."""
-    written = files.BARS / f"{variant}.json"
-    bar = json.loads(written.read_text()) if params.waves.pilot else {}
+    """What a variant's pilot reached, None where there is no race."""
+    written = files.PILOTS / variant / "bar.json"
+    bar = json.loads(written.read_text()) if params.waves.variant else {}
     return Bar(**bar) if bar else None
 
 
@@ -39,6 +42,15 @@ def raced(params: Params, pack: Pack, variant: str) -> tuple[Pack, Bar | None]:
     return pack, first
 
 
+def pilot_run(params: Params, pack: Pack, variant: str) -> Path | None:
+    """The folder of the pilot's run where this pack is the pilot."""
+    folder = files.PILOTS / variant
+    if not params.waves.variant or not (folder / "lanes.parquet").is_file():
+        return None
+    lanes = pd.read_parquet(folder / "lanes.parquet", columns=["batch_size"])
+    return folder if (lanes["batch_size"] == pack.batch_size).all() else None
+
+
 @command
 def main() -> None:
     """Read data/processed, train, write the run's folder."""
@@ -48,6 +60,13 @@ def main() -> None:
     data = dataset.load(files.PROCESSED, scaling, device(params.impl.device))
     cells = params.cells(variant, batch_size, budget.resolve(batch_size, len(data.train)))
     pack = trainings.make_pack(params, variant, batch_size, cells, data)
+    run = files.run_folder(variant, batch_size)
+    pilot = pilot_run(params, pack, variant)
+    if pilot:
+        for name in trainings.RUN_FILES:
+            files.write_bytes(run / name, (pilot / name).read_bytes())
+        print(f"train {variant} {batch_size}: is the pilot, trained before", file=sys.stderr)
+        return
     label = f"train {variant} {batch_size}"
     store = trainings.checkpoints(label, params)
     pack, bar = raced(params, pack, variant)
@@ -55,9 +74,9 @@ def main() -> None:
         pack, trained = Race(params, bar, data, store, label).run(pack)
     else:
         pack, trained = trainings.train_whole(params, pack, store, data, label)
-    written = trainings.write(pack, trained)
+    trainings.write(run, pack, trained)
     store.clear()
-    durations.record(written)
+    durations.record(run / "lanes.parquet")
 
 
 if __name__ == "__main__":

@@ -1,5 +1,6 @@
 """How many steps a cell trains, with how many examples, and at which of them it is evaluated."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from pipeline.errors import require
@@ -44,6 +45,18 @@ def steps_per_epoch(examples: int, batch_size: int) -> int:
 def total_steps(budget: Budget, examples: int, batch_size: int) -> int:
     """``max(epochs x steps per epoch, min_steps)``."""
     return max(budget.epochs * steps_per_epoch(examples, batch_size), budget.min_steps)
+
+
+def cheapest(budget: Budget, examples: int, batch_sizes: Sequence[BatchSize]) -> BatchSize:
+    """The batch size whose budget takes the fewest examples, the largest of equals: mostly the
+    largest that ``min_steps`` does not lengthen."""
+
+    def price(asked: BatchSize) -> tuple[int, int]:
+        size = resolve(asked, examples)
+        epochs = -(-total_steps(budget, examples, size) // steps_per_epoch(examples, size))
+        return epochs, -size
+
+    return min(batch_sizes, key=price)
 
 
 def phases(schedule: Schedule, budget: Budget, examples: int, batch_size: int) -> tuple[Phase, ...]:

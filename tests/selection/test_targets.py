@@ -59,7 +59,7 @@ def auto(*cells: tuple[int, int, float], metric: str = "val_score", examples: in
     curves = history(dict(curve(*cell) for cell in cells if not np.isnan(cell[2])))
     curves["val_loss"] = 1 - curves["val_score"]
     smooth = targets.curves(table, curves, metric)
-    return targets.auto_target(table, smooth, metric, Validation("classification", examples))
+    return targets.auto_target(table, smooth, metric, Validation("classification", examples), 8)
 
 
 LOOSE = [(4, 0, 0.90), (4, 1, 0.92), (4, 2, 0.94)]
