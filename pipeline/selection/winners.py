@@ -111,8 +111,8 @@ def winners(rates: pd.DataFrame) -> pd.DataFrame:
     pack without an eligible rate has none.
 
     Ties go to the other criterion, then to the lower loss, then to the smaller rate. Which rate
-    scores best is not known of a variant with trainings that were stopped. ``at_edge``
-    says that the winner is the first or last rate of its pack's grid.
+    scores best is not known of a variant with trainings that were stopped: there the fastest one
+    stands for it. ``at_edge`` says that the winner is the first or last rate of its pack's grid.
     """
     orders = {
         "fastest": (["response_steps", "median_best"], [True, False]),
@@ -120,12 +120,11 @@ def winners(rates: pd.DataFrame) -> pd.DataFrame:
     }
     rows = []
     stopped = set(rates.loc[rates["stopped"] > 0, "variant"])
-    for pack, grid_rates in rates.groupby(PACK, sort=True):
+    for (variant, _), grid_rates in rates.groupby(PACK, sort=True):
         for criterion in CRITERIA:
-            columns, ascending = orders[criterion]
+            columns, ascending = orders["fastest" if variant in stopped else criterion]
             eligible = grid_rates[np.isfinite(grid_rates[columns[0]])]
-            is_known = criterion == "fastest" or pack[0] not in stopped
-            if is_known and not eligible.empty:
+            if not eligible.empty:
                 order = eligible.sort_values([*columns, "lr"], ascending=[*ascending, True])
                 rows.append(selected(grid_rates, order.iloc[0], criterion))
                 if criterion == "fastest" and len(order) > 1:
