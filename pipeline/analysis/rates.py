@@ -9,7 +9,7 @@ import pandas as pd
 from pipeline.analysis import lines
 from pipeline.selection import censored
 from pipeline.selection.keys import rows_of
-from pipeline.selection.response import response
+from pipeline.selection.response import NEAR
 from pipeline.selection.statistics import UNKNOWN, Estimate
 
 Floats = npt.NDArray[np.float64]
@@ -96,11 +96,15 @@ def surface(arrived: pd.DataFrame, critical: float | None) -> Surface:
 
 
 def near_best(cells: pd.DataFrame) -> pd.DataFrame:
-    """One pack's trainings at the rates that ``response`` judges together; none where these are too
-    few for a parabola."""
-    steps = response(cells)
-    rates = steps.index[np.isfinite(steps)]
-    return cells[cells["lr"].isin(rates)] if len(rates) >= FEWEST else cells[:0]
+    """One pack's trainings at the rates within a factor NEAR of the one with the fewest steps, of
+    those at which most seeds arrive; none where these are too few for a parabola."""
+    by_rate = cells["lr"]
+    arriving = cells["missed"].groupby(by_rate).mean() < 0.5
+    logs = np.log(cells["steps"]).groupby(by_rate).mean()[arriving]
+    if logs.empty:
+        return cells[:0]
+    near = logs.index[np.abs(np.log(logs.index / logs.idxmin())) <= np.log(NEAR)]
+    return cells[by_rate.isin(near)] if len(near) >= FEWEST else cells[:0]
 
 
 def vertex(near: pd.DataFrame, critical: float | None) -> list[Estimate]:

@@ -47,7 +47,7 @@ from pipeline.analysis.timings import MemoryLaw
 from pipeline.params.load import Params
 from pipeline.params.settings import Settings
 from pipeline.selection import budgets, statistics, targets, winners
-from pipeline.selection.keys import PACK, RATE, TWO_FASTEST, WHOLE, rows_of
+from pipeline.selection.keys import PACK, RATE, STOPPED, TWO_FASTEST, WHOLE, rows_of
 from pipeline.selection.statistics import Estimate
 from pipeline.selection.targets import Validation
 
@@ -102,6 +102,12 @@ class Study:
             return False
         total = classes[["train", "val", "test"]].sum(axis=1)
         return bool(total.max() > IMBALANCED * total.min())
+
+    @cached_property
+    def raced(self) -> pd.DataFrame:
+        """The screened trainings that were stopped once they could not change the answer."""
+        lanes = self.measured.lanes
+        return lanes[lanes["status"] == STOPPED]
 
     def of_first(self, table: pd.DataFrame) -> pd.DataFrame:
         """A table's rows of the first variant."""

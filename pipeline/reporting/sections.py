@@ -62,6 +62,7 @@ SECTIONS = (
             curves.ILLUSTRATION,
             budgets.ILLUSTRATION,
         ),
+        overview.notes_on_race,
     ),
     Section(
         "learning-rates",

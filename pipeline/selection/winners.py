@@ -63,7 +63,10 @@ def by_rate(lanes: pd.DataFrame, smooth: pd.DataFrame, metric: str, target: floa
     end. response_steps: ``response`` of the pack.
     """
     cells = arrivals(lanes, smooth, metric, target)
-    for part in (best_per_cell(lanes, metric), lanes[[*CELL, "status", *BESTS]]):
+    for part in (
+        best_per_cell(lanes, metric),
+        lanes[[*CELL, "status", "steps", *BESTS]].rename(columns={"steps": "trained"}),
+    ):
         cells = cells.merge(part, on=CELL, validate="one_to_one")
     cells["arrival"] = cells["steps"].where(~cells["missed"])
     cells["diverged"] = cells["status"] == "diverged"
@@ -77,6 +80,7 @@ def by_rate(lanes: pd.DataFrame, smooth: pd.DataFrame, metric: str, target: floa
             seeds=("seed", "size"),
             diverged=("diverged", "sum"),
             stopped=("stopped", "sum"),
+            trained_steps=("trained", "max"),
             reached=("arrival", "count"),
             median_steps=("arrival", lambda steps: steps.fillna(np.inf).median()),
             median_best=("best", known_median),

@@ -3,6 +3,8 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+import pandas as pd
+
 from pipeline.analysis.frame import Frame
 from pipeline.analysis.measurements import Measurements
 from pipeline.analysis.study import Study
@@ -23,7 +25,7 @@ def study_of(
     params = Params(grid=Grid(list(names)), variants={name: {} for name in names})
     frame = Frame(1000, "accuracy", "a validation accuracy of 0.9", tuple(names))
     study = Study(params, Measurements(**(measured or {})))
-    return study.with_known(**({"frame": frame} | known))
+    return study.with_known(**({"frame": frame, "raced": pd.DataFrame()} | known))
 
 
 def study_with_settings(settings: Mapping[str, Settings], **known: Any) -> Study:

@@ -75,6 +75,16 @@ def untested(why: str, effect: Estimate = UNKNOWN) -> Outcome:
     return Outcome("not tested", effect, why)
 
 
+def untested_of_raced(study: Study) -> Outcome | None:
+    """The outcome of what takes whole trainings at all rates where some were stopped, else None."""
+    if study.raced.empty:
+        return None
+    return untested(
+        "Trainings were stopped once they could not change the answer: `grid.race=false` trains "
+        "all rates to the end."
+    )
+
+
 def judged(effect: Estimate, region: Region, what: str, finding: str) -> Outcome:
     """The outcome that an effect and its region give; what: of what the effect has ``n``."""
     verdict = region.verdict(effect)

@@ -9,6 +9,7 @@ from pipeline.analysis.claims.claim import (
     claim,
     judged,
     untested,
+    untested_of_raced,
 )
 from pipeline.analysis.curvature import MEASURES
 from pipeline.analysis.study import Study
@@ -27,6 +28,9 @@ BINDS = 0.5
 
 def generalise(study: Study, comparison: str) -> Outcome:
     """The test error of the largest batch size over that of the smallest, in one comparison."""
+    raced = untested_of_raced(study)
+    if raced:
+        return raced
     trend = study.error_trends.get(comparison)
     if trend is None:
         return untested("Fewer than two batch sizes have solutions to compare.")

@@ -4,7 +4,15 @@ import numpy as np
 import pandas as pd
 
 from pipeline.analysis import descent, variants
-from pipeline.analysis.claims.claim import Outcome, Region, claim, judged, measured, untested
+from pipeline.analysis.claims.claim import (
+    Outcome,
+    Region,
+    claim,
+    judged,
+    measured,
+    untested,
+    untested_of_raced,
+)
 from pipeline.analysis.critical import OVERHEAD
 from pipeline.analysis.study import Study
 from pipeline.selection import statistics
@@ -97,6 +105,9 @@ def local_critical(study: Study) -> Outcome:
 )
 def lr_window(study: Study) -> Outcome:
     """Batch sizes at which both too small and too large rates fail."""
+    raced = untested_of_raced(study)
+    if raced:
+        return raced
     windows = study.of_first(study.windows)
     if windows.empty:
         return untested("No batch size reached the target.")
@@ -177,6 +188,9 @@ def scale_sqrt(study: Study) -> Outcome:
 
 def lr_finder(study: Study, finder: str, more: str = "") -> Outcome:
     """What a finder's suggestion costs at every batch size; more: a sentence to add."""
+    raced = untested_of_raced(study)
+    if raced:
+        return raced
     chosen = study.finder_choices
     chosen = chosen[chosen["finder"] == finder]
     if len(chosen) < 2:

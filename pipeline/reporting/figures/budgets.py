@@ -54,5 +54,10 @@ def caption(study: Study) -> str:
 
 
 ILLUSTRATION = Illustration(
-    "budgets", "The best score under three budgets", "budgets", draw, caption
+    "budgets",
+    "The best score under three budgets",
+    "budgets",
+    draw,
+    caption,
+    lambda study: not study.budgets.empty,
 )

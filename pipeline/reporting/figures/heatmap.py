@@ -8,18 +8,28 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from pipeline.analysis.frame import Frame
+from pipeline.analysis.study import Study
 from pipeline.reporting.figures.axes import by_variant, size_label
 from pipeline.reporting.words import numbers
 
 FRAMES = "A frame marks the winner of a batch size, a dashed one a winner at the edge of its grid."
+
+STOPPED = "≫"
+
+
+def stopped_words(study: Study) -> str:
+    """What the mark of stopped trainings means, where there are any."""
+    if study.raced.empty:
+        return ""
+    return f" {STOPPED} marks rates that were stopped: others had reached the target long before."
 
 
 def heatmap(rates: pd.DataFrame, value: str, winner: str, title: str, frame: Frame) -> Figure:
     """Learning rate x batch size, one panel per variant; diverged cells are hatched and counted,
     winners framed, with dashes at the edge of the grid.
 
-    A dash stands where at most half of the seeds reached the target; a rate that was added for
-    other batch sizes alone is left blank.
+    A dash stands where at most half of the seeds reached the target, STOPPED where they were
+    stopped before, for other rates were faster; a rate that was not tried is left blank.
     """
     width = 1.8 + 0.75 * rates["batch_size"].nunique()
     heights = [1.4 + 0.42 * rows["lr"].nunique() for _, _, rows in by_variant(rates, frame)]
@@ -59,6 +69,8 @@ def panel(
     shown = grid.where(np.isfinite(grid))
     trained = rates.pivot(index="lr", columns="batch_size", values="seeds").reindex_like(grid)
     words = shown.map(numbers.number).where(trained.notna(), "")
+    stopped = rates.pivot(index="lr", columns="batch_size", values="stopped").reindex_like(grid)
+    words = words.mask(shown.isna() & (stopped > 0), STOPPED)
     for lr, size in zip(*np.nonzero(lost.to_numpy() > 0), strict=True):
         words.iloc[lr, size] = f"✕{lost.iloc[lr, size]:.0f}"
         axis.add_patch(

@@ -32,5 +32,10 @@ def caption(study: Study) -> str:
 
 
 ILLUSTRATION = Illustration(
-    "score_heatmap", "Best validation score by batch size and learning rate", "rates", draw, caption
+    "score_heatmap",
+    "Best validation score by batch size and learning rate",
+    "rates",
+    draw,
+    caption,
+    lambda study: study.raced.empty,
 )

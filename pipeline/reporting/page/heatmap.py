@@ -10,7 +10,7 @@ import pandas as pd
 from pipeline.analysis.frame import Frame
 from pipeline.analysis.study import Study
 from pipeline.reporting.figures.axes import size_label
-from pipeline.reporting.figures.heatmap import colour_scale
+from pipeline.reporting.figures.heatmap import STOPPED, colour_scale
 from pipeline.reporting.words import numbers
 from pipeline.selection.keys import CRITERIA
 
@@ -102,7 +102,7 @@ def cell(
     if lost:
         return Cell(f"✕{lost}", "", "", tip, f"lost {mark}".rstrip())
     if not np.isfinite(number):
-        return Cell("–", "", "", tip, "missed")
+        return Cell(STOPPED if row["stopped"] else "–", "", "", tip, "missed")
     paint = colour(number)
     bright = 0.2126 * paint[0] + 0.7152 * paint[1] + 0.0722 * paint[2]
     ink = "#ffffff" if bright < DARK else "#101010"
@@ -121,6 +121,8 @@ def tip_of(row: pd.Series) -> str:
         words.append(numbers.seconds(row["median_seconds"]))
     if np.isfinite(row["median_score"]):
         words.append(f"best score {numbers.number(row['median_score'])}")
+    if row["stopped"]:
+        words.append(f"{row['stopped']:.0f} stopped after {row['trained_steps']:.0f} steps")
     if row["diverged"]:
         words.append(f"{row['diverged']:.0f} diverged")
     for criterion in CRITERIA:

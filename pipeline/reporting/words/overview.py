@@ -80,9 +80,10 @@ def origin(study: Study) -> str:
     of = f" of {frame.first}" if frame.has_variants else ""
     return (
         f"The target, {frame.target}, is what every batch size{of} reaches at its best rate: the "
-        "worst of their best medians over the screening seeds, eased by one standard error of the "
-        "seeds or of the validation examples, whichever is larger. A score counts as the mean of "
-        f"the evaluations within a factor {WINDOW:g} of the steps."
+        "best median over the screening seeds of the one whose training takes the fewest examples, "
+        "or of one that does not get so far, eased by one standard error of the seeds or of the "
+        "validation examples, whichever is larger. A score counts as the mean of the evaluations "
+        f"within a factor {WINDOW:g} of the steps."
     )
 
 
@@ -203,6 +204,20 @@ def pack_words(table: pd.DataFrame, frame: Frame) -> str:
             of_variant = f" ({variant})" if frame.has_variants else ""
             words.append(f"batch size {sizes}{of_variant}")
     return "; ".join(words)
+
+
+def notes_on_race(study: Study) -> list[str]:
+    """What was stopped, and what is not known for it."""
+    if study.raced.empty:
+        return []
+    lanes = study.measured.lanes
+    return [
+        f"{len(study.raced)} of {len(lanes)} screened trainings were stopped once another rate of "
+        "their batch size had reached the target with most of its seeds and they could no longer "
+        f"be the fastest (`grid.race`): {lanes['steps'].sum():,} steps were trained. Rates are "
+        "tuned for the time to the target alone, and budgets that need whole trainings at all "
+        "rates are not compared; the fresh trainings are whole."
+    ]
 
 
 def notes_on_solutions(study: Study) -> list[str]:
