@@ -1,6 +1,6 @@
 """Train a pack in rounds, up to where its trainings can no longer change its answer."""
 
-from bisect import bisect_left
+from bisect import bisect_left, bisect_right
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
 
@@ -93,7 +93,8 @@ def end(arrived: pd.DataFrame, evaluations: Sequence[int]) -> int | None:
 
 def next_stop(done: int, evaluations: Sequence[int]) -> int:
     """Where to look again while no rate leads: before any rate that leads then would end it."""
-    return evaluations[min(len(evaluations) - 1, bisect_left(evaluations, int(REACH * done)))]
+    place = max(bisect_left(evaluations, int(REACH * done)), bisect_right(evaluations, done))
+    return evaluations[min(len(evaluations) - 1, place)]
 
 
 def bracket(rates: Sequence[float], pilot: Bar, batch_size: int) -> list[float]:

@@ -132,13 +132,12 @@ def tuned_bests(lanes: pd.DataFrame, smooth: pd.DataFrame) -> pd.DataFrame:
 def auto_target(
     lanes: pd.DataFrame, smooth: pd.DataFrame, metric: str, validation: Validation, pilot: int
 ) -> float:
-    """What the pilot, a batch size, reaches at its best rate, eased by a standard error; where
-    another batch size reaches that at no rate, the lowest of what such ones reach, eased likewise.
+    """What the pilot, a batch size, reaches at its best rate, ``eased``; where another batch size
+    reaches that at no rate, the lowest of what such ones reach, eased likewise.
 
-    So every batch size reaches it, and the others can be raced to what the pilot reached. The error
-    is that over seeds or that of the validation examples, whichever is larger; the target lies
-    between two values that an accuracy can take. Where all of the pilot's rates diverge, the
-    largest batch size that is left stands in for it.
+    So every batch size reaches it, and the others can be raced to what the pilot reached. The
+    target lies between two values that an accuracy can take. Where all of the pilot's rates
+    diverge, the largest batch size that is left stands in for it.
 
     lanes: of the study's first variant alone, so that another variant, be it good or bad, does not
     move the target; smooth: their ``curves``.
@@ -158,11 +157,13 @@ def auto_target(
 
 
 def eased(best: "pd.Series[Any]", metric: str, validation: Validation) -> float:
-    """A row of ``tuned_bests`` as a target, a standard error easier."""
+    """A row of ``tuned_bests`` as a target, easier by the standard error of the difference of two
+    such scores, so that another batch size that is no worse mostly reaches it. The error is that
+    over seeds or that of the validation examples, whichever is larger."""
     sign = -1 if metric == "val_loss" else 1
     value = float(sign * best["best"])
     error = max(float(best["standard_error"]), validation.standard_error(metric, value))
-    return validation.between(metric, value - sign * error)
+    return validation.between(metric, value - sign * float(np.sqrt(2)) * error)
 
 
 def band(metric: str, target: float, validation: Validation) -> Floats:

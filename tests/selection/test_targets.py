@@ -67,14 +67,25 @@ TIGHT = [(8, 0, 0.99), (8, 1, 0.99), (8, 2, 0.99)]
 
 
 class TestAuto:
-    def test_it_is_the_loosest_tuned_best_less_the_seeds_standard_error(self) -> None:
-        expected = 0.92 - 0.02 / np.sqrt(3)
+    def test_who_gets_less_far_than_the_pilot_sets_it(self) -> None:
+        """Its tuned best, less the standard error of a difference."""
+        expected = 0.92 - np.sqrt(2) * 0.02 / np.sqrt(3)
         assert auto(*LOOSE, *TIGHT) == pytest.approx(expected)
         assert auto(*LOOSE, *TIGHT, metric="val_loss") == pytest.approx(1 - expected)
 
     def test_few_validation_examples_ease_it_more(self) -> None:
-        error = np.sqrt(0.92 * 0.08 / 100)
+        error = np.sqrt(2 * 0.92 * 0.08 / 100)
         assert auto(*LOOSE, *TIGHT, examples=100) == pytest.approx(0.92 - error, abs=0.01)
+
+    def test_otherwise_the_pilot_does(self) -> None:
+        pilot = [(8, seed, 0.93) for seed in range(3)]
+        below = [(4, seed, 0.925) for seed in range(3)]
+        expected = 0.93 - np.sqrt(2 * 0.93 * 0.07 / 400)
+        assert auto(*below, *pilot, examples=400) == pytest.approx(expected, abs=1 / 400)
+        assert auto(*TIGHT, *LOOSE) == auto(*LOOSE, *TIGHT)
+
+    def test_where_the_pilot_diverges_the_largest_left_stands_in(self) -> None:
+        assert auto((4, 0, 0.9), (8, 0, np.nan)) == pytest.approx(0.9, abs=1e-4)
 
     @given(st.integers(20, 5000))
     def test_it_lies_between_two_scores(self, examples: int) -> None:

@@ -81,9 +81,9 @@ def origin(study: Study) -> str:
     return (
         f"The target, {frame.target}, is what every batch size{of} reaches at its best rate: the "
         "best median over the screening seeds of the one whose training takes the fewest examples, "
-        "or of one that does not get so far, eased by one standard error of the seeds or of the "
-        "validation examples, whichever is larger. A score counts as the mean of the evaluations "
-        f"within a factor {WINDOW:g} of the steps."
+        "or of one that does not get so far, eased by the standard error of a difference between "
+        "two such scores, by seeds or by validation examples, whichever is larger. A score counts "
+        f"as the mean of the evaluations within a factor {WINDOW:g} of the steps."
     )
 
 

@@ -1,0 +1,45 @@
+"""What a pilot reached."""
+
+import numpy as np
+import pytest
+
+from makers.grid import history, lanes
+from pipeline.errors import InputError
+from pipeline.race import bar
+from pipeline.race.bar import Bar
+from pipeline.selection import targets
+from pipeline.selection.targets import Validation
+
+VALIDATION = Validation("classification", 400)
+CURVES = {
+    (8, 0.1, 0): [0.1, 0.2, 0.93, 0.95],
+    (8, 0.1, 1): [0.1, 0.2, 0.92, 0.95],
+    (8, 1.0, 0): [0.1, 0.9, 0.95, 0.95],
+    (8, 1.0, 1): [0.1, 0.91, 0.95, 0.95],
+}
+LANES = lanes(*[(*key, scores[-1]) for key, scores in CURVES.items()])
+
+
+def test_it_is_the_automatic_target_of_the_pilot_alone() -> None:
+    found = bar.bar_of(LANES, history(CURVES), "val_score", "auto", VALIDATION)
+    assert found is not None
+    smooth = targets.curves(LANES, history(CURVES), "val_score")
+    assert found.value == targets.auto_target(LANES, smooth, "val_score", VALIDATION, 8)
+    assert (found.batch_size, found.lr) == (8, 1.0)
+
+
+def test_a_target_that_is_set_is_the_bar() -> None:
+    found = bar.bar_of(LANES, history(CURVES), "val_score", 0.5, VALIDATION)
+    assert found == Bar("val_score", 0.5, 8, 1.0)
+
+
+def test_there_is_none_that_nobody_reaches() -> None:
+    assert bar.bar_of(LANES, history(CURVES), "val_score", 0.99, VALIDATION) is None
+    lost = lanes((8, 0.1, 0, np.nan), (8, 0.1, 1, np.nan))
+    started = history({key: [0.1] for key in CURVES if key[1] == 0.1})
+    assert bar.bar_of(lost, started, "val_score", "auto", VALIDATION) is None
+
+
+def test_a_bar_checks_itself() -> None:
+    with pytest.raises(InputError, match="lr"):
+        Bar("val_score", 0.9, 8, 0.0)
