@@ -10,6 +10,7 @@ from pipeline.analysis.measurements import Measurements
 from pipeline.analysis.ranking import Floats
 from pipeline.analysis.steps import Steps
 from pipeline.selection import targets
+from pipeline.selection.statistics import LEVEL
 
 
 @dataclass(frozen=True)
@@ -30,13 +31,14 @@ def answer(
     target: float,
     solutions: Sequence[pd.DataFrame],
     seed: int,
+    level: float = LEVEL,
 ) -> Answer:
     """Count, estimate and rank for a target.
 
     smooth: ``targets.curves`` of the fresh trainings; solutions: tables of packs that do not hang
-    on the target.
+    on the target; level: that who may be the fastest is told at.
     """
-    arrived = targets.arrivals(measured.confirmed_lanes, smooth, metric, target)
+    arrived = targets.arrivals(measured.fresh_lanes, smooth, metric, target)
     counted = steps.counted(arrived, measured.selection)
     by_variant = {
         str(variant): steps.estimate(cells) for variant, cells in counted.groupby("variant")
@@ -45,4 +47,4 @@ def answer(
     table = tradeoff.table(measured.throughput, parts)
     errors = timings.ratio_error(measured.throughput, table)
     drawn = ranking.draws(table, by_variant, errors, seed)
-    return Answer(counted, by_variant, table.join(ranking.ranked(drawn)), drawn)
+    return Answer(counted, by_variant, table.join(ranking.ranked(drawn, level)), drawn)

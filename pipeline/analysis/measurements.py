@@ -24,6 +24,8 @@ class Measurements:
     selection: pd.DataFrame = field(default_factory=pd.DataFrame)
     confirmed: pd.DataFrame = field(default_factory=pd.DataFrame)
     confirmed_lanes: pd.DataFrame = field(default_factory=pd.DataFrame)
+    contest: pd.DataFrame = field(default_factory=pd.DataFrame)
+    contest_lanes: pd.DataFrame = field(default_factory=pd.DataFrame)
     evaluation: pd.DataFrame = field(default_factory=pd.DataFrame)
     outcomes: Mapping[str, npt.NDArray[np.float32]] = field(default_factory=dict)
     sharpness: pd.DataFrame = field(default_factory=pd.DataFrame)
@@ -42,6 +44,16 @@ class Measurements:
     def target(self) -> float:
         """The validation score or loss that counted as trained."""
         return float(self.selection["target"].iloc[0])
+
+    @property
+    def fresh(self) -> pd.DataFrame:
+        """The history of all trainings on fresh seeds."""
+        return pd.concat([self.confirmed, self.contest], ignore_index=True)
+
+    @property
+    def fresh_lanes(self) -> pd.DataFrame:
+        """Their cells."""
+        return pd.concat([self.confirmed_lanes, self.contest_lanes], ignore_index=True)
 
     @property
     def final_scores(self) -> pd.DataFrame:

@@ -62,7 +62,7 @@ def deviations(logs: Floats, freedom: int, rng: np.random.Generator, count: int)
     return np.asarray(np.nan_to_num(halves) * student)
 
 
-def ranked(drawn: Floats) -> pd.DataFrame:
+def ranked(drawn: Floats, level: float = LEVEL) -> pd.DataFrame:
     """For every row: probability_fastest, regret and may_be_fastest.
 
     The probability is right over batch sizes that differ by anything; of near ties it makes a
@@ -70,7 +70,7 @@ def ranked(drawn: Floats) -> pd.DataFrame:
 
     regret: the expected time over that of the fastest row, less 1. may_be_fastest: not shown to be
     slower than any other row, by multiple comparisons with the best (Hsu 1984): the set holds the
-    fastest row in at least 95 of 100 studies. NaN and False for a row without seconds.
+    fastest row in at least a share ``level`` of studies. NaN and False for a row without seconds.
     """
     known = np.flatnonzero(np.isfinite(drawn).all(1))
     table = pd.DataFrame(
@@ -85,14 +85,14 @@ def ranked(drawn: Floats) -> pd.DataFrame:
     )
     with np.errstate(over="ignore"):  # contradicting timings draw seconds beyond all numbers
         table.loc[known, "regret"] = np.exp(logs - logs.min(0)).mean(1) - 1
-    table.loc[known, "may_be_fastest"] = [not is_slower(logs, n) for n in range(len(known))]
+    table.loc[known, "may_be_fastest"] = [not is_slower(logs, n, level) for n in range(len(known))]
     return table
 
 
-def is_slower(logs: Floats, place: int, margin: float = 0.0) -> bool:
+def is_slower(logs: Floats, place: int, level: float = LEVEL, margin: float = 0.0) -> bool:
     """Whether a row is shown to be slower than some other by more than a margin: its largest
-    standardised excess over another row lies beyond LEVEL of what it would be if all were equally
-    fast (Dunnett 1955).
+    standardised excess over another row lies beyond ``level`` of what it would be if all were
+    equally fast (Dunnett 1955).
 
     logs: draws of every row (rows, draws).
     """
@@ -103,7 +103,7 @@ def is_slower(logs: Floats, place: int, margin: float = 0.0) -> bool:
     if not (errors > 0).all():
         return bool((means > margin).any())
     by_chance = ((differences - means) / errors).max(0)
-    return bool(((means - margin) / errors).max() > np.quantile(by_chance, LEVEL))
+    return bool(((means - margin) / errors).max() > np.quantile(by_chance, level))
 
 
 def price(drawn: Floats, row: int, best: int) -> Estimate:
@@ -116,7 +116,7 @@ def price(drawn: Floats, row: int, best: int) -> Estimate:
     return Estimate(float(middle), float(low), float(high), len(ratios))
 
 
-def dearest(drawn: Floats, rows: "npt.NDArray[np.int64]", best: int) -> float:
-    """What the dearest of some rows takes at most over another row's time, at LEVEL."""
+def dearest(drawn: Floats, rows: "npt.NDArray[np.int64]", best: int, level: float = LEVEL) -> float:
+    """What the dearest of some rows takes at most over another row's time, at a level."""
     worst = np.exp(drawn[rows] - drawn[best]).max(0)
-    return float(np.quantile(worst, LEVEL))
+    return float(np.quantile(worst, level))

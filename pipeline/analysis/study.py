@@ -17,6 +17,7 @@ from pipeline.analysis import (
     answer,
     band,
     branches,
+    contest,
     critical,
     curvature,
     data_parallel,
@@ -143,12 +144,19 @@ class Study:
     def smooth(self) -> pd.DataFrame:
         """``targets.curves`` of the fresh trainings."""
         measured, metric = self.measured, self.params.target.metric
-        return targets.curves(measured.confirmed_lanes, measured.confirmed, metric)
+        return targets.curves(measured.fresh_lanes, measured.fresh, metric)
 
     def answer_at(self, target: float) -> Answer:
         """``answer.answer`` for a target."""
-        metric, seed = self.params.target.metric, self.params.seed
-        return answer.answer(self.measured, self.smooth, metric, target, self.solutions, seed)
+        metric, seed, measured = self.params.target.metric, self.params.seed, self.measured
+        return answer.answer(
+            measured, self.smooth, metric, target, self.solutions, seed, self.level
+        )
+
+    @property
+    def level(self) -> float:
+        """``contest.level``: that who may be the fastest, and what it costs at most, is told at."""
+        return contest.level(self.params.limits.indifference)
 
     @cached_property
     def answer(self) -> Answer:
@@ -204,7 +212,7 @@ class Study:
         best, rows = self.recommendation.best, self.equals.index.to_numpy()
         if best is None or len(rows) == 0:
             return float("nan")
-        return ranking.dearest(self.answer.drawn, rows, best.name)
+        return ranking.dearest(self.answer.drawn, rows, best.name, self.level)
 
     @cached_property
     def rivals(self) -> tuple[Rival, ...]:

@@ -3,7 +3,7 @@
 import hashlib
 import os
 import sys
-from collections.abc import Callable, Collection, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, replace
 from pathlib import Path
@@ -20,7 +20,8 @@ from pipeline.lanes.plan import Plan
 from pipeline.params.load import Params
 from pipeline.params.protocol import BatchSize
 from pipeline.params.settings import Cell
-from pipeline.selection import edges
+from pipeline.selection import edges, targets
+from pipeline.selection.keys import TWO_FASTEST
 from pipeline.training import budget
 from pipeline.training.dataset import Dataset
 from pipeline.training.pack import CURVES, FINALS, Pack, Trained, joined
@@ -47,6 +48,30 @@ def make_pack(
     settings = params.settings(variant)
     settings = replace(settings, optimizer=settings.optimizer.at(resolved))
     return Pack(settings, resolved, examples, tuple(cells))
+
+
+def fresh_pack(
+    params: Params,
+    variant: str,
+    batch_size: BatchSize,
+    chosen: pd.DataFrame,
+    seeds: Iterable[int],
+    phase: str,
+    data: Dataset,
+) -> Pack:
+    """The pack of chosen rates on fresh seeds, evaluated densely where the two fastest of them are
+    expected to reach the target.
+
+    chosen: rows of the selection.
+    """
+    cells = [
+        Cell(variant, batch_size, lr, seed, phase)
+        for lr in sorted(set(chosen["lr"]))
+        for seed in seeds
+    ]
+    pack = make_pack(params, variant, batch_size, cells, data)
+    expected = chosen.loc[chosen["criterion"].isin(TWO_FASTEST), "response_steps"]
+    return replace(pack, dense=targets.evaluations_near(expected.tolist(), pack.steps))
 
 
 def train(pack: Pack, data: Dataset, params: Params, store: Store, label: str) -> Trained:

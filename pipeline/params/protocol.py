@@ -110,17 +110,20 @@ class Evaluation:
 class Limits:
     """What the recommendation must respect; null is no limit.
 
-    score_margin: how much worse than the best batch size a test score may be.
+    score_margin: how much worse than the best batch size a test score may be. indifference: a share
+    of the time that nobody minds: more fresh seeds are trained until batch sizes that differ by
+    more are told apart.
     """
 
     seconds: float | None = None
     memory_gb: float | None = None
     score: float | None = None
     score_margin: float = 0.01
+    indifference: float | None = None
 
     def __post_init__(self) -> None:
         require(self.score_margin > 0, "limits.score_margin", self.score_margin, "is not above 0")
-        for name in ("seconds", "memory_gb"):
+        for name in ("seconds", "memory_gb", "indifference"):
             limit = getattr(self, name)
             require(limit is None or limit > 0, f"limits.{name}", limit, "is not above 0")
 

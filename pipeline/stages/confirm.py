@@ -21,9 +21,8 @@ from pipeline.branches.branches import Trunk
 from pipeline.errors import command
 from pipeline.lanes import trainings
 from pipeline.params.load import Params, load_params
-from pipeline.params.settings import Cell
 from pipeline.selection import budgets, targets, winners
-from pipeline.selection.keys import TWO_FASTEST, rows_of
+from pipeline.selection.keys import rows_of
 from pipeline.selection.targets import Validation
 from pipeline.solutions import snapshots
 from pipeline.training import budget, dataset
@@ -59,16 +58,10 @@ def confirmations(
         data = load(params.settings(variant).scaling)
         rows = rows_of(chosen, variant, budget.resolve(size, len(data.train)))
         if len(rows):
-            cells = [
-                Cell(variant, size, lr, seed, "confirm")
-                for lr in sorted(set(rows["lr"]))
-                for seed in params.confirm_seeds()
-            ]
-            pack = trainings.make_pack(params, variant, size, cells, data)
-            expected = rows.loc[rows["criterion"].isin(TWO_FASTEST), "response_steps"]
-            dense = targets.evaluations_near(expected.tolist(), pack.steps)
+            seeds = params.confirm_seeds()
+            pack = trainings.fresh_pack(params, variant, size, rows, seeds, "confirm", data)
             down = equal_loss.get((variant, pack.batch_size))
-            pack = replace(pack, dense=(*dense, *([] if down is None else [down])))
+            pack = replace(pack, dense=(*pack.dense, *([] if down is None else [down])))
             is_trunk = (variant, pack.batch_size) == trunk
             kept = snapshots.wanted(pack, rows, limits, down, is_trunk)
             steps = tuple(sorted(set(kept["step"])))

@@ -38,6 +38,8 @@ def measurements(params: Params) -> Measurements:
         selection=pd.read_csv(results / "selection.csv"),
         confirmed=pd.read_parquet(results / "confirm.parquet"),
         confirmed_lanes=pd.read_parquet(results / "confirm_lanes.parquet"),
+        contest=pd.read_parquet(results / "contest.parquet"),
+        contest_lanes=pd.read_parquet(results / "contest_lanes.parquet"),
         evaluation=pd.read_csv(results / "evaluation.csv"),
         outcomes=load_file(results / "test_outcomes.safetensors"),
         sharpness=pd.read_csv(results / "sharpness.csv"),

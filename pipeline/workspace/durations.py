@@ -25,6 +25,7 @@ def written_by(params: Params) -> dict[str, list[Path]]:
         "find_rates": [files.RESULTS / "range_tests.csv"],
         "train": [files.run_folder(*pack) / "lanes.parquet" for pack in params.packs()],
         "confirm": [files.RESULTS / "selection.csv"],
+        "contest": [files.RESULTS / "contest_lanes.parquet"],
         "retime": [files.RESULTS / "retimed.csv"],
         "evaluate": [files.RESULTS / "evaluation.csv"],
     }
