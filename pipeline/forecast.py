@@ -23,6 +23,9 @@ ADDED_RATES = 5
 FEW_LANES = 2.0
 """Trainings of fewer lanes share less."""
 START_SECONDS = 2.5
+TRAINED_SHARE = 0.6
+"""Of a study's seconds; the rest is for timing steps and looking at solutions."""
+FEWEST_STEPS = 10
 MINUTE, LONG_MINUTES = 60.0, 10.0
 MOST = 0.5
 """Batch sizes that take this share of the time together are the ones to leave out."""
@@ -30,16 +33,26 @@ MOST = 0.5
 
 @dataclass(frozen=True)
 class Forecast:
-    """The seconds that each pack will take, by (variant, batch size), and all of its steps of
-    cells in the grid alone."""
+    """What each pack will take, by (variant, batch size): all its seconds, and those of one step of
+    all its cells; and the steps of all packs' cells in the grid alone."""
 
     seconds: Mapping[tuple[str, int], float]
+    step_seconds: Mapping[tuple[str, int], float]
     steps: int
 
     @property
     def total(self) -> float:
         """Seconds of all trainings."""
         return sum(self.seconds.values())
+
+    def steps_within(self, study_seconds: float) -> dict[tuple[str, int], int]:
+        """How many steps each pack may train for the study to take so long: all packs the same
+        seconds. A training that takes longer than that is none to recommend."""
+        each = TRAINED_SHARE * study_seconds / len(self.seconds) - START_SECONDS
+        return {
+            pack: max(FEWEST_STEPS, int(each / seconds))
+            for pack, seconds in self.step_seconds.items()
+        }
 
     def dearest(self) -> list[int]:
         """The fewest batch sizes that take MOST of the seconds together, ascending."""
@@ -61,7 +74,7 @@ def forecast(
 
     The constants are those of the default study on two cores.
     """
-    seconds, steps = {}, 0
+    seconds, step_seconds, steps = {}, {}, 0
     for variant, asked in params.packs():
         size = budget.resolve(asked, examples)
         settings = params.settings(variant)
@@ -76,9 +89,10 @@ def forecast(
         confirmed = min(CONFIRMED_RATES, len(settings.lr)) * params.confirm.seeds
         pack_steps = budget.total_steps(settings.budget, examples, size)
         cells = screened + FEW_LANES * (added + confirmed)
-        seconds[variant, size] = START_SECONDS + cells * pack_steps * cell_step / workers
+        step_seconds[variant, size] = cells * cell_step / workers
+        seconds[variant, size] = START_SECONDS + pack_steps * step_seconds[variant, size]
         steps += screened * pack_steps
-    return Forecast(seconds, steps)
+    return Forecast(seconds, step_seconds, steps)
 
 
 def of_timings(params: Params, timed: "pd.DataFrame", examples: int) -> Forecast:
@@ -122,5 +136,6 @@ def words(made: Forecast) -> str:
     sizes = ", ".join(str(size) for size in made.dearest())
     return (
         f"{text}, at least half of it at batch size {sizes}. Cheaper: leave those out "
-        "(grid.batch_size), fewer budget.epochs or grid.seeds; grid=large is for large data"
+        "(grid.batch_size), fewer budget.epochs or grid.seeds, grid.race=true, or "
+        "limits.study_seconds; grid=large is for large data"
     )

@@ -54,9 +54,9 @@ def own_module(model: str) -> str:
     return next((path.as_posix() for path in candidates if path.is_file()), NOTHING)
 
 
-def if_raced(race: object, value: object, otherwise: object) -> object:
+def if_raced(race: object, study_seconds: object, value: object, otherwise: object) -> object:
     """One value where trainings may be raced, another where they are not."""
-    return otherwise if race is False else value
+    return otherwise if race is False and study_seconds is None else value
 
 
 ConfigStore.instance().store(name="schema", node=schema())

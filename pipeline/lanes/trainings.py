@@ -31,6 +31,8 @@ from pipeline.workspace.progress import progress
 
 LOCK_SECONDS = 20
 PACKAGE = Path(__file__).resolve().parent.parent
+FAR = 4.0
+"""Times the expected steps."""
 RUN_FILES = ("history.parquet", "lanes.parquet", "weights.safetensors")
 CODE = ("models", "training", "lanes")
 """The folders whose code a checkpoint depends on."""
@@ -74,15 +76,25 @@ def fresh_pack(
     return replace(pack, dense=targets.evaluations_near(expected.tolist(), pack.steps))
 
 
-def train(pack: Pack, data: Dataset, params: Params, store: Store, label: str) -> Trained:
-    """Train a pack by its plan, with progress and checkpoints.
+def far_beyond(chosen: pd.DataFrame) -> float:
+    """Steps by which a training at any of the two fastest of the chosen rates has arrived, or
+    counts as one that takes longer."""
+    fastest = chosen.loc[chosen["criterion"].isin(TWO_FASTEST), "response_steps"]
+    return float(FAR * targets.WINDOW * fastest.max())
+
+
+def train(
+    pack: Pack, data: Dataset, params: Params, store: Store, label: str, plan: Plan | None = None
+) -> Trained:
+    """Train a pack by its plan, which is made where there is none yet, with progress and
+    checkpoints.
 
     The caller clears the checkpoints once it has written the outcome.
 
     Raises InputError when another process is training the same pack, or a worker was killed.
     """
     os.environ.setdefault("TORCHINDUCTOR_CACHE_DIR", str(files.COMPILED.absolute()))
-    plan = workers.planned(pack, data, params.impl)
+    plan = plan or workers.planned(pack, data, params.impl)
     print(f"{label}: {described(pack, plan)}", file=sys.stderr)
     try:
         to_do = (pack.end - pack.first_step) * len(pack.cells)

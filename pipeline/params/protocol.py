@@ -112,7 +112,8 @@ class Limits:
 
     score_margin: how much worse than the best batch size a test score may be. indifference: a share
     of the time that nobody minds: more fresh seeds are trained until batch sizes that differ by
-    more are told apart.
+    more are told apart. study_seconds: what a study may take, roughly: trainings that take too long
+    stop.
     """
 
     seconds: float | None = None
@@ -120,10 +121,11 @@ class Limits:
     score: float | None = None
     score_margin: float = 0.01
     indifference: float | None = None
+    study_seconds: float | None = None
 
     def __post_init__(self) -> None:
         require(self.score_margin > 0, "limits.score_margin", self.score_margin, "is not above 0")
-        for name in ("seconds", "memory_gb", "indifference"):
+        for name in ("seconds", "memory_gb", "indifference", "study_seconds"):
             limit = getattr(self, name)
             require(limit is None or limit > 0, f"limits.{name}", limit, "is not above 0")
 

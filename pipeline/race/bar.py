@@ -1,6 +1,7 @@
 """What a pilot reached, and who reached it among the others."""
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 
 import numpy as np
 import pandas as pd
@@ -12,16 +13,21 @@ from pipeline.selection.targets import Validation
 
 @dataclass(frozen=True)
 class Bar:
-    """What a pilot reached: the value of the metric to race to, and its rate that was fastest."""
+    """What a pilot reached: the value of the metric to race to, and its rate that was fastest, None
+    where most of its seeds reach that value at none.
+
+    steps: how many steps each batch size may train, as text; without those that may train whole.
+    """
 
     metric: str
     value: float
     batch_size: int
-    lr: float
+    lr: float | None
+    steps: Mapping[str, int] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         require(self.batch_size >= 1, "bar: batch_size", self.batch_size, "is below 1")
-        require(self.lr > 0, "bar: lr", self.lr, "is not above 0")
+        require(self.lr is None or self.lr > 0, "bar: lr", self.lr, "is not above 0")
 
 
 def arrivals(lanes: pd.DataFrame, history: pd.DataFrame, bar: Bar) -> pd.DataFrame:
@@ -38,7 +44,7 @@ def bar_of(
     value: float | str,
     validation: Validation,
 ) -> Bar | None:
-    """The bar of a pilot trained whole; None where most seeds reach it at no rate.
+    """The bar of a pilot; None where there is none to find, for most seeds diverge at every rate.
 
     value: the target, or ``auto`` for what the pilot reaches, eased as an automatic target is.
     """
@@ -49,10 +55,8 @@ def bar_of(
             return None
         value = targets.eased(best, metric, validation)
     arrived = targets.arrivals(lanes, smooth, metric, float(value))
-    fastest = fastest_rate(arrived)
-    if fastest is None:
-        return None
-    return Bar(metric, float(value), int(lanes["batch_size"].iloc[0]), fastest)
+    size = int(lanes["batch_size"].iloc[0])
+    return Bar(metric, float(value), size, fastest_rate(arrived))
 
 
 def fastest_rate(arrived: pd.DataFrame) -> float | None:

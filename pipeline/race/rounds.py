@@ -7,12 +7,13 @@ from dataclasses import dataclass, replace
 import numpy as np
 import pandas as pd
 
-from pipeline.lanes import trainings
+from pipeline.lanes import trainings, workers
 from pipeline.lanes.checkpoint import Store
+from pipeline.lanes.plan import Plan
 from pipeline.params.load import Params
 from pipeline.race.bar import Bar, arrivals, fastest_rate
 from pipeline.selection import targets
-from pipeline.selection.targets import REACH, WINDOW
+from pipeline.selection.targets import WINDOW
 from pipeline.training.dataset import Dataset
 from pipeline.training.pack import Pack, Trained
 
@@ -20,8 +21,9 @@ MARGIN = np.sqrt(10)
 """How far beyond the pilot's rate, and below what the square-root rule makes of it, rates are
 tried."""
 FEWEST_RATES = 3
-FIRST_SHARE = 1 / 32
-"""Of the budget, after which one looks for the first time."""
+FIRST_SHARE, LATER = 1 / 16, 2.0
+"""One looks for the first time after this share of the budget, and then after so many times the
+steps: an odd round too far costs less than a look."""
 
 
 @dataclass(frozen=True)
@@ -36,34 +38,39 @@ class Race:
 
     def run(self, pack: Pack) -> tuple[Pack, Trained]:
         """Train the pack's cells and the rates that are added to them, each as far as the race
-        goes; where no rate reaches the bar, to the end of the budget."""
+        goes; where no rate reaches the bar, to the end of the budget, or of what it may take."""
         trained = self.run_cells(pack)
         if self.end(pack, trained) is None:
+            if pack.end < pack.steps:
+                return pack, trained
             rest = replace(pack, begun=trained)
             return trainings.train_whole(self.params, rest, self.store, self.data, self.label)
         return trainings.extended(self.params, pack, trained, self.fastest, self.more)
 
     def run_cells(self, pack: Pack) -> Trained:
-        """Train in rounds until the race is over, or the budget."""
+        """Train in rounds until the race is over, or the pack's end."""
         evaluations = pack.evaluation_steps
-        stop = next_stop(int(FIRST_SHARE * pack.steps), evaluations)
-        trained = self.round(replace(pack, until=stop))
-        while stop < pack.steps:
+        plan = workers.planned(pack, self.data, self.params.impl)
+        stop = min(pack.end, next_stop(int(FIRST_SHARE * pack.steps / LATER), evaluations))
+        trained = self.round(replace(pack, until=stop), plan)
+        while stop < pack.end:
             end = self.end(pack, trained)
             if end is not None and end <= stop:
                 break
-            stop = next_stop(stop, evaluations) if end is None else end
-            trained = self.round(replace(pack, until=stop, begun=trained))
+            stop = min(pack.end, next_stop(stop, evaluations) if end is None else end)
+            trained = self.round(replace(pack, until=stop, begun=trained), plan)
         return trained
 
-    def round(self, pack: Pack) -> Trained:
+    def round(self, pack: Pack, plan: Plan | None = None) -> Trained:
         """Train up to the pack's stop."""
         label = f"{self.label} to step {pack.end:,}"
-        return trainings.train(pack, self.data, self.params, self.store, label)
+        return trainings.train(pack, self.data, self.params, self.store, label, plan)
 
     def more(self, added: Pack, pack: Pack, trained: Trained) -> Trained:
         """Train the cells of added rates as far as the race of the others went."""
-        return self.round(replace(added, until=self.end(pack, trained)))
+        end = self.end(pack, trained)
+        assert end is not None
+        return self.round(replace(added, until=min(pack.end, end)))
 
     def end(self, pack: Pack, trained: Trained) -> int | None:
         """``end`` of what was trained."""
@@ -92,17 +99,20 @@ def end(arrived: pd.DataFrame, evaluations: Sequence[int]) -> int | None:
 
 
 def next_stop(done: int, evaluations: Sequence[int]) -> int:
-    """Where to look again while no rate leads: before any rate that leads then would end it."""
-    place = max(bisect_left(evaluations, int(REACH * done)), bisect_right(evaluations, done))
+    """Where to look again while no rate leads: LATER, or at the next evaluation."""
+    place = max(bisect_left(evaluations, int(LATER * done)), bisect_right(evaluations, done))
     return evaluations[min(len(evaluations) - 1, place)]
 
 
 def bracket(rates: Sequence[float], pilot: Bar, batch_size: int) -> list[float]:
     """The rates to begin with: from what the square-root rule makes of the pilot's fastest rate to
-    that rate itself, and a factor MARGIN to either side; at least FEWEST_RATES, the nearest.
+    that rate itself, and a factor MARGIN to either side; at least FEWEST_RATES, the nearest. All
+    where the pilot has no fastest rate.
 
     A wrong guess costs time alone: rates are added while the best lies at an end.
     """
+    if pilot.lr is None:
+        return sorted(rates)
     scaled = pilot.lr * float(np.sqrt(batch_size / pilot.batch_size))
     low, high = min(scaled, pilot.lr) / MARGIN, max(scaled, pilot.lr) * MARGIN
     inside = [rate for rate in rates if low * (1 - 1e-3) <= rate <= high * (1 + 1e-3)]

@@ -136,7 +136,8 @@ def auto_target(
     reaches that at no rate, the lowest of what such ones reach, eased likewise.
 
     So every batch size reaches it, and the others can be raced to what the pilot reached. The
-    target lies between two values that an accuracy can take. Where all of the pilot's rates
+    target lies between two values that an accuracy can take. What a batch size that was stopped
+    would have reached is not known. Where all of the pilot's rates
     diverge, the largest batch size that is left stands in for it.
 
     lanes: of the study's first variant alone, so that another variant, be it good or bad, does not
@@ -151,7 +152,12 @@ def auto_target(
     values = pd.Series({size: eased(best, metric, validation) for size, best in bests.iterrows()})
     bar = values[pilot if pilot in values else values.index.max()]
     arrived = arrivals(lanes, smooth, metric, float(bar))
-    below = [size for size, cells in arrived.groupby("batch_size") if np.isinf(horizon(cells))]
+    stopped = set(lanes.loc[lanes["status"] == STOPPED, "batch_size"])
+    below = [
+        size
+        for size, cells in arrived.groupby("batch_size")
+        if np.isinf(horizon(cells)) and size not in stopped
+    ]
     candidates = pd.Series([bar, *values[values.index.isin(below)]])
     return float(candidates[turned(candidates, metric).idxmin()])
 

@@ -82,7 +82,7 @@ class Archive:
         path, prefix = files.RESULTS / "confirm.safetensors", f"{variant}-{batch_size}/"
         rows = rows_of(cells, variant, batch_size)
         pack = self.read(variant, batch_size, rows, path, prefix)
-        return pack.where(pack.table["status"] == "finished")
+        return pack.where(pack.table["status"] != "diverged")
 
     def snapshots(self, ends: PackSolutions) -> PackSolutions:
         """The weights kept along a pack's trainings; ``moment`` and ``step`` say which.

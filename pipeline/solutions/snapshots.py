@@ -53,7 +53,7 @@ def wanted(
         ]
     places = watched(pack, chosen)
     for moment, share in SHARES.items():
-        step = evaluation_up_to(pack, "step", share * pack.steps)
+        step = evaluation_up_to(pack, "step", share * pack.end)
         rows += [(moment, step, place) for place in places[: None if moment == "early" else 1]]
     if is_trunk:
         end = chosen.loc[chosen["criterion"] == "fastest", "response_steps"].min()

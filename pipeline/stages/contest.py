@@ -23,12 +23,7 @@ from pipeline.selection import targets
 from pipeline.selection.keys import TWO_FASTEST, rows_of
 from pipeline.training import budget, dataset
 from pipeline.training.device import device
-from pipeline.training.pack import Pack
 from pipeline.workspace import durations, files
-
-FAR = 4.0
-"""Trainings stop at so many times the steps that the slower of the two rates is expected to take:
-one that has not arrived by then counts as one that takes longer."""
 
 
 @dataclass
@@ -70,17 +65,11 @@ class Contest:
             chosen = rows_of(selection, variant, size)
             chosen = chosen[chosen["criterion"].isin(TWO_FASTEST)]
             pack = trainings.fresh_pack(params, variant, asked, chosen, seeds, "contest", data)
-            pack = replace(pack, until=last_step(pack, chosen["response_steps"]))
+            pack = pack.stopped(trainings.far_beyond(chosen))
             trained = trainings.train(pack, data, params, store, f"{label}, {variant} {asked}")
             self.history.append(trainings.history(pack, trained))
             self.lanes.append(trainings.cell_table(pack, trained))
         store.clear()
-
-
-def last_step(pack: Pack, expected: "pd.Series[float]") -> int:
-    """The evaluation at which the trainings stop."""
-    far = FAR * targets.WINDOW * float(expected.replace(np.inf, np.nan).max())
-    return next((step for step in pack.evaluation_steps if step >= far), pack.steps)
 
 
 def measurements() -> Measurements:

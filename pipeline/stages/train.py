@@ -39,6 +39,8 @@ def raced(params: Params, pack: Pack, variant: str) -> tuple[Pack, Bar | None]:
     if first and own:
         rates = rounds.bracket(sorted({cell.lr for cell in pack.cells}), own, pack.batch_size)
         pack = replace(pack, cells=tuple(cell for cell in pack.cells if cell.lr in rates))
+        if str(pack.batch_size) in own.steps:
+            pack = pack.stopped(own.steps[str(pack.batch_size)])
     return pack, first
 
 

@@ -60,6 +60,11 @@ class Pack:
         """The step to stop at."""
         return self.steps if self.until is None else self.until
 
+    def stopped(self, steps: float) -> "Pack":
+        """The same pack, to stop at the first evaluation from so many steps on."""
+        until = next((step for step in self.evaluation_steps if step >= steps), self.steps)
+        return replace(self, until=until)
+
     @property
     def first_step(self) -> int:
         """How many steps are done before."""

@@ -53,6 +53,22 @@ def test_every_option_of_every_group_composes(option: str) -> None:
     assert config.composed([option, *OF_ONES_OWN.get(option, [])])
 
 
+def test_a_grid_may_bring_a_budget_and_the_command_line_wins() -> None:
+    own = OmegaConf.create(config.composed(["grid=large"]))
+    assert own.budget.epochs == 3
+    asked = OmegaConf.create(config.composed(["grid=large", "budget.epochs=7"]))
+    assert asked.budget.epochs == 7
+
+
+def test_where_nothing_is_raced_nothing_waits_for_a_pilot() -> None:
+    whole = OmegaConf.create(config.composed([])).waves
+    assert not list(whole.variant)
+    for override in ("grid.race=true", "grid.race=auto", "limits.study_seconds=60"):
+        raced = OmegaConf.create(config.composed([override])).waves
+        assert list(raced.variant) == ["baseline"]
+        assert raced.pilots != whole.pilots
+
+
 def test_data_brings_its_grid_and_the_command_line_wins() -> None:
     own = OmegaConf.create(config.composed(["data=wine"]))
     asked = OmegaConf.create(config.composed(["data=wine", "grid=smoke"]))

@@ -360,3 +360,56 @@ def test_mnist_trains(project: Project) -> None:
     project.repro("train@baseline-1024")
     lanes = pd.read_parquet(project.folder / "runs/baseline-1024/lanes.parquet")
     assert (lanes["final_val_score"] > 0.8).all()
+
+
+class TestRace:
+    def test_a_pilot_trains_first_and_the_others_stop_when_they_cannot_win(
+        self, study: Project
+    ) -> None:
+        study.compose(
+            "grid.race=true", "grid.batch_size=[8,32,full]", "limits.indifference=0.01",
+            "target.value=0.6",
+        )  # fmt: skip
+        said = study.repro()
+        order = ran(said)
+        assert order.index("pilot@baseline") < order.index("train@baseline-8")
+        assert "is the pilot, trained before" in said
+        bar = json.loads(study.read("results/pilots/baseline/bar.json"))
+        pilot = study.folder / "results/pilots/baseline"
+        asked = "full" if bar["batch_size"] == 1077 else bar["batch_size"]
+        for name in ("history.parquet", "lanes.parquet", "weights.safetensors"):
+            run = study.folder / f"runs/baseline-{asked}"
+            assert (run / name).read_bytes() == (pilot / name).read_bytes()
+        status = {
+            path.parent.name: set(pd.read_parquet(path)["status"])
+            for path in study.folder.glob("runs/*/lanes.parquet")
+        }
+        assert "stopped" not in status[f"baseline-{asked}"]
+        assert any("stopped" in found for found in status.values())
+        advice = json.loads(study.read("reports/recommendation.json"))
+        assert bar["value"] == 0.6
+        assert "accuracy of 0.6 in" in advice["headline"]
+        assert "were stopped once another rate" in study.read("reports/report.md")
+        contested = pd.read_parquet(study.folder / "results/contest_lanes.parquet")
+        assert not set(contested["seed"]) & set(range(1005))
+        study.run("dvc", "plots", "show")
+        assert study.repro().strip().endswith(UP_TO_DATE)
+
+    def test_without_a_long_training_there_is_none(self, study: Project) -> None:
+        study.compose("grid.race=auto")
+        assert "no race, whole trainings take about" in study.repro("train@baseline-32")
+        assert study.read("results/pilots/baseline/bar.json") == "{}\n"
+        lanes = pd.read_parquet(study.folder / "runs/baseline-32/lanes.parquet")
+        assert set(lanes["status"]) == {"finished"}
+
+    def test_a_short_study_says_what_it_could_not_train(self, study: Project) -> None:
+        study.compose(
+            "limits.study_seconds=6", "grid.batch_size=[1,64,full]", "grid.lr=[0.001,0.003]",
+            "budget.epochs=20", "target.value=0.3",
+        )  # fmt: skip
+        study.repro()
+        lanes = pd.read_parquet(study.folder / "runs/baseline-1/lanes.parquet")
+        assert set(lanes["status"]) == {"stopped"}
+        report = study.read("reports/report.md")
+        assert "for want of time" in report
+        assert "batch size 1 takes more than" in report

@@ -10,7 +10,7 @@ from pipeline.analysis.frame import Frame
 from pipeline.analysis.study import Study
 from pipeline.params.load import Params, flattened
 from pipeline.reporting.words import numbers
-from pipeline.selection.keys import rows_of
+from pipeline.selection.keys import PACK, RATE, rows_of
 from pipeline.selection.targets import WINDOW
 
 MANY_NOISY = 0.25
@@ -122,10 +122,18 @@ def facts(study: Study) -> dict[str, str]:
         "scaling": params.scaling,
         "budget": f"{params.budget.epochs} epochs, at least {params.budget.min_steps} steps",
         "cells": f"{len(measured.lanes)} screened, {len(measured.confirmed_lanes)} confirmed",
-        "seeds": f"{params.grid.seeds} screening, {params.confirm.seeds} fresh",
+        "seeds": f"{params.grid.seeds} screening, {params.confirm.seeds} fresh{contested(study)}",
         "machine": f"{machine['processor']}, {machine['cores']} cores, {machine['memory_gb']} GB, "
         f"{machine['device']}, torch {machine['torch']}",
     }
+
+
+def contested(study: Study) -> str:
+    """How many seeds batch sizes that were not told apart got in the end."""
+    if study.measured.contest_lanes.empty:
+        return ""
+    most = study.measured.fresh_lanes.groupby(RATE)["seed"].nunique().max()
+    return f", up to {most} where batch sizes were not told apart (`limits.indifference`)"
 
 
 def data_words(data: Mapping[str, Any]) -> str:
@@ -187,11 +195,31 @@ def warnings(study: Study) -> list[str]:
         )
     elif len(missed):
         words.append(f"Most seeds missed the target at {pack_words(missed, frame)}.")
+    words += out_of_time(study, missed)
     seeds = study.rates["seeds"].max()
     if seeds < 3:
         count = f"{seeds} seed{'s' if seeds > 1 else ''}"
         words.append(f"Rates were chosen on {count}: expect luck in the choice.")
     return words
+
+
+def out_of_time(study: Study, missed: pd.DataFrame) -> list[str]:
+    """Which of the batch sizes that missed the target were stopped for want of time, and how long a
+    training of theirs takes at least."""
+    steps = study.raced.groupby(PACK)["steps"].max() if len(study.raced) else {}
+    packs = [(row, (row["variant"], row["batch_size"])) for _, row in missed.iterrows()]
+    stopped = [(row, steps[pack]) for row, pack in packs if pack in steps]
+    if not stopped:
+        return []
+    least = [
+        f"{row['batch_size']}{numbers.variant_of(row)} takes more than "
+        f"{numbers.seconds(count * row['seconds_per_step'])} ({count:,} steps)"
+        for row, count in stopped
+    ]
+    return [
+        "Stopped before they reached the target, for want of time (`limits.study_seconds`): a "
+        f"training with batch size {'; '.join(least)}. More time would tell how much more."
+    ]
 
 
 def pack_words(table: pd.DataFrame, frame: Frame) -> str:
