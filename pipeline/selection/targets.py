@@ -247,15 +247,16 @@ def arrivals(cells: pd.DataFrame, smooth: pd.DataFrame, metric: str, target: flo
 
 
 def median_steps(cells: pd.DataFrame) -> "pd.Series[float]":
-    """The median steps of each rate of one pack to the target, infinite where half its seeds or
-    more were not there.
+    """The median steps of each rate of one pack to the target, the upper one of an even number of
+    seeds: by then more than half were there. Infinite where half or more were not.
 
     cells: lr, reached (steps to the target, NaN for one that never was there) and lost_at (the step
     of its divergence, infinite for none). A seed that diverges within the ``horizon`` that it would
     set, and the window in which targets are looked at, was not there.
     """
     stays = cells["lost_at"] > REACH * WINDOW * cells["reached"]
-    return cells["reached"].where(stays, np.inf).groupby(cells["lr"]).median()
+    steps = cells["reached"].where(stays, np.inf).groupby(cells["lr"])
+    return steps.quantile(0.5, interpolation="higher")
 
 
 def horizon(cells: pd.DataFrame) -> float:

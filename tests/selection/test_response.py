@@ -74,6 +74,12 @@ def test_few_rates_are_judged_alone() -> None:
     assert response(two).to_numpy() == pytest.approx(expected.to_numpy())
 
 
+def test_two_seeds_far_apart_both_count() -> None:
+    table = pd.DataFrame({"lr": 0.1, "reached": [10.0, 90.0], "lost_at": np.inf})
+    assert horizon(table) == pytest.approx(REACH * 90)
+    assert response(table).tolist() == [pytest.approx(30)]
+
+
 def test_one_seed_and_one_rate() -> None:
     found = response(pd.DataFrame({"lr": [0.1], "reached": [50.0], "lost_at": [np.inf]}))
     assert found.tolist() == [pytest.approx(50)]

@@ -403,10 +403,7 @@ class TestRace:
         assert set(lanes["status"]) == {"finished"}
 
     def test_a_short_study_says_what_it_could_not_train(self, study: Project) -> None:
-        study.compose(
-            "limits.study_seconds=6", "grid.batch_size=[1,64,full]", "grid.lr=[0.001,0.003]",
-            "budget.epochs=20", "target.value=0.3",
-        )  # fmt: skip
+        study.compose("limits.study_seconds=1", "grid.batch_size=[1,64,full]")
         study.repro()
         lanes = pd.read_parquet(study.folder / "runs/baseline-1/lanes.parquet")
         assert set(lanes["status"]) == {"stopped"}
