@@ -13,6 +13,7 @@ from benchmarks import harness, models, searches
 from makers.processes import fresh
 from makers.project import ROOT
 from pipeline.params.network import Model
+from pipeline.selfcheck import protocol
 
 pytestmark = pytest.mark.slow
 TINY = {"tiny cnn": (Model("cnn", [4], norm="batch"), (1, 8, 8), 64, (8,), 2, 4)}
@@ -57,8 +58,21 @@ class TestSearches:
     def test_what_they_choose_and_train(self) -> None:
         curves = falling({(8, float(rate)): rate / 10 for rate in range(1, 10)})
         assert searches.plain_grid(curves) == ((8, 1.0), 9 * 90)
-        assert searches.successive_halving(curves) == ((8, 1.0), 9 * 10 + 3 * 20)
         assert searches.top_after_one_epoch(curves) == ((8, 1.0), 9 * 10 + 5 * 80)
+
+    def test_optuna_stops_most_trainings_early(self) -> None:
+        pytest.importorskip("optuna", reason="the searches extra is not installed")
+        curves = falling({(8, float(rate)): rate / 10 for rate in range(1, 10)})
+        chosen, steps = searches.successive_halving(curves)
+        assert chosen == (8, 1.0)
+        assert 9 * 10 < steps < 9 * 90 * 0.6
+
+    def test_a_screening_is_replayed_whole_and_raced(self) -> None:
+        seeds = range(3)
+        sizes = [protocol.screened(size, seeds) for size in (4, 128)]
+        chosen, whole, raced = searches.own_screening(protocol.together(*sizes))
+        assert chosen[0] == 128
+        assert raced < 0.7 * whole
 
     def test_a_training_that_diverged_is_not_chosen(self) -> None:
         curves = falling({(8, 1.0): 0.5, (8, 2.0): 0.1})
@@ -71,7 +85,6 @@ class TestSearches:
         curves = falling({(8, float(rate)): 0.1 * rate for rate in range(2, 11)})
         curves.losses[8, 10.0][:] = [9, 9, 9, 9, 0, 0, 0, 0, 0]
         assert searches.plain_grid(curves)[0] == (8, 10.0)
-        assert searches.successive_halving(curves)[0] == (8, 2.0)
         assert searches.top_after_one_epoch(curves)[0] == (8, 2.0)
 
 
