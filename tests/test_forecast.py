@@ -4,7 +4,15 @@ from dataclasses import replace
 
 import pytest
 
-from pipeline.forecast import START_SECONDS, Forecast, forecast, overhead, words
+from pipeline.forecast import (
+    FEWEST_STEPS,
+    START_SECONDS,
+    TRAINED_SHARE,
+    Forecast,
+    forecast,
+    overhead,
+    words,
+)
 from pipeline.params.load import Params
 from pipeline.params.network import Model
 from pipeline.params.protocol import Confirm, Grid, Impl
@@ -63,3 +71,12 @@ def test_long_studies_are_told_what_would_be_cheaper() -> None:
     text = words(made(params(epochs=10_000)))
     assert "about 33 minutes, at least half of it at batch size 10. Cheaper: leave those" in text
     assert made(params(epochs=10_000)).dearest() == [10]
+
+
+def test_a_bounded_study_gives_every_pack_the_same_seconds() -> None:
+    long = made(params(epochs=10_000))
+    steps = long.steps_within(120.0)
+    spent = {pack: START_SECONDS + steps[pack] * long.step_seconds[pack] for pack in steps}
+    for seconds in spent.values():
+        assert seconds == pytest.approx(TRAINED_SHARE * 120.0 / 2, rel=0.01)
+    assert set(long.steps_within(0.001).values()) == {FEWEST_STEPS}

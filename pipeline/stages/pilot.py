@@ -62,6 +62,7 @@ def trained(
     pack, outcome = trainings.train_whole(params, pack, store, data, label)
     trainings.write(files.PILOTS / variant, pack, outcome)
     store.clear()
+    durations.record(files.PILOTS / variant / "lanes.parquet")  # that of the train stage, too
     lanes, history = trainings.cell_table(pack, outcome), trainings.history(pack, outcome)
     validation = Validation(data.task, len(data.val))
     target = params.target
@@ -99,9 +100,7 @@ def main() -> None:
     else:
         rule = f"whole trainings take about {made.total:.0f} s"
         print(f"pilot {variant}: no race, {rule}", file=sys.stderr)
-    written = files.PILOTS / variant / "bar.json"
-    files.write_json(written, asdict(found) if found else {})
-    durations.record(written)
+    files.write_json(files.PILOTS / variant / "bar.json", asdict(found) if found else {})
 
 
 if __name__ == "__main__":

@@ -42,6 +42,7 @@ def test_every_pack_of_the_training_has_its_time(
         "find_rates",
         "train",
         "confirm",
+        "contest",
         "retime",
         "evaluate",
     ]

@@ -67,3 +67,11 @@ def test_without_a_curve_no_rule_is_tested() -> None:
 def test_the_window_and_the_epochs() -> None:
     assert verdict("lr-window") == "supported"
     assert verdict("epoch-steps") == "supported"
+
+
+@pytest.mark.parametrize("claim", ["lr-window", "lr-finder-valley", "generalise-tuned"])
+def test_what_takes_whole_trainings_is_not_told_of_a_race(claim: str) -> None:
+    (judge,) = (known.judge for known in ledger.in_order() if known.id == claim)
+    outcome = judge(study_of(raced=pd.DataFrame({"status": ["stopped"]})))
+    assert outcome.verdict == "not tested"
+    assert "grid.race" in outcome.finding

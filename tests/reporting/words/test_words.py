@@ -71,7 +71,7 @@ def test_other_targets_are_told() -> None:
 
 def test_the_page_says_where_the_target_comes_from() -> None:
     study = study_of()
-    assert "eased by one standard error" in overview.origin(study)
+    assert "eased by the standard error of a difference" in overview.origin(study)
     params = replace(study.params, target=Target("val_score", 0.9))
     fixed = replace(study, params=params).with_known(frame=study.frame)
     assert overview.origin(fixed) == (
