@@ -59,6 +59,18 @@ def bar_of(
     return Bar(metric, float(value), size, fastest_rate(arrived))
 
 
+def lowered(bar: Bar, lanes: pd.DataFrame, history: pd.DataFrame, validation: Validation) -> float:
+    """The value that another pack allows to race to: the bar's own where most seeds reach it at
+    some rate, else what the pack reaches, eased."""
+    if fastest_rate(arrivals(lanes, history, bar)) is not None:
+        return bar.value
+    smooth = targets.curves(lanes, history, bar.metric)
+    best = targets.tuned_bests(lanes, smooth).iloc[0]
+    if np.isinf(best["best"]):
+        return bar.value
+    return targets.eased(best, bar.metric, validation)
+
+
 def fastest_rate(arrived: pd.DataFrame) -> float | None:
     """The rate that sets the horizon, the smaller of two; None where there is none."""
     steps = targets.median_steps(arrived)

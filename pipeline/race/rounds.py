@@ -104,6 +104,12 @@ def next_stop(done: int, evaluations: Sequence[int]) -> int:
     return evaluations[min(len(evaluations) - 1, place)]
 
 
+def near(pack: Pack, pilot: Bar) -> Pack:
+    """The pack with the rates of its ``bracket`` alone."""
+    rates = bracket(sorted({cell.lr for cell in pack.cells}), pilot, pack.batch_size)
+    return replace(pack, cells=tuple(cell for cell in pack.cells if cell.lr in rates))
+
+
 def bracket(rates: Sequence[float], pilot: Bar, batch_size: int) -> list[float]:
     """The rates to begin with: from what the square-root rule makes of the pilot's fastest rate to
     that rate itself, and a factor MARGIN to either side; at least FEWEST_RATES, the nearest. All

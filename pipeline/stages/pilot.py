@@ -3,15 +3,16 @@
     python -m pipeline.stages.pilot VARIANT
 
 The pilot is the batch size whose training takes the fewest examples. Writes
-results/pilots/VARIANT/: bar.json and the pilot's run, which ``train`` takes over; in bar.json
-nothing, and no run, where there is no race: where ``grid.race`` is auto and whole trainings will
-not take long. Where the pilot only diverges there is a run and no bar.
+results/pilots/VARIANT/: bar.json and, in folders of their own, the runs of the pilot and of the
+largest batch size, which ``train`` takes over; in bar.json nothing, and no run, where there is no
+race: where ``grid.race`` is auto and whole trainings will not take long. Where the pilot only
+diverges there is a run and no bar.
 """
 
 import json
 import sys
 from collections.abc import Mapping
-from dataclasses import asdict, replace
+from dataclasses import asdict, dataclass, replace
 
 import pandas as pd
 
@@ -21,14 +22,17 @@ from pipeline.forecast import Forecast
 from pipeline.lanes import trainings
 from pipeline.params.load import Params, load_params
 from pipeline.params.protocol import BatchSize
-from pipeline.race import bar
+from pipeline.race import bar as bars
 from pipeline.race.bar import Bar
+from pipeline.race.rounds import Race, near
 from pipeline.selection.targets import Validation
 from pipeline.training import budget, dataset
 from pipeline.training.dataset import Dataset
 from pipeline.training.device import device
+from pipeline.training.pack import Pack
 from pipeline.workspace import durations, files
 
+Tables = tuple[pd.DataFrame, pd.DataFrame]
 RACE_SECONDS = 600.0
 """Trainings that will take longer are raced where nobody says whether to."""
 
@@ -49,25 +53,55 @@ def may_take(params: Params, variant: str, made: Forecast) -> dict[str, int]:
     return {str(size): count for (name, size), count in steps.items() if name == variant}
 
 
-def trained(
-    params: Params, variant: str, size: BatchSize, data: Dataset, steps: Mapping[str, int]
-) -> Bar | None:
-    """Train the pilot and write its run; what it reached, with the steps that others may train."""
-    label = f"pilot {variant}"
-    cells = params.cells(variant, size, budget.resolve(size, len(data.train)))
-    pack = trainings.make_pack(params, variant, size, cells, data)
-    if str(pack.batch_size) in steps:
-        pack = pack.stopped(steps[str(pack.batch_size)])
-    store = trainings.checkpoints(label, params)
-    pack, outcome = trainings.train_whole(params, pack, store, data, label)
-    trainings.write(files.PILOTS / variant, pack, outcome)
-    store.clear()
-    durations.record(files.PILOTS / variant / "lanes.parquet")  # that of the train stage, too
-    lanes, history = trainings.cell_table(pack, outcome), trainings.history(pack, outcome)
-    validation = Validation(data.task, len(data.val))
-    target = params.target
-    found = bar.bar_of(lanes, history, target.metric, target.value, validation)
-    return None if found is None else replace(found, steps=steps)
+@dataclass(frozen=True)
+class Pilots:
+    """The trainings that come before the race of one variant.
+
+    steps: how many steps each batch size may train, as text.
+    """
+
+    params: Params
+    variant: str
+    data: Dataset
+    steps: Mapping[str, int]
+
+    def pack(self, size: BatchSize) -> Pack:
+        """All cells of a batch size, to train as far as it may."""
+        cells = self.params.cells(self.variant, size, budget.resolve(size, len(self.data.train)))
+        pack = trainings.make_pack(self.params, self.variant, size, cells, self.data)
+        asked = self.steps.get(str(pack.batch_size))
+        return pack if asked is None else pack.stopped(asked)
+
+    def train(self, pack: Pack, bar: Bar | None = None) -> Tables:
+        """Train whole, or raced to a bar, and write the run; its lanes and history."""
+        params, data, label = self.params, self.data, f"pilot {self.variant} {pack.batch_size}"
+        store = trainings.checkpoints(label, params)
+        if bar is None:
+            pack, outcome = trainings.train_whole(params, pack, store, data, label)
+        else:
+            pack, outcome = Race(params, bar, data, store, label).run(near(pack, bar))
+        run = files.pilot_folder(self.variant, pack.batch_size)
+        trainings.write(run, pack, outcome)
+        store.clear()
+        durations.record(run / "lanes.parquet")  # that of the train stage, too
+        return trainings.cell_table(pack, outcome), trainings.history(pack, outcome)
+
+    def bar(self) -> Bar | None:
+        """Train the pilot and, where the target is automatic, the largest batch size, which mostly
+        gets least far; what there is to race to."""
+        params, examples = self.params, len(self.data.train)
+        target, sizes = params.target, params.grid.batch_size
+        validation = Validation(self.data.task, len(self.data.val))
+        own_budget = params.settings(self.variant).budget
+        pilot = self.pack(budget.cheapest(own_budget, examples, sizes))
+        tables = self.train(pilot)
+        found = bars.bar_of(*tables, target.metric, target.value, validation)
+        largest = self.pack(max(sizes, key=lambda size: budget.resolve(size, examples)))
+        is_alone = largest.batch_size == pilot.batch_size
+        if found and target.value == "auto" and not is_alone:
+            value = bars.lowered(found, *self.train(largest, found), validation)
+            found = bars.bar_of(*tables, target.metric, value, validation)
+        return found and replace(found, steps=self.steps)
 
 
 def said(found: Bar | None) -> str:
@@ -94,8 +128,7 @@ def main() -> None:
     if is_raced(params, made):
         settings = params.settings(variant)
         data = dataset.load(files.PROCESSED, settings.scaling, device(params.impl.device))
-        size = budget.cheapest(settings.budget, examples, params.grid.batch_size)
-        found = trained(params, variant, size, data, may_take(params, variant, made))
+        found = Pilots(params, variant, data, may_take(params, variant, made)).bar()
         print(f"pilot {variant}: {said(found)}", file=sys.stderr)
     else:
         rule = f"whole trainings take about {made.total:.0f} s"

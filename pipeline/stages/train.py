@@ -9,10 +9,7 @@ Writes runs/VARIANT-BATCH_SIZE/: history.parquet, lanes.parquet, weights.safeten
 
 import json
 import sys
-from dataclasses import replace
 from pathlib import Path
-
-import pandas as pd
 
 from pipeline.errors import command
 from pipeline.lanes import trainings
@@ -37,20 +34,16 @@ def raced(params: Params, pack: Pack, variant: str) -> tuple[Pack, Bar | None]:
     """The pack with the rates to begin with, and the first variant's bar to race to."""
     first, own = bar_of(params, params.grid.variant[0]), bar_of(params, variant)
     if first and own:
-        rates = rounds.bracket(sorted({cell.lr for cell in pack.cells}), own, pack.batch_size)
-        pack = replace(pack, cells=tuple(cell for cell in pack.cells if cell.lr in rates))
+        pack = rounds.near(pack, own)
         if str(pack.batch_size) in own.steps:
             pack = pack.stopped(own.steps[str(pack.batch_size)])
     return pack, first
 
 
 def pilot_run(params: Params, pack: Pack, variant: str) -> Path | None:
-    """The folder of the pilot's run where this pack is the pilot."""
-    folder = files.PILOTS / variant
-    if not params.waves.variant or not (folder / "lanes.parquet").is_file():
-        return None
-    lanes = pd.read_parquet(folder / "lanes.parquet", columns=["batch_size"])
-    return folder if (lanes["batch_size"] == pack.batch_size).all() else None
+    """The folder of this pack's run where it was trained before the race."""
+    folder = files.pilot_folder(variant, pack.batch_size)
+    return folder if params.waves.variant and folder.is_dir() else None
 
 
 @command
@@ -67,7 +60,7 @@ def main() -> None:
     if pilot:
         for name in trainings.RUN_FILES:
             files.write_bytes(run / name, (pilot / name).read_bytes())
-        print(f"train {variant} {batch_size}: is the pilot, trained before", file=sys.stderr)
+        print(f"train {variant} {batch_size}: was trained before the race", file=sys.stderr)
         return
     label = f"train {variant} {batch_size}"
     store = trainings.checkpoints(label, params)

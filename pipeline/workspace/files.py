@@ -29,6 +29,11 @@ def run_folder(variant: str, batch_size: int | str) -> Path:
     return RUNS / f"{variant}-{batch_size}"
 
 
+def pilot_folder(variant: str, examples: int) -> Path:
+    """The folder of a run that came before the race, by its batch size as a number."""
+    return PILOTS / variant / str(examples)
+
+
 def runs(params: Params, name: str) -> "pd.DataFrame":
     """One table of all packs that params.yaml names, and of no other."""
     import pandas as pd

@@ -48,3 +48,12 @@ def test_there_is_none_where_everything_diverges() -> None:
 def test_a_bar_checks_itself() -> None:
     with pytest.raises(InputError, match="lr"):
         Bar("val_score", 0.9, 8, 0.0)
+
+
+def test_a_pack_that_gets_less_far_lowers_it() -> None:
+    found = Bar("val_score", 0.97, 8, 1.0)
+    smooth = targets.curves(LANES, history(CURVES), "val_score")
+    expected = targets.eased(targets.tuned_bests(LANES, smooth).iloc[0], "val_score", VALIDATION)
+    assert bar.lowered(found, LANES, history(CURVES), VALIDATION) == expected < 0.95
+    easy = Bar("val_score", 0.8, 8, 1.0)
+    assert bar.lowered(easy, LANES, history(CURVES), VALIDATION) == 0.8

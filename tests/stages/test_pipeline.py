@@ -373,9 +373,9 @@ class TestRace:
         said = study.repro()
         order = ran(said)
         assert order.index("pilot@baseline") < order.index("train@baseline-8")
-        assert "is the pilot, trained before" in said
+        assert "was trained before the race" in said
         bar = json.loads(study.read("results/pilots/baseline/bar.json"))
-        pilot = study.folder / "results/pilots/baseline"
+        pilot = study.folder / f"results/pilots/baseline/{bar['batch_size']}"
         asked = "full" if bar["batch_size"] == 1077 else bar["batch_size"]
         for name in ("history.parquet", "lanes.parquet", "weights.safetensors"):
             run = study.folder / f"runs/baseline-{asked}"
