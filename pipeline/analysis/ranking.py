@@ -85,11 +85,13 @@ def ranked(drawn: Floats, level: float = LEVEL) -> pd.DataFrame:
     )
     with np.errstate(over="ignore"):  # contradicting timings draw seconds beyond all numbers
         table.loc[known, "regret"] = np.exp(logs - logs.min(0)).mean(1) - 1
-    table.loc[known, "may_be_fastest"] = [not is_slower(logs, n, level) for n in range(len(known))]
+    table.loc[known, "may_be_fastest"] = [
+        not is_slower(logs, n, level=level) for n in range(len(known))
+    ]
     return table
 
 
-def is_slower(logs: Floats, place: int, level: float = LEVEL, margin: float = 0.0) -> bool:
+def is_slower(logs: Floats, place: int, margin: float = 0.0, level: float = LEVEL) -> bool:
     """Whether a row is shown to be slower than some other by more than a margin: its largest
     standardised excess over another row lies beyond ``level`` of what it would be if all were
     equally fast (Dunnett 1955).

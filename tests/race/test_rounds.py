@@ -64,7 +64,7 @@ def answer(pack: Pack, trained: Trained, bar: Bar) -> tuple[pd.DataFrame, "pd.Se
     return history, response(arrivals(lanes, history, bar))
 
 
-@settings(max_examples=10, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=6, suppress_health_check=[HealthCheck.too_slow])
 @given(
     st.lists(st.sampled_from(SOME_RATES), min_size=2, max_size=6, unique=True),
     st.floats(0.25, 0.9),
