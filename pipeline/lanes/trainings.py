@@ -127,6 +127,7 @@ def extended(
     for phase, rule in rounds:
         lanes = cell_table(pack, trained)
         rates = rule(lanes, best_rates(phase, lanes, history(pack, trained)))
+        rates = [edges.of_grid(rate, pack.settings.lr) for rate in rates]
         first = pack.cells[0]
         cells = tuple(
             Cell(first.variant, first.batch_size, lr, seed, phase)

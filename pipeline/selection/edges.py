@@ -21,6 +21,7 @@ SPACING = 1.4
 """Rates near the best one lie no further apart than an eighth of a power of ten."""
 REFINEMENTS = 2
 """Rounds that bring half powers of ten to that."""
+ROUNDING = 1e-3
 FINE = 2.0
 """A diverging neighbour nearer than this leaves nothing worth trying between."""
 
@@ -62,6 +63,11 @@ def rates_between(lanes: pd.DataFrame, best: Collection[float | None]) -> list[f
         if (rate in best or larger in best) and larger > SPACING * rate
     ]
     return [float(f"{rate:.4g}") for rate in between]
+
+
+def of_grid(rate: float, grid: Collection[float]) -> float:
+    """The rate as the grid writes it, where that has it but for rounding."""
+    return next((known for known in grid if abs(rate / known - 1) < ROUNDING), rate)
 
 
 def best_rates(

@@ -87,3 +87,8 @@ def test_rates_between_the_best_and_its_neighbours(
     if history.empty:
         history = pd.DataFrame({"lr": [1.0], "seed": [0], "step": [1], "val_loss": [2.0]})
     assert rates_between(lanes, history) == between
+
+
+def test_a_rate_that_the_grid_has_is_written_as_there() -> None:
+    assert edges.of_grid(0.09999, [0.03162, 0.1, 0.3162]) == 0.1
+    assert edges.of_grid(0.1778, [0.03162, 0.1, 0.3162]) == 0.1778
