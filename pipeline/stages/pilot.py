@@ -3,10 +3,10 @@
     python -m pipeline.stages.pilot VARIANT
 
 The pilot is the batch size whose training takes the fewest examples. Writes
-results/pilots/VARIANT/: bar.json and, in folders of their own, the runs of the pilot and of the
-largest batch size, which ``train`` takes over; in bar.json nothing, and no run, where there is no
-race: where ``grid.race`` is auto and whole trainings will not take long. Where the pilot only
-diverges there is a run and no bar.
+results/pilots/VARIANT/: bar.json and, in folders of their own, the runs of the pilot and, of the
+first variant, of the largest batch size, which ``train`` takes over. Where there is no race, for
+``grid.race`` is auto and whole trainings will not take long, there is nothing in bar.json and no
+run; where the pilot only diverges, a run and no bar.
 """
 
 import json
@@ -87,8 +87,11 @@ class Pilots:
         return trainings.cell_table(pack, outcome), trainings.history(pack, outcome)
 
     def bar(self) -> Bar | None:
-        """Train the pilot and, where the target is automatic, the largest batch size, which mostly
-        gets least far; what there is to race to."""
+        """Train the pilot; what there is to race to.
+
+        Of the first variant, which an automatic target comes from, the largest batch size too: it
+        mostly gets least far.
+        """
         params, examples = self.params, len(self.data.train)
         target, sizes = params.target, params.grid.batch_size
         validation = Validation(self.data.task, len(self.data.val))
@@ -96,9 +99,9 @@ class Pilots:
         pilot = self.pack(budget.cheapest(own_budget, examples, sizes))
         tables = self.train(pilot)
         found = bars.bar_of(*tables, target.metric, target.value, validation)
+        sets_target = target.value == "auto" and self.variant == params.grid.variant[0]
         largest = self.pack(max(sizes, key=lambda size: budget.resolve(size, examples)))
-        is_alone = largest.batch_size == pilot.batch_size
-        if found and target.value == "auto" and not is_alone:
+        if found and sets_target and largest.batch_size != pilot.batch_size:
             value = bars.lowered(found, *self.train(largest, found), validation)
             found = bars.bar_of(*tables, target.metric, value, validation)
         return found and replace(found, steps=self.steps)
