@@ -143,8 +143,8 @@ def extended(
 def train_whole(
     params: Params, pack: Pack, store: Store, data: Dataset, label: str
 ) -> tuple[Pack, Trained]:
-    """Train the pack and the rates that are added to it to the end of their budget; what was begun
-    with is gone on with."""
+    """Train the pack and the rates that are added to it to their end; what was begun with is gone
+    on with."""
     trained = train(pack, data, params, store, label)
     pack = replace(pack, begun=None)
     shares = {"extend": edges.MOMENTS, "refine": edges.MIDDLE}
@@ -152,7 +152,7 @@ def train_whole(
     def best_rates(
         phase: str, lanes: pd.DataFrame, history: pd.DataFrame
     ) -> Collection[float | None]:
-        return edges.best_rates(lanes, history, pack.steps, shares[phase])
+        return edges.best_rates(lanes, history, pack.end, shares[phase])
 
     def train_more(more: Pack, _pack: Pack, _trained: Trained) -> Trained:
         return train(more, data, params, store, f"{label}, added rates")

@@ -1,29 +1,25 @@
 """What a pilot reached, and who reached it among the others."""
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
 
 from pipeline.errors import require
 from pipeline.selection import targets
+from pipeline.selection.keys import STOPPED
 from pipeline.selection.targets import Validation
 
 
 @dataclass(frozen=True)
 class Bar:
     """What a pilot reached: the value of the metric to race to, and its rate that was fastest, None
-    where most of its seeds reach that value at none.
-
-    steps: how many steps each batch size may train, as text; without those that may train whole.
-    """
+    where most of its seeds reach that value at none."""
 
     metric: str
     value: float
     batch_size: int
     lr: float | None
-    steps: Mapping[str, int] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         require(self.batch_size >= 1, "bar: batch_size", self.batch_size, "is below 1")
@@ -61,8 +57,9 @@ def bar_of(
 
 def lowered(bar: Bar, lanes: pd.DataFrame, history: pd.DataFrame, validation: Validation) -> float:
     """The value that another pack allows to race to: the bar's own where most seeds reach it at
-    some rate, else what the pack reaches, eased."""
-    if fastest_rate(arrivals(lanes, history, bar)) is not None:
+    some rate, or where the pack was stopped before its end, else what the pack reaches, eased."""
+    is_stopped = (lanes["status"] == STOPPED).any()
+    if is_stopped or fastest_rate(arrivals(lanes, history, bar)) is not None:
         return bar.value
     smooth = targets.curves(lanes, history, bar.metric)
     best = targets.tuned_bests(lanes, smooth).iloc[0]

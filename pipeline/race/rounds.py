@@ -104,8 +104,13 @@ def next_stop(done: int, evaluations: Sequence[int]) -> int:
     return evaluations[min(len(evaluations) - 1, place)]
 
 
-def near(pack: Pack, pilot: Bar) -> Pack:
-    """The pack with the rates of its ``bracket`` alone."""
+def near(pack: Pack, pilot: Bar, extensions: int) -> Pack:
+    """The pack with the rates of its ``bracket`` alone; with all where none may be added to them.
+
+    extensions: how often rates may be.
+    """
+    if extensions == 0:
+        return pack
     rates = bracket(sorted({cell.lr for cell in pack.cells}), pilot, pack.batch_size)
     return replace(pack, cells=tuple(cell for cell in pack.cells if cell.lr in rates))
 

@@ -84,6 +84,6 @@ def best_rate(lanes: pd.DataFrame, history: pd.DataFrame, step: float) -> float 
     so_far = history[history["step"] <= max(step, history["step"].min())].sort_values("step")
     last = so_far.drop_duplicates(["lr", "seed"], keep="last")
     cells = lanes[["lr", "seed", "status"]].merge(last[["lr", "seed", "val_loss"]], how="left")
-    losses = cells["val_loss"].where(cells["status"] == "finished").fillna(np.inf)
+    losses = cells["val_loss"].where(cells["status"] != "diverged").fillna(np.inf)
     medians = losses.groupby(cells["lr"]).median()
     return None if np.isinf(medians.min()) else float(medians.idxmin())

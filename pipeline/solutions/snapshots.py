@@ -93,6 +93,6 @@ def weights(table: pd.DataFrame, trained: Trained) -> dict[str, npt.NDArray[np.g
 
 
 def survived(table: pd.DataFrame, trained: Trained) -> pd.DataFrame:
-    """The rows whose cell had not diverged at their step."""
-    diverged = trained.diverged_step[table["cell"]]
-    return table[(diverged == 0) | (table["step"] < diverged)]
+    """The rows whose cell was trained to their step and had not diverged there."""
+    diverged, until = trained.diverged_step[table["cell"]], trained.until[table["cell"]]
+    return table[((diverged == 0) | (table["step"] < diverged)) & (table["step"] <= until)]

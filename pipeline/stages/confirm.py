@@ -51,6 +51,7 @@ def confirmations(
 ) -> Iterator[Confirmation]:
     """The packs to train; a batch size without a winner has none. screened: ``budgets.whole``."""
     limits, equal_loss = budgets.common(screened), budgets.equal_loss(screened, chosen)
+    compared = set(screened["variant"])
     where = device(params.impl.device)
     trunk = smallest_of_first(params, chosen)
     load = functools.cache(lambda scaling: dataset.load(files.PROCESSED, scaling, where))
@@ -60,7 +61,7 @@ def confirmations(
         if len(rows):
             seeds = params.confirm_seeds()
             pack = trainings.fresh_pack(params, variant, size, rows, seeds, "confirm", data)
-            if params.limits.study_seconds is not None:
+            if params.limits.study_seconds is not None and variant not in compared:
                 pack = pack.stopped(trainings.far_beyond(rows))
             down = equal_loss.get((variant, pack.batch_size))
             pack = replace(pack, dense=(*pack.dense, *([] if down is None else [down])))

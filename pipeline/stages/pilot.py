@@ -6,13 +6,13 @@ The pilot is the batch size whose training takes the fewest examples. Writes
 results/pilots/VARIANT/: bar.json and, in folders of their own, the runs of the pilot and, of the
 first variant, of the largest batch size, which ``train`` takes over. Where there is no race, for
 ``grid.race`` is auto and whole trainings will not take long, there is nothing in bar.json and no
-run; where the pilot only diverges, a run and no bar.
+run; where the pilot only diverges, a run and the steps that others may train, if they are limited.
 """
 
 import json
 import sys
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass
 
 import pandas as pd
 
@@ -79,7 +79,9 @@ class Pilots:
         if bar is None:
             pack, outcome = trainings.train_whole(params, pack, store, data, label)
         else:
-            pack, outcome = Race(params, bar, data, store, label).run(near(pack, bar))
+            pack, outcome = Race(params, bar, data, store, label).run(
+                near(pack, bar, params.grid.extensions)
+            )
         run = files.pilot_folder(self.variant, pack.batch_size)
         trainings.write(run, pack, outcome)
         store.clear()
@@ -104,7 +106,7 @@ class Pilots:
         if found and sets_target and largest.batch_size != pilot.batch_size:
             value = bars.lowered(found, *self.train(largest, found), validation)
             found = bars.bar_of(*tables, target.metric, value, validation)
-        return found and replace(found, steps=self.steps)
+        return found
 
 
 def said(found: Bar | None) -> str:
@@ -127,16 +129,18 @@ def main() -> None:
     examples = json.loads((files.PROCESSED / "summary.json").read_text())["examples"]["train"]
     timed = pd.read_csv(files.RESULTS / "throughput.csv")
     made = forecast.of_timings(params, timed[timed["in_grid"]], examples)
-    found = None
+    written: dict[str, object] = {}
     if is_raced(params, made):
         settings = params.settings(variant)
         data = dataset.load(files.PROCESSED, settings.scaling, device(params.impl.device))
-        found = Pilots(params, variant, data, may_take(params, variant, made)).bar()
+        steps = may_take(params, variant, made)
+        found = Pilots(params, variant, data, steps).bar()
+        written = (asdict(found) if found else {}) | {"steps": steps}
         print(f"pilot {variant}: {said(found)}", file=sys.stderr)
     else:
         rule = f"whole trainings take about {made.total:.0f} s"
         print(f"pilot {variant}: no race, {rule}", file=sys.stderr)
-    files.write_json(files.PILOTS / variant / "bar.json", asdict(found) if found else {})
+    files.write_json(files.PILOTS / variant / "bar.json", written)
 
 
 if __name__ == "__main__":

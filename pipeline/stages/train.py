@@ -23,20 +23,24 @@ from pipeline.training.pack import Pack
 from pipeline.workspace import durations, files
 
 
-def bar_of(params: Params, variant: str) -> Bar | None:
-    """What a variant's pilot reached, None where there is no race."""
-    written = files.PILOTS / variant / "bar.json"
-    bar = json.loads(written.read_text()) if params.waves.variant else {}
-    return Bar(**bar) if bar else None
+def before(params: Params, variant: str) -> tuple[Bar | None, dict[str, int]]:
+    """What a variant's pilot reached, None where there is no race, and how many steps batch sizes
+    may train, those that are limited."""
+    if not params.waves.variant:
+        return None, {}
+    content = json.loads((files.PILOTS / variant / "bar.json").read_text())
+    steps = content.pop("steps", {})
+    return Bar(**content) if content else None, steps
 
 
 def raced(params: Params, pack: Pack, variant: str) -> tuple[Pack, Bar | None]:
-    """The pack with the rates to begin with, and the first variant's bar to race to."""
-    first, own = bar_of(params, params.grid.variant[0]), bar_of(params, variant)
+    """The pack with the rates to begin with, to stop where it must, and the first variant's bar to
+    race to."""
+    (first, _), (own, steps) = before(params, params.grid.variant[0]), before(params, variant)
     if first and own:
-        pack = rounds.near(pack, own)
-        if str(pack.batch_size) in own.steps:
-            pack = pack.stopped(own.steps[str(pack.batch_size)])
+        pack = rounds.near(pack, own, params.grid.extensions)
+    if str(pack.batch_size) in steps:
+        pack = pack.stopped(steps[str(pack.batch_size)])
     return pack, first
 
 

@@ -57,3 +57,10 @@ def test_a_pack_that_gets_less_far_lowers_it() -> None:
     assert bar.lowered(found, LANES, history(CURVES), VALIDATION) == expected < 0.95
     easy = Bar("val_score", 0.8, 8, 1.0)
     assert bar.lowered(easy, LANES, history(CURVES), VALIDATION) == 0.8
+
+
+def test_a_pack_that_was_stopped_does_not_lower_it() -> None:
+    """What it would have reached is not known, and the target will not follow it."""
+    found = Bar("val_score", 0.97, 8, 1.0)
+    stopped = LANES.assign(status="stopped")
+    assert bar.lowered(found, stopped, history(CURVES), VALIDATION) == 0.97

@@ -92,3 +92,9 @@ def test_rates_between_the_best_and_its_neighbours(
 def test_a_rate_that_the_grid_has_is_written_as_there() -> None:
     assert edges.of_grid(0.09999, [0.03162, 0.1, 0.3162]) == 0.1
     assert edges.of_grid(0.1778, [0.03162, 0.1, 0.3162]) == 0.1778
+
+
+def test_a_stopped_training_counts_as_far_as_it_went() -> None:
+    lanes, history = pack({0.1: (0.5, 0.1), 1.0: (0.3, 0.2), 10.0: (0.2, 0.9)})
+    expected = rates_to_add(lanes, history)
+    assert rates_to_add(lanes.assign(status="stopped"), history) == expected

@@ -238,13 +238,14 @@ def notes_on_race(study: Study) -> list[str]:
     """What was stopped, and what is not known for it."""
     if study.raced.empty:
         return []
-    lanes = study.measured.lanes
+    lanes, limit = study.measured.lanes, study.params.limits.study_seconds
+    fresh = "are whole" if limit is None else "stop far beyond the target, not at equal budgets"
     return [
         f"{len(study.raced)} of {len(lanes)} screened trainings were stopped once another rate of "
         "their batch size had reached the target with most of its seeds and they could no longer "
-        f"be the fastest (`grid.race`): {lanes['steps'].sum():,} steps were trained. Rates are "
-        "tuned for the time to the target alone, and budgets that need whole trainings at all "
-        "rates are not compared; the fresh trainings are whole."
+        f"be the fastest (`grid.race`), or for want of time: {lanes['steps'].sum():,} steps were "
+        "trained. Rates are tuned for the time to the target alone, and budgets that need whole trainings at all "
+        f"rates are not compared; the fresh trainings {fresh}."
     ]
 
 
