@@ -244,7 +244,8 @@ def notes_on_race(study: Study) -> list[str]:
         f"{len(study.raced)} of {len(lanes)} screened trainings were stopped once another rate of "
         "their batch size had reached the target with most of its seeds and they could no longer "
         f"be the fastest (`grid.race`), or for want of time: {lanes['steps'].sum():,} steps were "
-        "trained. Rates are tuned for the time to the target alone, and budgets that need whole trainings at all "
+        "trained. Rates are tuned for the time to the target alone, and budgets that need whole "
+        "trainings at all "
         f"rates are not compared; the fresh trainings {fresh}."
     ]
 
