@@ -370,7 +370,7 @@ class TestRace:
         self, study: Project
     ) -> None:
         study.compose(
-            "grid.race=true", "grid.batch_size=[8,32]", "limits.indifference=0.01",
+            "grid.race=true", "grid.batch_size=[8,32,full]", "limits.indifference=0.01",
             "target.value=0.6",
         )  # fmt: skip
         said = study.repro()
