@@ -16,6 +16,9 @@ MODULES = {
     if path.name != "__init__.py"
 }
 PACKAGE_FILES = sorted((ROOT / "pipeline").rglob("__init__.py"))
+OF_THE_TRAINER = {
+    "pipeline.selection.edges", "pipeline.selection.keys", "pipeline.workspace.processes",
+}  # fmt: skip
 SILENT = {"pipeline.workspace.durations", "pipeline.workspace.progress"}
 """What a stage may import and not list: it cannot change a byte of any output."""
 
@@ -23,13 +26,14 @@ MAY_IMPORT = {  # folder or top-level module -> what else of the project it may 
     "errors": set(),
     "params": {"errors"},
     "workspace": {"errors", "params"},
-    "hydra_plugins": {"errors", "params"},
+    "hydra_plugins": {"errors", "params", "outside"},
     "data": {"errors", "params"},
     "models": {"errors", "params"},
     "training": {"errors", "params", "models"},
     "selection": {"errors", "params"},
     "race": {"errors", "params", "training", "lanes", "selection"},
     "lanes": {"errors", "params", "workspace", "models", "training", "selection"},
+    "outside": {"errors", "params", "workspace", "training", "selection"},
     "branches": {"errors", "params", "workspace", "training", "lanes"},
     "speed": {"errors", "params", "models", "training"},
     "finder": {"params", "training"},
@@ -110,7 +114,8 @@ def files_below(dependency: str) -> set[Path]:
 def test_deps_are_exactly_what_the_stage_imports(name: str) -> None:
     """What lies below a stage's dependencies is what it imports, with what its packages ship."""
     module = f"pipeline.stages.{name}"
-    assert module in STAGES[name]["cmd"]
+    by_trainer = f"python -m ${{mains.package}}.{name}"
+    assert STAGES[name]["cmd"].startswith((f"python -m {module}", by_trainer))
     listed = [dep for dep in STAGES[name]["deps"] if dep.startswith("pipeline/")]
     below = set().union(*map(files_below, listed))
     imports = {MODULES[found] for found in reached(module) - SILENT}
@@ -121,9 +126,31 @@ def test_deps_are_exactly_what_the_stage_imports(name: str) -> None:
     assert sum(map(len, map(files_below, listed))) == len(below)  # none lies below another
 
 
+@pytest.mark.parametrize("name", sorted(
+    path.stem for path in (ROOT / "pipeline/outside/stages").glob("[!_]*.py")
+))  # fmt: skip
+def test_deps_hold_what_a_stage_imports_where_another_program_trains(name: str) -> None:
+    """It needs the folder ``outside`` and what dvc.yaml lists for the stage; a stage that trains
+    nothing also reaches what the trainer would train with."""
+    assert STAGES[name]["cmd"].startswith(f"python -m ${{mains.package}}.{name}")
+    assert "${mains.outside}" in STAGES[name]["deps"]
+    listed = [dep for dep in STAGES[name]["deps"] if dep.startswith("pipeline/")]
+    below = set().union(*map(files_below, [*listed, "pipeline/outside"]))
+    used = reached(f"pipeline.outside.stages.{name}") - SILENT
+    if name not in ("train", "confirm"):
+        used -= OF_THE_TRAINER
+    assert {MODULES[found] for found in used} <= below
+
+
+def test_each_stage_that_another_program_changes_has_a_main_for_it() -> None:
+    changed = {name for name, stage in STAGES.items() if "${mains.package}" in stage["cmd"]}
+    there = {path.stem for path in (ROOT / "pipeline/outside/stages").glob("[!_]*.py")}
+    assert changed == there
+
+
 def test_what_dvc_lists_is_read_in_a_minute() -> None:
     listed = [dep for stage in STAGES.values() for dep in stage["deps"]]
-    assert sum(dep.startswith("pipeline/") for dep in listed) <= 130
+    assert sum(dep.startswith("pipeline/") for dep in listed) <= 136
 
 
 def test_what_is_silent_only_times_and_talks() -> None:

@@ -12,6 +12,10 @@ import pandas as pd
 from pipeline.analysis.timings import whole_batches
 from pipeline.params.protocol import DataParallel
 
+COLUMNS = (
+    "variant", "devices", "batch_size", "local_batch_size", "all_reduce_seconds",
+    "seconds_per_step", "seconds_per_epoch", "seconds_to_target", "every_seed",
+)  # fmt: skip
 DEVICES = tuple(2**k for k in range(11))
 
 
@@ -41,7 +45,7 @@ def predict(
     """
     rows = []
     for row in tradeoff.itertuples():
-        timed = whole_batches(throughput, row.variant)
+        timed = whole_batches(throughput, row.variant).dropna(subset=["weight_bytes"])
         for devices in DEVICES:
             if timed.empty or devices > row.batch_size:
                 break
@@ -61,13 +65,13 @@ def predict(
                     "every_seed": row.reached == row.seeds,
                 }
             )
-    return pd.DataFrame(rows)
+    return pd.DataFrame(rows, columns=list(COLUMNS))
 
 
 def best_by_devices(prediction: pd.DataFrame) -> pd.DataFrame:
     """For each variant and number of devices the batch size that reaches the target soonest, of
     those that do with every seed."""
-    done = prediction[prediction["every_seed"]].dropna(subset=["seconds_to_target"])
+    done = prediction[prediction["every_seed"].astype(bool)].dropna(subset=["seconds_to_target"])
     order = done.sort_values(["seconds_to_target", "batch_size"])
     best = order.drop_duplicates(["variant", "devices"])
     return best.sort_values(["variant", "devices"], ignore_index=True)

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-SCORE_NAME = {"classification": "accuracy", "regression": "R²"}
+SCORE_NAME = {"classification": "accuracy", "regression": "R²", "outside": "score"}
 
 
 @dataclass(frozen=True)

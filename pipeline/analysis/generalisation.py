@@ -89,12 +89,16 @@ def compare(evaluation: pd.DataFrame, selection: pd.DataFrame, margin: float) ->
     tables = []
     for name, (budget, criterion) in COMPARISONS.items():
         of_budget = evaluation[evaluation["budget"] == budget]
+        if of_budget.empty:
+            continue
         chosen = of_budget.merge(rates_of(selection, criterion), on=RATE)
         for _, cells in chosen.groupby("variant"):
             rows = against_smallest(cells, margin)
             rows.insert(0, "comparison", name)
             tables.append(rows)
-    return pd.concat(tables, ignore_index=True) if tables else pd.DataFrame()
+    if not tables:
+        return pd.DataFrame(columns=["comparison", "variant", "batch_size", "verdict"])
+    return pd.concat(tables, ignore_index=True)
 
 
 def against_smallest(cells: pd.DataFrame, margin: float) -> pd.DataFrame:

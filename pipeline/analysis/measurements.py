@@ -16,7 +16,8 @@ class Measurements:
     """The tables that the stages left behind; an empty one was not measured.
 
     outcomes: by "variant-batch_size" what the solutions of ``final_scores`` make of every test
-    example, (solutions, examples). data: the summary of the data.
+    example, (solutions, examples). data: the summary of the data. failed: screened cells of which
+    another program gave no training.
     """
 
     history: pd.DataFrame = field(default_factory=pd.DataFrame)
@@ -39,6 +40,7 @@ class Measurements:
     features: pd.DataFrame = field(default_factory=pd.DataFrame)
     classes: pd.DataFrame = field(default_factory=pd.DataFrame)
     columns: pd.DataFrame = field(default_factory=pd.DataFrame)
+    failed: pd.DataFrame = field(default_factory=pd.DataFrame)
 
     @property
     def target(self) -> float:

@@ -13,6 +13,7 @@ SATURATED = 0.8
 EQUAL = 0.01
 """Expected costs that differ by no more than this are the same."""
 WORSE_SCORE = "limits.score_margin"
+NO_SECONDS = "seconds per step that nobody measured"
 
 
 @dataclass(frozen=True)
@@ -38,6 +39,8 @@ def refusals(row: pd.Series, limits: Limits) -> list[str]:
     broken = []
     if not row["passes_agree"]:
         broken.append("timings that contradict each other")
+    if pd.isna(row["seconds_per_step"]):
+        return [NO_SECONDS]
     if pd.isna(row["seconds_to_target"]) or row["reached"] <= row["seeds"] / 2:
         broken.append("misses the target")
     if limits.seconds is not None and row["seconds_to_target"] > limits.seconds:

@@ -61,12 +61,14 @@ class Outcomes:
     """What every solution made of every test example: 1 for a hit, or its squared error.
 
     cells: CELL of the rows of ``values`` (solutions, examples). variance: that of the test
-    targets, of which R² is made; None for classification.
+    targets, of which R² is made; None for classification. is_told: a program told scores alone, one
+    for each solution, as if there were a single example.
     """
 
     cells: pd.DataFrame
     values: Floats
     variance: float | None
+    is_told: bool = False
 
     def of(self, rate: tuple[str, int, float]) -> pd.DataFrame:
         """The rows of one rate of a pack, by seed."""
@@ -81,9 +83,12 @@ class Outcomes:
 
     def score(self, rate: tuple[str, int, float]) -> Estimate:
         """A rate's test score with its interval, on the logit of an accuracy and on the logarithm
-        of an error."""
+        of an error; that of scores that were told over seeds alone."""
         table = self.of(rate).to_numpy()
         mean = crossed(table)
+        if self.is_told:
+            half = mean.half()
+            return Estimate(mean.value, mean.value - half, mean.value + half, len(table))
         if self.variance is None:
             least = 0.5 / table.shape[1]
             share = float(np.clip(mean.value, least, 1 - least))
@@ -117,9 +122,12 @@ def outcomes_of(
 ) -> Outcomes:
     """The outcomes of all packs at the end of a budget. by_name: by "variant-batch_size", for
     other budgets than the whole by "variant-batch_size-budget", the outcomes of a pack's solutions,
-    ascending in rate and seed."""
+    ascending in rate and seed; without any, scores are all that is told."""
     end = "" if budget == WHOLE else f"-{budget}"
     final = evaluation[evaluation["budget"] == budget]
+    if not by_name:
+        told = final[CELL].reset_index(drop=True)
+        return Outcomes(told, final[["test_score"]].to_numpy(float), None, is_told=True)
     parts = [
         (table[CELL].sort_values(["lr", "seed"]), by_name[f"{variant}-{size}{end}"])
         for (variant, size), table in final.groupby(PACK, sort=True)

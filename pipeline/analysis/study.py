@@ -104,6 +104,26 @@ class Study:
         total = classes[["train", "val", "test"]].sum(axis=1)
         return bool(total.max() > IMBALANCED * total.min())
 
+    @property
+    def is_outside(self) -> bool:
+        """Whether another program trained, of which less is known."""
+        return self.params.trainer.name != "lanes"
+
+    @cached_property
+    def self_chosen(self) -> list[tuple[str, int]]:
+        """The packs whose rate was chosen among several on the seeds that its interval comes from:
+        only runs that exist already can be of that kind."""
+        lanes, confirmed = self.measured.lanes, self.measured.confirmed_lanes
+        found = []
+        for pack, rows in confirmed.groupby(PACK, sort=True):
+            screened = rows_of(lanes, *pack)
+            others = screened[~screened["lr"].isin(rows["lr"])]
+            if set(rows["seed"]) & set(screened["seed"]) and (
+                len(others) or rows["lr"].nunique() > 1
+            ):
+                found.append(pack)
+        return found
+
     @cached_property
     def raced(self) -> pd.DataFrame:
         """The screened trainings that were stopped once they could not change the answer."""
@@ -120,6 +140,8 @@ class Study:
     def outcomes_by_budget(self) -> Mapping[str, Outcomes]:
         """What every solution at the end of each budget makes of every test example."""
         evaluation, outcomes = self.measured.evaluation, self.measured.outcomes
+        if not outcomes:
+            return {WHOLE: scores.outcomes_of(evaluation, outcomes)}
         return {
             str(budget): scores.outcomes_of(evaluation, outcomes, str(budget))
             for budget in evaluation["budget"].unique()
@@ -435,6 +457,8 @@ class Study:
     def error_trends(self) -> Mapping[str, Trend]:
         """``generalisation.trends`` of the first variant, by comparison."""
         selection, first = self.measured.selection, self.frame.first
+        if self.outcomes.is_told:
+            return {}
         return generalisation.trends(selection, self.outcomes_by_budget, first)
 
     @cached_property

@@ -41,7 +41,7 @@ def with_later(throughput: pd.DataFrame, later: pd.DataFrame) -> pd.DataFrame:
     names = {"seconds_per_step": "later"}
     known = later[[*PACK, *names]].rename(columns=names)
     both = throughput[PACK].merge(known, on=PACK, how="left", validate="many_to_one")
-    ratio = both["later"].to_numpy() / throughput["seconds_per_step"]
+    ratio = both["later"].to_numpy(float) / throughput["seconds_per_step"]
     return throughput.assign(later_over_earlier=ratio.where(throughput["in_grid"]))
 
 
@@ -68,9 +68,9 @@ def passes_agree(throughput: pd.DataFrame) -> bool:
 
 
 def whole_batches(throughput: pd.DataFrame, variant: str) -> pd.DataFrame:
-    """One variant's timings of batches taken whole, by batch size."""
+    """One variant's timings of batches taken whole, by batch size; none that were not timed."""
     rows = rows_of(throughput[throughput["micro_batches"] == 1], variant)
-    return rows.sort_values("batch_size", ignore_index=True)
+    return rows.dropna(subset=["seconds_per_step"]).sort_values("batch_size", ignore_index=True)
 
 
 def log_error(timed: pd.DataFrame) -> "pd.Series[float]":

@@ -4,8 +4,10 @@ DVC composes too (``dvc exp run``) and imports this module by itself: it lies in
 ``hydra_plugins`` folder below the ``hydra.plugins_path`` of .dvc/config.
 """
 
+import functools
 import hashlib
 import json
+import shlex
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +19,7 @@ from pipeline.errors import require
 from pipeline.params.data import FILES
 from pipeline.params.load import schema
 from pipeline.params.network import is_factory
+from pipeline.params.trainer import Columns
 
 CONF = Path("conf")
 
@@ -42,8 +45,10 @@ NOTHING = "pipeline/__init__.py"
 """Watched where the user has no file of their own: DVC's lists know no conditions."""
 
 
-def own_file(source: str, path: str | None) -> str:
-    """The user's data, file or folder."""
+def own_file(source: str, path: str | None, runs_path: str | None) -> str:
+    """The user's data, file or folder, or table of runs."""
+    if runs_path is not None:
+        return runs_path
     return str(path) if source in FILES and path is not None else NOTHING
 
 
@@ -59,9 +64,47 @@ def if_raced(race: object, study_seconds: object, value: object, otherwise: obje
     return otherwise if race is False and study_seconds is None else value
 
 
+def by_trainer(trainer: str, lanes: object, outside: object) -> object:
+    """One value for this project's own trainings, another for other programs'."""
+    return lanes if trainer == "lanes" else outside
+
+
+def if_any(values: Any, value: object, otherwise: object) -> object:
+    """One value where a list has members, another where it is empty."""
+    return value if len(values) else otherwise
+
+
+def program_files(command: str | None, deps: Any) -> list[str]:
+    """The files of the project that a command names, and those that it is said to depend on."""
+    words = shlex.split(command) if command else []
+    named = [word for word in words if not Path(word).is_absolute() and Path(word).is_file()]
+    return list(dict.fromkeys([*named, *deps]))
+
+
+@functools.cache
+def grid_of_runs(path: str, columns: Columns) -> dict[str, Any]:
+    """What a table of runs has."""
+    from pipeline.outside import runs
+
+    return runs.grid(runs.read(Path(path), columns))
+
+
+def of_runs(name: str, *, _root_: Any) -> Any:
+    """A key of the grid that the table of runs has."""
+    path = OmegaConf.select(_root_, "trainer.path")
+    require(path is not None, "trainer.path", path, "names no table: trainer=runs needs one")
+    columns: Any = OmegaConf.merge(schema().trainer.columns, _root_.trainer.columns)
+    columns = OmegaConf.to_object(columns)
+    return grid_of_runs(path, columns)[name]
+
+
 ConfigStore.instance().store(name="schema", node=schema())
 OmegaConf.register_new_resolver("logspace", logspace, replace=True)
 OmegaConf.register_new_resolver("conf_digest", conf_digest, replace=True)
 OmegaConf.register_new_resolver("own_file", own_file, replace=True)
 OmegaConf.register_new_resolver("if_raced", if_raced, replace=True)
 OmegaConf.register_new_resolver("own_module", own_module, replace=True)
+OmegaConf.register_new_resolver("by_trainer", by_trainer, replace=True)
+OmegaConf.register_new_resolver("program_files", program_files, replace=True)
+OmegaConf.register_new_resolver("if_any", if_any, replace=True)
+OmegaConf.register_new_resolver("of_runs", of_runs, replace=True)

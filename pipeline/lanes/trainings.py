@@ -104,8 +104,8 @@ def train(
         raise InputError(f"{label}: {error}; run again to go on from its checkpoint") from None
 
 
-BestRates = Callable[[str, pd.DataFrame, pd.DataFrame], Collection[float | None]]
-"""A phase, lanes and history of a pack to its best rates, None for none."""
+BestRates = Callable[[Collection[float], pd.DataFrame, pd.DataFrame], Collection[float | None]]
+"""Shares of the budget, lanes and history of a pack to its best rates, None for none."""
 
 
 def extended(
@@ -121,12 +121,9 @@ def extended(
 
     train_more: trains the cells of its first pack, beside what was trained before.
     """
-    rounds = [("extend", edges.rates_to_add)] * params.grid.extensions
-    if rounds:
-        rounds += [("refine", edges.rates_between)] * edges.REFINEMENTS
-    for phase, rule in rounds:
+    for phase, rule, shares in edges.rounds(params.grid.extensions):
         lanes = cell_table(pack, trained)
-        rates = rule(lanes, best_rates(phase, lanes, history(pack, trained)))
+        rates = rule(lanes, best_rates(shares, lanes, history(pack, trained)))
         rates = [edges.of_grid(rate, pack.settings.lr) for rate in rates]
         first = pack.cells[0]
         cells = tuple(
@@ -147,12 +144,11 @@ def train_whole(
     on with."""
     trained = train(pack, data, params, store, label)
     pack = replace(pack, begun=None)
-    shares = {"extend": edges.MOMENTS, "refine": edges.MIDDLE}
 
     def best_rates(
-        phase: str, lanes: pd.DataFrame, history: pd.DataFrame
+        shares: Collection[float], lanes: pd.DataFrame, history: pd.DataFrame
     ) -> Collection[float | None]:
-        return edges.best_rates(lanes, history, pack.end, shares[phase])
+        return edges.best_rates(lanes, history, pack.end, shares)
 
     def train_more(more: Pack, _pack: Pack, _trained: Trained) -> Trained:
         return train(more, data, params, store, f"{label}, added rates")

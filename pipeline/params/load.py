@@ -26,6 +26,7 @@ from pipeline.params.protocol import (
     Grid,
     Impl,
     Limits,
+    Mains,
     Target,
     Throughput,
     Watched,
@@ -33,6 +34,7 @@ from pipeline.params.protocol import (
 )
 from pipeline.params.schedule import BATCH_RULES, Budget, Schedule
 from pipeline.params.settings import Cell, Settings
+from pipeline.params.trainer import Trainer
 
 if TYPE_CHECKING:
     from omegaconf import DictConfig
@@ -44,7 +46,9 @@ class Params:
 
     conf_digest: str = ""
     watched: Watched = field(default_factory=Watched)
+    mains: Mains = field(default_factory=Mains)
     seed: int = 0
+    trainer: Trainer = field(default_factory=Trainer)
     data: Data = field(default_factory=Data)
     scaling: str = "standard"
     model: Model = field(default_factory=Model)
@@ -65,6 +69,7 @@ class Params:
     def __post_init__(self) -> None:
         require(self.seed >= 0, "seed", self.seed, "is below 0")
         one_of("scaling", self.scaling, SCALINGS)
+        self._check_trainer()
         for name in self.grid.variant:
             known = ", ".join(self.variants)
             require(
@@ -76,6 +81,26 @@ class Params:
                 name,
                 "is not made of letters, digits and _",
             )
+
+    def _check_trainer(self) -> None:
+        if self.trainer.name == "lanes":
+            return
+        rule = "is for trainer=lanes: another program's trainings cannot be"
+        limits = self.limits
+        require(self.grid.race is False, "grid.race", self.grid.race, f"{rule} stopped")
+        require(
+            limits.study_seconds is None,
+            "limits.study_seconds",
+            limits.study_seconds,
+            f"{rule} stopped",
+        )
+        require(
+            limits.indifference is None,
+            "limits.indifference",
+            limits.indifference,
+            f"{rule} added to yet",
+        )
+        require(limits.memory_gb is None, "limits.memory_gb", limits.memory_gb, f"{rule} weighed")
 
     def packs(self) -> Iterator[tuple[str, BatchSize]]:
         """The (variant, batch size) pairs of the grid, in its order."""
@@ -223,7 +248,8 @@ def load_params(path: Path = Path("params.yaml")) -> Params:
 
 
 DERIVED = (
-    "conf_digest", "watched.data", "watched.model", "waves.variant", "waves.pilots",
+    "conf_digest", "watched.data", "watched.model", "watched.program", "watched.noted",
+    "mains.package", "mains.outside", "waves.variant", "waves.pilots",
 )  # fmt: skip
 """Keys that find themselves: nobody chose their values."""
 

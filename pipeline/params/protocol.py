@@ -179,7 +179,19 @@ class Waves:
 
 @dataclass(frozen=True)
 class Watched:
-    """Files of the user's own that DVC watches: the data, the module of the model."""
+    """Files of the user's own that DVC watches: the data, or the table of runs; the module of the
+    model; the files of a program; and where what these hold is noted."""
 
     data: str = ""
     model: str = ""
+    program: list[str] = field(default_factory=list)
+    noted: str = ""
+
+
+@dataclass(frozen=True)
+class Mains:
+    """What follows from ``trainer``: the package of the stages' mains, and the folder of code that
+    these need for other programs' trainings."""
+
+    package: str = "pipeline.stages"
+    outside: str = ""

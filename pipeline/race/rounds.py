@@ -78,7 +78,7 @@ class Race:
         return end(arrivals(lanes, history, self.bar), pack.evaluation_steps)
 
     def fastest(
-        self, _phase: str, lanes: pd.DataFrame, history: pd.DataFrame
+        self, _shares: Collection[float], lanes: pd.DataFrame, history: pd.DataFrame
     ) -> Collection[float | None]:
         """The rate that leads the race."""
         return {fastest_rate(arrivals(lanes, history, self.bar))}

@@ -42,7 +42,7 @@ def compare(history: pd.DataFrame) -> pd.DataFrame:
         best = inside.groupby(CELL)["val_score"].max().reset_index()
         for pack, scores in best.groupby(PACK, sort=True):
             by_rate = scores.groupby("lr")["val_score"].agg(["mean", "size"])
-            survived = by_rate.loc[by_rate["size"] == seeds[pack], "mean"]
+            survived = by_rate.loc[by_rate["size"] == seeds[pack], "mean"].dropna()
             if survived.empty:
                 continue
             lr = float(survived.idxmax())

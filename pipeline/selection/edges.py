@@ -4,7 +4,7 @@ Beyond an end of the grid, or between two of its rates: a grid of half powers of
 that it, and not the batch size, decides which batch size is fastest.
 """
 
-from collections.abc import Collection
+from collections.abc import Callable, Collection
 from itertools import pairwise
 
 import numpy as np
@@ -63,6 +63,18 @@ def rates_between(lanes: pd.DataFrame, best: Collection[float | None]) -> list[f
         if (rate in best or larger in best) and larger > SPACING * rate
     ]
     return [float(f"{rate:.4g}") for rate in between]
+
+
+Rule = Callable[[pd.DataFrame, Collection[float | None]], list[float]]
+"""Lanes of a pack and its best rates to rates to add."""
+
+
+def rounds(extensions: int) -> list[tuple[str, Rule, Collection[float]]]:
+    """The rounds in which rates are added to a pack: the phase of their cells, the rule, and the
+    shares of the budget that best rates are looked at for. None where none may be added."""
+    beyond = [("extend", rates_to_add, MOMENTS)] * extensions
+    between = [("refine", rates_between, MIDDLE)] * REFINEMENTS
+    return [*beyond, *between] if extensions else []
 
 
 def of_grid(rate: float, grid: Collection[float]) -> float:

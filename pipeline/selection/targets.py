@@ -83,7 +83,7 @@ def curves(lanes: pd.DataFrame, history: pd.DataFrame, metric: str) -> pd.DataFr
     Of a training that was stopped only those whose whole window was trained.
     """
     table = history[[*CELL, "step", "examples"]].assign(value=turned(history[metric], metric))
-    table = table.sort_values([*CELL, "step"], ignore_index=True)
+    table = table.dropna(subset=["value"]).sort_values([*CELL, "step"], ignore_index=True)
     steps, values = (np.array(table[name], dtype=float) for name in ("step", "value"))
     for places in table.groupby(CELL, sort=False).indices.values():
         values[places] = smoothed(steps[places], values[places])

@@ -51,6 +51,7 @@ def measurements(params: Params) -> Measurements:
         branches=pd.read_csv(results / "branches.csv"),
         range_tests=pd.read_csv(results / "range_tests.csv"),
         alignment=pd.read_csv(results / "alignment.csv"),
+        failed=files.failed(params),
         data=json.loads((processed / "summary.json").read_text()),
         **described,
     )

@@ -18,6 +18,7 @@ PROCESSED = Path("data/processed")
 RUNS = Path("runs")
 RESULTS = Path("results")
 PILOTS = RESULTS / "pilots"
+WATCHED = RESULTS / "watched"
 OVERRIDES = RESULTS / "overrides.json"
 REPORTS = Path("reports")
 CHECKPOINTS = Path("checkpoints")
@@ -43,6 +44,14 @@ def runs(params: Params, name: str) -> "pd.DataFrame":
         if not (folder / name).is_file():
             raise InputError(f"{folder / name}: missing; `dvc repro` trains it")
     return pd.concat([pd.read_parquet(folder / name) for folder in folders], ignore_index=True)
+
+
+def failed(params: Params) -> "pd.DataFrame":
+    """The cells that packs lost, of those that tell."""
+    import pandas as pd
+
+    tables = [run_folder(*pack) / "failed.csv" for pack in params.packs()]
+    return pd.concat([pd.DataFrame(), *(pd.read_csv(path) for path in tables if path.is_file())])
 
 
 def _write(path: Path, fill: Callable[[Path], object]) -> None:

@@ -79,6 +79,8 @@ def untested_of_raced(study: Study) -> Outcome | None:
     """The outcome of what takes whole trainings at all rates where some were stopped, else None."""
     if study.raced.empty:
         return None
+    if study.is_outside:
+        return untested("Some runs end before others of their batch size.")
     return untested(
         "Trainings were stopped once they could not change the answer: `grid.race=false` trains "
         "all rates to the end."

@@ -4,10 +4,15 @@ import numpy as np
 import pandas as pd
 
 from pipeline.analysis.claims import adam, machine, solutions, training, variants
-from pipeline.analysis.claims.claim import CLAIMS, Claim, Outcome
+from pipeline.analysis.claims.claim import CLAIMS, Claim, Outcome, untested
 from pipeline.analysis.study import Study
 
 SUBJECTS = (machine, training, solutions, variants, adam)
+OF_LANES = (
+    "accumulate", "early_products", "equal_loss", "error_trends", "gradient_noise",
+    "local_critical", "noise_scales", "power_of_two", "rate_finders", "sharpness",
+)  # fmt: skip
+"""Tables that only this project's own trainings fill."""
 
 
 def in_order() -> list[Claim]:
@@ -22,8 +27,16 @@ def in_order() -> list[Claim]:
 
 def ledger(study: Study) -> pd.DataFrame:
     """claims.csv: one row for each claim, and for each check after them."""
-    rows = [row(claim, claim.judge(study)) for claim in in_order()]
+    rows = [row(claim, judged(claim, study)) for claim in in_order()]
     return pd.DataFrame(sorted(rows, key=lambda row: row["kind"] == "check"))
+
+
+def judged(claim: Claim, study: Study) -> Outcome:
+    """What a study says to a claim; where another program trained, whether it could at all."""
+    outcome = claim.judge(study)
+    if study.is_outside and outcome.verdict == "not tested" and claim.table in OF_LANES:
+        return untested("Only this project's own trainings (`trainer=lanes`) tell.")
+    return outcome
 
 
 def row(claim: Claim, outcome: Outcome) -> dict[str, object]:

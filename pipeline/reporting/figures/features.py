@@ -112,4 +112,11 @@ def note_words(data: Mapping[str, Any]) -> list[str]:
     return [f"{note[0].upper()}{note[1:]}." for note in data.get("notes", [])]
 
 
-ILLUSTRATION = Illustration("features", "The features", "features", draw, caption)
+ILLUSTRATION = Illustration(
+    "features",
+    "The features",
+    "features",
+    draw,
+    caption,
+    lambda study: not study.measured.features.empty,
+)

@@ -69,5 +69,10 @@ def counted(verdicts: pd.Series) -> str:
 
 
 ILLUSTRATION = Illustration(
-    "generalisation", "Does a larger batch generalise worse?", "generalisation", draw, caption
+    "generalisation",
+    "Does a larger batch generalise worse?",
+    "generalisation",
+    draw,
+    caption,
+    lambda study: not study.generalisation.empty,
 )

@@ -75,5 +75,10 @@ def caption(study: Study) -> str:
 
 
 ILLUSTRATION = Illustration(
-    "landscape", "The loss between and around the solutions", "landscape", draw, caption
+    "landscape",
+    "The loss between and around the solutions",
+    "landscape",
+    draw,
+    caption,
+    lambda study: not study.measured.landscape.empty,
 )

@@ -37,5 +37,5 @@ ILLUSTRATION = Illustration(
     "rates",
     draw,
     caption,
-    lambda study: study.raced.empty,
+    lambda study: study.raced.empty and bool(study.screened["median_score"].notna().any()),
 )

@@ -28,5 +28,10 @@ def caption(study: Study) -> str:
 
 
 ILLUSTRATION = Illustration(
-    "seconds_heatmap", "Seconds to target by batch size and learning rate", "rates", draw, caption
+    "seconds_heatmap",
+    "Seconds to target by batch size and learning rate",
+    "rates",
+    draw,
+    caption,
+    lambda study: bool(study.rates["median_seconds"].notna().any()),
 )

@@ -92,4 +92,11 @@ def stability_words(study: Study) -> str:
     )
 
 
-ILLUSTRATION = Illustration("sharpness", "How sharp the solutions are", "sharpness", draw, caption)
+ILLUSTRATION = Illustration(
+    "sharpness",
+    "How sharp the solutions are",
+    "sharpness",
+    draw,
+    caption,
+    lambda study: not study.measured.sharpness.empty,
+)

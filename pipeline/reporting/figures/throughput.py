@@ -17,7 +17,10 @@ def draw(study: Study) -> Figure:
     """Joined points are the grid's, loose ones the other sizes; the law is the first variant's."""
     timed, frame = study.measured.throughput, study.frame
     figure = Figure(figsize=(9.5, 7.2), layout="constrained")
-    axes = figure.subplot_mosaic([["rate", "rate"], ["seconds", "memory"]])
+    weighed = timed["peak_bytes"].notna().any()
+    axes = figure.subplot_mosaic(
+        [["rate", "rate"], ["seconds", "memory" if weighed else "seconds"]]
+    )
     panels = (("rate", "examples_per_second"), ("seconds", "seconds_per_step"))
     for style, _, rows in by_variant(timed, frame):
         whole, grid = rows[rows["micro_batches"] == 1], rows[rows["in_grid"]]
@@ -25,19 +28,20 @@ def draw(study: Study) -> Figure:
             axes[panel_name].plot(
                 whole["batch_size"], whole[column], ".", color=style["color"], alpha=0.45
             )
-        for panel_name, column in (*panels, ("memory", "peak_bytes")):
+        for panel_name, column in (*panels, *([("memory", "peak_bytes")] if weighed else [])):
             axes[panel_name].plot(grid["batch_size"], grid[column], **style)
     labels = (
         ("rate", "examples per second", numbers.tick, 10),
         ("seconds", "time per step", numbers.seconds, 10),
         ("memory", "peak memory of a training", numbers.size, 2),
     )
-    for panel_name, label, show, base in labels:
+    for panel_name, label, show, base in labels[: len(axes)]:
         plain_log(axes[panel_name], show, base)
         half_width(axes[panel_name], label, study.tradeoff, frame)
     step_parts(axes["seconds"], study.of_first(timed))
     draw_law(axes["rate"], axes["seconds"], study.step_law, study.timed["batch_size"])
-    mark_limit(axes["memory"], timed)
+    if weighed:
+        mark_limit(axes["memory"], timed)
     variant_legend(figure, frame)
     return figure
 
@@ -90,7 +94,17 @@ def caption(study: Study) -> str:
     return (
         f"{law_words(study.step_law)}; batch size "
         f"{numbers.batch_size(last['batch_size'], frame.examples)} takes {numbers.number(gain)} "
-        f"times as many examples a second as {first['batch_size']}. {capacity(last, frame)} "
+        f"times as many examples a second as {first['batch_size']}. {how_measured(study)}"
+    )
+
+
+def how_measured(study: Study) -> str:
+    """What was timed and weighed, and which batch fits."""
+    timed = study.timed
+    if study.is_outside:
+        return f"{len(timed)} batch sizes, the median of {timed['blocks'].max()} times each."
+    return (
+        f"{capacity(timed.iloc[-1], study.frame)} "
         f"{len(timed)} batch sizes, the median of {timed['blocks'].max()} blocks each, in random "
         "order; loose points are not in the grid. "
         "Memory is that of a step or an evaluation, whichever takes more, without the data set."
@@ -120,4 +134,11 @@ def capacity(row: pd.Series, frame: Frame) -> str:
     }[row["search_ended_by"]]
 
 
-ILLUSTRATION = Illustration("throughput", "Throughput and memory", "throughput", draw, caption)
+ILLUSTRATION = Illustration(
+    "throughput",
+    "Throughput and memory",
+    "throughput",
+    draw,
+    caption,
+    lambda study: not study.timed.empty,
+)

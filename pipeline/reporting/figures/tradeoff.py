@@ -1,7 +1,7 @@
 """Training time to the target and test score against the batch size, and which batch size is
 probably the fastest for which target: the figure of the first screen."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 import numpy as np
@@ -40,41 +40,58 @@ def draw(study: Study) -> Figure:
     table, frame, limits = study.tradeoff, study.frame, study.params.limits
     best = study.recommendation.best
     variant = frame.first if best is None else best["variant"]
-    figure = Figure(figsize=(8, 7), layout="constrained")
-    above, below, strip = figure.subplots(3, 1, sharex=True, height_ratios=(5, 4, 4))
-    draw_panels(above, below, table, frame, with_intervals(best, frame))
+    values = shown_values(table)
+    heights = (*([5] if len(values) == 1 else (5, 4)), *([4] if has_seconds(table) else []))
+    figure = Figure(figsize=(8, 0.54 * sum(heights)), layout="constrained")
+    axes = figure.subplots(len(heights), 1, sharex=True, height_ratios=heights, squeeze=False)[:, 0]
+    panels = dict(zip(values, axes, strict=False))
+    draw_panels(panels, table, frame, with_intervals(best, frame))
     slower = table[~table["may_be_fastest"]]
     open_points = {"markersize": 4, "color": "white", "zorder": 6}
-    above.plot(slower["batch_size"], slower["seconds_to_target"], "o", **open_points)
-    above.set_title(f"Target: {frame.target}", loc="left")
+    if has_seconds(table):
+        axes[0].plot(slower["batch_size"], slower["seconds_to_target"], "o", **open_points)
+    axes[0].set_title(f"Target: {frame.target}", loc="left")
+    above = list(panels.values())
     if best is not None:
-        marked(
-            (above, below), best["batch_size"], f"recommended: {best['batch_size']:.0f}", ":", 0.97
-        )
-        for axis, column in ((above, "seconds_to_target"), (below, "test_score")):
+        marked(above, best["batch_size"], f"recommended: {best['batch_size']:.0f}", ":", 0.97)
+        for column, axis in panels.items():
             axis.plot(best["batch_size"], best[column], "o", **RING)
     sizes = table["batch_size"]
     fit = study.fits.get(variant)
     if fit is not None and sizes.min() <= fit.curve.critical <= sizes.max():
         size = fit.curve.critical
-        marked((above, below), size, f"critical: {numbers.number(size)}", "-.", 0.88)
+        marked(above, size, f"critical: {numbers.number(size)}", "-.", 0.88)
     memory = np.inf if limits.memory_gb is None else limits.memory_gb * 2**30
     too_large = sizes[table["peak_bytes"] > memory]
     if len(too_large):
-        for axis in (above, below):
+        for axis in above:
             axis.axvspan(too_large.min() / EDGE, sizes.max() * EDGE, color="0.5", alpha=0.15)
-        marked((above, below), too_large.min() / EDGE, "beyond the memory", "-", 0.97)
-    draw_likely(strip, rows_of(study.band, variant))
+        marked(above, too_large.min() / EDGE, "beyond the memory", "-", 0.97)
+    if has_seconds(table):
+        draw_likely(axes[-1], rows_of(study.band, variant))
     variant_legend(figure, frame)
-    batch_axis(strip, sorted(set(sizes)), frame.examples)
+    batch_axis(axes[-1], sorted(set(sizes)), frame.examples)
     return figure
+
+
+def has_seconds(table: pd.DataFrame) -> bool:
+    """Whether the seconds of steps are known."""
+    return bool(table["seconds_per_step"].notna().any())
+
+
+def shown_values(table: pd.DataFrame) -> tuple[str, ...]:
+    """The columns that are drawn against the batch size: seconds to the target, or steps where
+    these alone are known, and the test score where there is one."""
+    cost = "seconds_to_target" if has_seconds(table) else "steps_to_target"
+    return (cost, "test_score") if table["test_score"].notna().any() else (cost,)
 
 
 def compared(table: pd.DataFrame, frame: Frame) -> Figure:
     """The tradeoffs of several studies, as variants of one, without a recommendation."""
     figure = Figure(figsize=(8, 5.4), layout="constrained")
     above, below = figure.subplots(2, 1, sharex=True)
-    draw_panels(above, below, table, frame, with_intervals(None, frame))
+    panels = {"seconds_to_target": above, "test_score": below}
+    draw_panels(panels, table, frame, with_intervals(None, frame))
     above.set_title(f"Target: {frame.target}", loc="left")
     variant_legend(figure, frame)
     batch_axis(below, sorted(set(table["batch_size"])), frame.examples)
@@ -82,19 +99,27 @@ def compared(table: pd.DataFrame, frame: Frame) -> Figure:
 
 
 def draw_panels(
-    above: Axes, below: Axes, table: pd.DataFrame, frame: Frame, wanted: Iterable[str]
+    panels: Mapping[str, Axes], table: pd.DataFrame, frame: Frame, wanted: Iterable[str]
 ) -> None:
-    """Seconds to target above, test score below; with their intervals for the wanted variants."""
+    """A column in each panel, with its intervals for the wanted variants."""
     for style, name, rows in by_variant(table, frame):
-        for axis, column in ((above, "seconds_to_target"), (below, "test_score")):
+        for column, axis in panels.items():
             if name in wanted:
                 with_band(axis, rows, column, **style)
             else:
                 axis.plot(rows["batch_size"], rows[column], alpha=0.6, markersize=4, **style)
-    plain_log(above, numbers.seconds)
-    above.set_ylabel("training time to target")
-    below.set_ylabel(f"test {frame.score_name}")
-    leave_out_far_below(below, table["test_score"])
+    labels = {
+        "seconds_to_target": ("training time to target", numbers.seconds),
+        "steps_to_target": ("steps to target", numbers.tick),
+    }
+    for column, axis in panels.items():
+        if column in labels:
+            label, show = labels[column]
+            plain_log(axis, show)
+            axis.set_ylabel(label)
+    if "test_score" in panels:
+        panels["test_score"].set_ylabel(f"test {frame.score_name}")
+        leave_out_far_below(panels["test_score"], table["test_score"])
 
 
 def draw_likely(axis: Axes, band: pd.DataFrame) -> None:
@@ -157,19 +182,29 @@ def marked(panels: Iterable[Axes], size: float, words: str, style: str, height: 
 def caption(study: Study) -> str:
     """Fastest against slowest batch size, the spread of the test scores, how to read the rest."""
     table, frame = study.tradeoff, study.frame
+    if not has_seconds(table):
+        return (
+            f"Steps to the target with 95 % intervals over {numbers.number(table['seeds'].max())} "
+            "seeds; the seconds of a step are not known."
+        )
     done = table.dropna(subset=["seconds_to_target"]).sort_values("seconds_to_target")
     if done.empty:
         return "No batch size reached the target."
     first, last = done.iloc[0], done.iloc[-1]
     scores = table["test_score"].dropna()
+    between = (
+        f"Mean test {frame.score_name} lies between {numbers.number(scores.min())} and "
+        f"{numbers.number(scores.max())}. "
+        if len(scores)
+        else ""
+    )
     wanted = with_intervals(study.recommendation.best, frame)
     whose = "" if len(wanted) == len(frame.variants) else f", of {' and '.join(wanted)}"
     return (
         f"The fastest is {numbers.place(first, frame)} at "
         f"{numbers.seconds(first['seconds_to_target'])}, the slowest {numbers.place(last, frame)} "
         f"at {numbers.seconds(last['seconds_to_target'])}; open points are shown to be slower. "
-        f"Mean test {frame.score_name} lies between {numbers.number(scores.min())} and "
-        f"{numbers.number(scores.max())}. Bars: 95 % intervals over {int(table['seeds'].max())} "
+        f"{between}Bars: 95 % intervals over {int(table['seeds'].max())} "
         f"fresh seeds{whose}. Discs are as large as the probability of being the fastest, from "
         "easy targets at the bottom to hard ones; a ring marks what would be recommended."
     )

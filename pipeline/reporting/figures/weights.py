@@ -59,4 +59,11 @@ def caption(study: Study) -> str:
     )
 
 
-ILLUSTRATION = Illustration("weights", "How the weights grow", "curves", draw, caption)
+ILLUSTRATION = Illustration(
+    "weights",
+    "How the weights grow",
+    "curves",
+    draw,
+    caption,
+    lambda study: bool(study.curves["weight_norm"].notna().any()),
+)

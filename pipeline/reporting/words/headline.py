@@ -11,6 +11,8 @@ def headline(study: Study) -> str:
     """What to use and how long it takes, what would do as well, what was passed over; or why there
     is no answer."""
     advice = study.recommendation
+    if advice.best is None and study.tradeoff["seconds_per_step"].isna().all():
+        return without_seconds(study)
     if advice.best is None:
         return f"No recommendation: {advice.reason}."
     best = advice.best
@@ -21,6 +23,31 @@ def headline(study: Study) -> str:
     )
     return " ".join(
         words for words in (use, equals_words(study), passed_over_words(study)) if words
+    )
+
+
+def without_seconds(study: Study) -> str:
+    """What steps alone tell: which batch size takes the fewest examples, and which the fewest
+    steps."""
+    done = study.tradeoff.dropna(subset=["steps_to_target"])
+    if done.empty:
+        return f"No recommendation: no batch size reaches {study.frame.target}."
+    thrifty = done.loc[done["examples_to_target"].idxmin()]
+    quick = done.loc[done["steps_to_target"].idxmin()]
+    fit = study.critical
+    critical = (
+        ""
+        if fit is None
+        else f" The critical batch size is {numbers.number(fit.curve.critical)} (95 % interval "
+        f"{numbers.interval(fit.low, fit.high)}): well below it twice the batch takes half the "
+        "steps, well above it no fewer."
+    )
+    return (
+        f"Without seconds per step no batch size is the fastest. To {study.frame.target} "
+        f"{numbers.setting(thrifty, study.frame)} takes the fewest examples "
+        f"({numbers.number(thrifty['examples_to_target'])}), "
+        f"{numbers.setting(quick, study.frame)} the fewest steps "
+        f"({numbers.number(quick['steps_to_target'])}).{critical}"
     )
 
 

@@ -7,12 +7,14 @@ import pandas as pd
 from pipeline.analysis.frame import Frame
 from pipeline.selection.statistics import Estimate
 
+UNKNOWN = "–"
+
 
 def number(value: float) -> str:
     """Three significant digits with thousands separators, whole numbers without a fraction; a dash
     for NaN."""
     if pd.isna(value):
-        return "–"
+        return UNKNOWN
     rounded = float(f"{value:.3g}")
     if abs(rounded) >= 1000:
         return f"{rounded:,.0f}"
@@ -26,13 +28,13 @@ def tick(value: float) -> str:
 
 def rate(value: float) -> str:
     """A learning rate as it stands in the grid."""
-    return "–" if pd.isna(value) else f"{value:.4g}"
+    return UNKNOWN if pd.isna(value) else f"{value:.4g}"
 
 
 def seconds(value: float) -> str:
     """A duration with its unit."""
     if pd.isna(value):
-        return "–"
+        return UNKNOWN
     rounded = float(f"{value:.3g}")
     for limit, factor, unit in ((1e-3, 1e6, "µs"), (1.0, 1e3, "ms"), (120.0, 1.0, "s")):
         if rounded < limit:
@@ -43,7 +45,7 @@ def seconds(value: float) -> str:
 def size(value: float) -> str:
     """Bytes with a binary unit."""
     if pd.isna(value):
-        return "–"
+        return UNKNOWN
     for unit in ("B", "KiB", "MiB"):
         if float(f"{value:.3g}") < 1000:
             return f"{number(value)} {unit}"
@@ -69,7 +71,7 @@ def in_parts(micro_batches: float) -> str:
 def times(ratio: Estimate) -> str:
     """A ratio with its interval where it has one."""
     if pd.isna(ratio.value):
-        return "–"
+        return UNKNOWN
     within = f" ({ratio.low:.2f} to {ratio.high:.2f})" if ratio.low < ratio.high else ""
     return f"{ratio.value:.2f}×{within}"
 

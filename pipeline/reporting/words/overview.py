@@ -22,6 +22,7 @@ def summary(study: Study) -> pd.DataFrame:
     """The headline table in words, by variant: every number with its interval."""
     rows = [summary_row(study, row) for _, row in study.tradeoff.iterrows()]
     words = pd.DataFrame(rows)
+    words = words.loc[:, ~(words == numbers.UNKNOWN).all()]
     return words if study.frame.has_variants else words.drop(columns="variant")
 
 
@@ -31,12 +32,12 @@ def summary_row(study: Study, row: pd.Series) -> dict[str, str]:
 
     def pair(name: str, show: Callable[[float], str]) -> str:
         if pd.isna(row[name]):
-            return "–"
+            return numbers.UNKNOWN
         within = numbers.interval(row[f"{name}_low"], row[f"{name}_high"], show)
         return f"{show(row[name])} ({within})"
 
     is_known = not pd.isna(row["seeds"])
-    reached = f"{row['reached']:.0f} of {row['seeds']:.0f}" if is_known else "–"
+    reached = f"{row['reached']:.0f} of {row['seeds']:.0f}" if is_known else numbers.UNKNOWN
     parts = numbers.in_parts(row["micro_batches"])
     return {
         "variant": row["variant"],
@@ -45,9 +46,9 @@ def summary_row(study: Study, row: pd.Series) -> dict[str, str]:
         "reached": reached,
         "steps to target": pair("steps_to_target", numbers.number),
         "time per step": numbers.seconds(row["seconds_per_step"]) + parts,
-        "threads": f"{row['threads']:.0f}",
+        "threads": numbers.number(row["threads"]),
         "time to target": pair("seconds_to_target", numbers.seconds),
-        "price": "–" if price is None else numbers.times(price),
+        "price": numbers.UNKNOWN if price is None else numbers.times(price),
         "fastest with": chance(row["probability_fastest"]),
         "peak memory": numbers.size(row["peak_bytes"]),
         f"test {score_name}": pair("test_score", numbers.number),
@@ -58,7 +59,7 @@ def summary_row(study: Study, row: pd.Series) -> dict[str, str]:
 def chance(probability: float) -> str:
     """A probability as a person reads it."""
     if pd.isna(probability):
-        return "–"
+        return numbers.UNKNOWN
     return "< 1 %" if probability < 0.01 else f"{100 * probability:.0f} %"
 
 
@@ -90,6 +91,8 @@ def origin(study: Study) -> str:
 def reading(study: Study) -> str:
     """What the columns of the headline table mean, and how far to trust them."""
     data = study.measured.data
+    if study.is_outside:
+        return reading_of_outside(study)
     tests = data["examples"]["test"]
     sampled = (
         f"; one of the {tests:,} test examples is {numbers.number(1 / tests)}"
@@ -109,9 +112,23 @@ def reading(study: Study) -> str:
     )
 
 
+def reading_of_outside(study: Study) -> str:
+    """The same where another program trains."""
+    score = "test_score" in study.tradeoff and study.tradeoff["test_score"].notna().any()
+    return (
+        "Steps to target: geometric mean over seeds with its 95 % interval, in which a seed that "
+        "missed the target counts as one that needs more than its budget. Time to target: those "
+        "steps times the time of a step. Price: that time over the recommended one's, and how "
+        "probable it is that the batch size is the fastest."
+        + (" Test score: as the program tells, mean and interval over seeds." if score else "")
+    )
+
+
 def facts(study: Study) -> dict[str, str]:
     """Data, model, protocol and machine, a line each."""
     params, measured = study.params, study.measured
+    if study.is_outside:
+        return outside_facts(study)
     machine = measured.throughput.iloc[0]
     return {
         "data": data_words(measured.data),
@@ -125,6 +142,26 @@ def facts(study: Study) -> dict[str, str]:
         "seeds": f"{params.grid.seeds} screening, {params.confirm.seeds} fresh{contested(study)}",
         "machine": f"{machine['processor']}, {machine['cores']} cores, {machine['memory_gb']} GB, "
         f"{machine['device']}, torch {machine['torch']}",
+    }
+
+
+def outside_facts(study: Study) -> dict[str, str]:
+    """The same where another program trains."""
+    params, measured = study.params, study.measured
+    machine, told = measured.throughput.iloc[0], params.trainer
+    confirmed = measured.confirmed_lanes
+    examples = f", {told.train_examples:,} examples an epoch" if told.train_examples else ""
+    known = not pd.isna(machine["seconds_per_step"])
+    here = f"{machine['processor']}, {machine['cores']} cores, {machine['memory_gb']} GB"
+    timed = "seconds per step as the runs tell" if told.path else here
+    return {
+        "data": f"of {told.command or measured.data['file']}{examples}",
+        **variant_facts(params),
+        "cells": f"{len(measured.lanes)} screened, {len(confirmed)} confirmed",
+        "seeds": f"{params.grid.seeds} screening, {confirmed['seed'].nunique()} behind intervals",
+        "machine": timed if known else "not known",
+        "not measured": "what only this project's own trainings show: memory, sharpness, the "
+        "landscape, the noise of gradients, learning-rate finders, branches",
     }
 
 
@@ -186,7 +223,7 @@ def warnings(study: Study) -> list[str]:
     if len(edge):
         where = pack_words(edge, frame)
         words.append(f"The fastest rate lies at the edge of the grid for {where}.")
-    missed = table[table["seconds_to_target"].isna()]
+    missed = table[table["steps_to_target"].isna()]
     if len(missed) == len(table):
         words.append(
             "No batch size reached the target with most of its seeds: a longer budget "
@@ -195,11 +232,38 @@ def warnings(study: Study) -> list[str]:
         )
     elif len(missed):
         words.append(f"Most seeds missed the target at {pack_words(missed, frame)}.")
-    words += out_of_time(study, missed)
+    words += on_another_program(study) if study.is_outside else out_of_time(study, missed)
     seeds = study.rates["seeds"].max()
-    if seeds < 3:
+    if seeds < 3 and not study.is_outside:
         count = f"{seeds} seed{'s' if seeds > 1 else ''}"
         words.append(f"Rates were chosen on {count}: expect luck in the choice.")
+    return words
+
+
+def on_another_program(study: Study) -> list[str]:
+    """What its trainings cannot tell, or did not."""
+    measured, words = study.measured, []
+    told, confirmed = study.params.trainer, measured.confirmed_lanes
+    asked = len(confirmed[RATE].drop_duplicates()) * study.params.confirm.seeds
+    lost = len(measured.failed) + (asked - len(confirmed) if told.command else 0)
+    if lost:
+        first = measured.failed.iloc[0] if len(measured.failed) else None
+        why = "" if first is None else f"; the first: {first['reason']} ({first['log']})"
+        words.append(f"{lost} calls of the program gave no training{why}.")
+    if study.self_chosen:
+        words.append(
+            "Rates were chosen on the seeds that intervals come from, and whoever wins was also "
+            "lucky: times to the target are too short, the more rates the more so. Two more seeds "
+            "at the best rates of each batch size would tell by how much."
+        )
+    seeds = confirmed.groupby(RATE)["seed"].nunique()
+    if len(seeds) and seeds.max() < 2:
+        words.append("One seed at each rate: no interval can be given.")
+    if len(study.raced):
+        words.append(
+            f"{len(study.raced)} of {len(measured.lanes)} runs end before the longest of their "
+            "batch size: what they would have reached is not known."
+        )
     return words
 
 
@@ -236,7 +300,7 @@ def pack_words(table: pd.DataFrame, frame: Frame) -> str:
 
 def notes_on_race(study: Study) -> list[str]:
     """What was stopped, and what is not known for it."""
-    if study.raced.empty:
+    if study.raced.empty or study.is_outside:
         return []
     lanes, limit = study.measured.lanes, study.params.limits.study_seconds
     fresh = "are whole" if limit is None else "stop far beyond the target, not at equal budgets"

@@ -1,0 +1,200 @@
+"""Runs that exist already: one long table, a row for each evaluation of each training."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, fields
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from pipeline.errors import InputError, require
+from pipeline.outside.curve import LOSSES, MEASURED, VALIDATION, CurveError, numbers
+from pipeline.outside.trainings import Tables, tables
+from pipeline.params.trainer import Columns
+from pipeline.selection.keys import CELL, PACK, RATE, rows_of
+
+FEWEST_FRESH = 2
+"""So many seeds give an interval."""
+
+
+def read(path: Path, columns: Columns) -> pd.DataFrame:
+    """A CSV or Parquet file as ``of_frame`` has it.
+
+    Raises InputError naming file, row and rule.
+    """
+    require(path.is_file(), "trainer.path", str(path), "is no file")
+    try:
+        if path.suffix == ".parquet":
+            raw = pd.read_parquet(path)
+        else:
+            raw = pd.read_csv(path, dtype=str, keep_default_na=False, sep=None, engine="python")
+    except (ValueError, OSError) as error:
+        reason = str(error).splitlines()[0]
+        raise InputError(f"trainer.path: {path} is not readable as a table: {reason}") from None
+    try:
+        return of_frame(raw, columns)
+    except InputError as error:
+        raise InputError(f"{path.name}: {error}") from None
+
+
+def of_frame(raw: pd.DataFrame, columns: Columns) -> pd.DataFrame:
+    """A table of runs under this project's names: CELL, step and those of MEASURED that it has;
+    sorted, a missing variant ``baseline``, a missing seed 0.
+
+    Raises InputError for a column that is not there, and naming the row for a value that cannot be,
+    a step that stands twice, and for runs of a single batch size.
+    """
+    names = {getattr(columns, each.name): each.name for each in fields(columns)}
+    renamed = raw.rename(columns=names)
+    table = renamed[[name for name in names.values() if name in renamed]]
+    for name in ("batch_size", "lr", "step"):
+        own = getattr(columns, name)
+        rule = f"is none of the columns {', '.join(map(str, raw.columns))}"
+        require(name in table, f"trainer.columns.{name}", own, rule)
+    if not set(VALIDATION) & set(table):
+        both = " nor ".join(getattr(columns, name) for name in VALIDATION)
+        raise InputError(f"has neither {both}: trainer.columns says what they are called")
+    text = table.astype(object).where(table.notna(), "").astype(str)
+    sound = pd.DataFrame({"variant": variants(text), "batch_size": whole(text, "batch_size", 1)})
+    sound["lr"] = rates(text)
+    sound["seed"] = whole(text, "seed", 0) if "seed" in text else 0
+    sound["step"] = whole(text, "step", 0)
+    double = sound.duplicated([*CELL, "step"])
+    if double.any():
+        row = sound[double].iloc[0]
+        words = f"batch size {row['batch_size']}, rate {row['lr']:g}, seed {row['seed']}"
+        seeds = "" if "seed" in text else "; runs that differ in a seed need a column for it"
+        rule = f"step {row['step']} of {words} stands twice{seeds}"
+        raise InputError(f"row {number(double)}: {rule}")
+    for name in MEASURED:
+        if name in text:
+            sound[name] = measured(text, name)
+    sound = with_divergence(sound[sound["step"] >= 1]).sort_values(
+        [*CELL, "step"], ignore_index=True
+    )
+    sizes = sound["batch_size"].unique()
+    require(len(sizes) > 1, "batch_size", [int(size) for size in sizes], "is nothing to compare")
+    return sound
+
+
+def measured(text: pd.DataFrame, name: str) -> "pd.Series[float]":
+    """A column of numbers, as ``curve.numbers``.
+
+    Raises InputError naming the row.
+    """
+    try:
+        return numbers(text, name)
+    except CurveError as error:
+        raise InputError(str(error)) from None
+
+
+def with_divergence(runs: pd.DataFrame) -> pd.DataFrame:
+    """The runs with infinite losses where one goes on without any number: so a table says that a
+    training diverged which cannot tell what is no number from what was not measured."""
+    losses = [name for name in LOSSES if name in runs]
+    said = [name for name in (*losses, "test_score") if name in runs]
+    has_any = runs[said].notna().any(axis=1)
+    last = runs["step"].where(has_any).groupby([runs[name] for name in CELL]).transform("max")
+    silent = ~has_any & (runs["step"] > last.fillna(0))
+    return runs.assign(**{name: runs[name].mask(silent, np.inf) for name in losses})
+
+
+def whole(text: pd.DataFrame, name: str, least: int) -> "pd.Series[int]":
+    """A column of whole numbers.
+
+    Raises InputError naming the row.
+    """
+    values = pd.to_numeric(text[name], errors="coerce")
+    bad = values.isna() | (values < least) | (values % 1 != 0)
+    if bad.any():
+        value = text[name][bad].iloc[0]
+        rule = f"{name} {value!r} is no whole number from {least}"
+        raise InputError(f"row {number(bad)}: {rule}")
+    return values.astype("int64")
+
+
+def rates(text: pd.DataFrame) -> "pd.Series[float]":
+    """The column of learning rates.
+
+    Raises InputError naming the row.
+    """
+    values = pd.to_numeric(text["lr"], errors="coerce")
+    bad = ~((values > 0) & np.isfinite(values))
+    if bad.any():
+        rule = f"lr {text['lr'][bad].iloc[0]!r} is no finite rate above 0"
+        raise InputError(f"row {number(bad)}: {rule}")
+    return values
+
+
+def variants(text: pd.DataFrame) -> "pd.Series[str]":
+    """The column of variants as names of letters, digits and _."""
+    if "variant" not in text:
+        return pd.Series("baseline", index=text.index)
+    return text["variant"].str.replace(r"\W+", "_", regex=True)
+
+
+def number(marked: "pd.Series[bool]") -> int:
+    """The number of the first marked row, from 1, without the header."""
+    return int(np.flatnonzero(marked)[0]) + 1
+
+
+@dataclass(frozen=True)
+class Runs:
+    """A study of runs that exist. runs: ``of_frame``; examples: of an epoch, None for unknown."""
+
+    runs: pd.DataFrame
+    examples: int | None
+
+    def packs(self) -> list[tuple[str, int]]:
+        """All packs that have runs, sorted."""
+        return sorted(self.runs[PACK].drop_duplicates().itertuples(index=False, name=None))
+
+    def screened(self, variant: str, batch_size: int) -> Tables:
+        """All runs of a pack."""
+        return self.tables(rows_of(self.runs, variant, batch_size), "screen")
+
+    def fresh(self, variant: str, batch_size: int, rates: Sequence[float]) -> Tables:
+        """The runs of a pack's chosen rates on ``fresh_seeds``; on all where there are none."""
+        pack = rows_of(self.runs, variant, batch_size)
+        chosen, seeds = pack[pack["lr"].isin(rates)], fresh_seeds(pack, rates)
+        if seeds:
+            chosen = chosen[chosen["seed"].isin(seeds)]
+        return self.tables(chosen, "confirm")
+
+    def timed(self) -> dict[tuple[str, int], list[float]]:
+        """Seconds of a step at every pack, one from each run that tells them at two steps."""
+        if "seconds" not in self.runs:
+            return {}
+        known = self.runs.dropna(subset=["seconds"]).groupby(CELL)[["step", "seconds"]]
+        passed = known.last() - known.first()
+        of_runs = (passed["seconds"] / passed["step"])[passed["step"] > 0]
+        return {pack: rows.tolist() for pack, rows in of_runs.groupby(PACK)}
+
+    def tables(self, curves: pd.DataFrame, phase: str) -> Tables:
+        """The tables of some runs: what ends before the longest of its pack was stopped."""
+        longest = self.runs.groupby(PACK)["step"].max().rename("steps")
+        cells = curves.groupby(CELL)["step"].max().rename("last").reset_index()
+        cells = cells.merge(longest, on=PACK).assign(phase=phase)
+        cells["is_stopped"] = cells["last"] < cells["steps"]
+        return tables(curves, cells.drop(columns="last"), self.examples)
+
+
+def fresh_seeds(pack: pd.DataFrame, rates: Sequence[float]) -> list[int]:
+    """The seeds of chosen rates that cannot have chosen them: those beyond what all rates of the
+    pack have, where these are FEWEST_FRESH at least. None where all chose."""
+    by_rate = pack.groupby("lr")["seed"].agg(set)
+    common = set.intersection(*by_rate)
+    own = set.intersection(*(by_rate[rate] for rate in rates)) - common
+    return sorted(own) if len(own) >= FEWEST_FRESH else []
+
+
+def grid(runs: pd.DataFrame) -> dict[str, object]:
+    """What a table of runs has, as the grid's keys."""
+    names = sorted(set(runs["variant"]))
+    return {
+        "variant": names,
+        "batch_size": sorted(int(size) for size in set(runs["batch_size"])),
+        "lr": sorted(float(lr) for lr in set(runs["lr"])),
+        "seeds": max(1, int(runs.groupby(RATE)["seed"].nunique().max())),
+        "variants": {name: {} for name in names},
+    }

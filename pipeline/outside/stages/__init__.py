@@ -1,0 +1,1 @@
+"""The mains of the stages where another program trains."""

@@ -1,0 +1,32 @@
+"""Choose the winning rates of every batch size, and train them again on fresh seeds.
+
+Runs that exist are taken as they are: on the seeds that cannot have chosen their rates where there
+are such, else on all. Writes results/: selection.csv, confirm.parquet, confirm_lanes.parquet, and
+empty what only this project's own trainings leave behind.
+"""
+
+from pipeline.errors import command
+from pipeline.outside import confirmation, trainer, unmeasured
+from pipeline.params.load import load_params
+from pipeline.workspace import durations, files
+
+
+@command
+def main() -> None:
+    """Read runs/, select, train the winners, write results/."""
+    params = load_params(files.PARAMS)
+    lanes, history = files.runs(params, "lanes.parquet"), files.runs(params, "history.parquet")
+    selection, found = confirmation.confirmed(params, lanes, history, trainer.of(params).fresh)
+    results = files.RESULTS
+    files.write_parquet(results / "confirm.parquet", found.history)
+    files.write_parquet(results / "confirm_lanes.parquet", found.lanes)
+    for name in ("snapshots", "branches"):
+        files.write_csv(results / f"{name}.csv", unmeasured.table(name))
+    for name in ("confirm", "snapshots"):
+        files.write_tensors(results / f"{name}.safetensors", {})
+    files.write_csv(results / "selection.csv", selection)
+    durations.record(results / "selection.csv")
+
+
+if __name__ == "__main__":
+    main()

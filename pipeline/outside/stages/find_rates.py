@@ -1,0 +1,18 @@
+"""Finders of learning rates would have to see inside the program: none is run.
+
+Writes results/range_tests.csv, empty.
+"""
+
+from pipeline.errors import command
+from pipeline.outside import unmeasured
+from pipeline.workspace import files
+
+
+@command
+def main() -> None:
+    """Write the empty table."""
+    files.write_csv(files.RESULTS / "range_tests.csv", unmeasured.table("range_tests"))
+
+
+if __name__ == "__main__":
+    main()

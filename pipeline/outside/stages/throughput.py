@@ -1,0 +1,29 @@
+"""Seconds per step of a program, by short calls of it, or by what runs say of theirs.
+
+Writes results/throughput.csv, and results/alignment.csv, empty: of other sizes nothing is known.
+"""
+
+import sys
+
+from pipeline.errors import command
+from pipeline.outside import timing, trainer, unmeasured
+from pipeline.params.load import load_params
+from pipeline.workspace import durations, files
+
+
+@command
+def main() -> None:
+    """Time, write."""
+    params = load_params(files.PARAMS)
+    told = trainer.of(params)
+    timed = told.timed()
+    if not timed:
+        print("throughput: the runs do not tell their seconds", file=sys.stderr)
+    table = timing.throughput(told.packs(), timed, params.trainer.name == "command")
+    files.write_csv(files.RESULTS / "throughput.csv", table)
+    files.write_csv(files.RESULTS / "alignment.csv", unmeasured.table("alignment"))
+    durations.record(files.RESULTS / "throughput.csv")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,49 @@
+"""results/throughput.csv where another program trains."""
+
+import os
+import platform
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+import pandas as pd
+import psutil
+
+NOT_MEASURED = (
+    "seconds_gather", "seconds_forward", "seconds_backward", "seconds_update", "peak_bytes",
+    "reserved_bytes", "update_difference", "steps_per_block", "largest_batch_size",
+    "search_ended_by", "limit_bytes", "weight_bytes", "threads", "torch",
+)  # fmt: skip
+NOISY_SPREAD = 0.15
+
+
+def throughput(
+    packs: Sequence[tuple[str, int]], timed: Mapping[tuple[str, int], Sequence[float]], here: bool
+) -> pd.DataFrame:
+    """A row for each pack: the median of its seconds per step with their quartiles, NaN for one
+    that was not timed. here: whether this machine measured them."""
+    rows = []
+    for variant, size in packs:
+        seconds = timed.get((variant, size), [])
+        low, middle, high = np.percentile(seconds, [25, 50, 75]) if len(seconds) else [np.nan] * 3
+        rows.append(
+            {"variant": variant, "batch_size": size, "micro_batches": 1, "in_grid": True}
+            | {"seconds_per_step": middle, "seconds_per_step_q25": low}
+            | {"seconds_per_step_q75": high, "blocks": len(seconds)}
+            | {"noisy": high - low > NOISY_SPREAD * middle, "examples_per_second": size / middle}
+        )
+    return pd.DataFrame(rows).assign(
+        other_cores=0.0, **dict.fromkeys(NOT_MEASURED), **machine(here)
+    )
+
+
+def machine(here: bool) -> dict[str, object]:
+    """What measured the seconds."""
+    if not here:
+        return dict.fromkeys(("device", "processor", "cores", "memory_gb", "python"))
+    return {
+        "device": "of the program",
+        "processor": platform.processor() or platform.machine(),
+        "cores": len(os.sched_getaffinity(0)),
+        "memory_gb": round(psutil.virtual_memory().total / 2**30),
+        "python": platform.python_version(),
+    }

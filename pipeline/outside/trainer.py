@@ -1,0 +1,38 @@
+"""Who trains: a program that is called, or runs that exist."""
+
+from collections.abc import Sequence
+from typing import Any, Protocol
+
+import pandas as pd
+
+from pipeline.outside.called import Called
+from pipeline.outside.runs import Runs
+from pipeline.outside.trainings import Tables
+from pipeline.params.load import Params
+from pipeline.workspace import files
+
+RUNS = files.PROCESSED / "runs.parquet"
+
+
+class Trainer(Protocol):
+    """What a study asks of whoever trains."""
+
+    def packs(self) -> list[tuple[str, int]]:
+        """The packs of the study, their batch sizes as numbers."""
+
+    def screened(self, variant: str, batch_size: Any) -> Tables:
+        """The trainings of one pack that rates are chosen from."""
+
+    def fresh(self, variant: str, batch_size: Any, rates: Sequence[float]) -> Tables:
+        """Those at its chosen rates that the intervals come from."""
+
+    def timed(self) -> dict[tuple[str, int], list[float]]:
+        """Seconds of a step by pack, measured several times; without those of packs of which they
+        are not known."""
+
+
+def of(params: Params) -> Trainer:
+    """The trainer of params.yaml."""
+    if params.trainer.name == "runs":
+        return Runs(pd.read_parquet(RUNS), params.trainer.train_examples)
+    return Called.of(params)

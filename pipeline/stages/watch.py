@@ -1,0 +1,30 @@
+"""Note what a file or folder of the program that trains holds.
+
+    python -m pipeline.stages.watch FILE
+
+DVC watches lists of any length only so: one stage for each file, and what they write as one folder.
+Writes results/watched/FILE.md5.
+"""
+
+import hashlib
+import sys
+from pathlib import Path
+
+from pipeline.errors import command, require
+from pipeline.workspace import files
+
+
+@command
+def main() -> None:
+    """Write the digest of all that the file or folder holds."""
+    require(len(sys.argv) == 2, "FILE", " ".join(sys.argv[1:]), "is not one file")
+    place = Path(sys.argv[1])
+    digest = hashlib.md5(usedforsecurity=False)
+    for path in sorted(place.rglob("*")) if place.is_dir() else [place]:
+        if path.is_file() and "__pycache__" not in path.parts:
+            digest.update(path.as_posix().encode() + path.read_bytes())
+    files.write_text(files.WATCHED / f"{place}.md5", f"{digest.hexdigest()}\n")
+
+
+if __name__ == "__main__":
+    main()
