@@ -42,6 +42,7 @@ MAY_IMPORT = {  # folder or top-level module -> what else of the project it may 
     "reporting": {"errors", "params", "workspace", "selection", "analysis"},
     "selfcheck": {"errors", "params", "workspace", "selection", "analysis", "reporting"},
     "forecast": {"params", "training"},
+    "from_python": {"params", "outside", "selection", "analysis", "reporting"},
     "compare": {"errors", "params", "workspace", "analysis", "reporting"},
 }
 HEAVY = {  # library -> the only places that may import it
@@ -206,7 +207,10 @@ def top_level(module: str) -> set[str]:
 
 
 def test_package_files_hold_no_code() -> None:
+    door = ROOT / "pipeline/__init__.py"
     for path in PACKAGE_FILES:
+        if path == door:  # `from pipeline import recommend`, imported when it is asked for
+            continue
         body = ast.parse(path.read_text()).body
         assert all(isinstance(node, ast.Expr) for node in body), path
 

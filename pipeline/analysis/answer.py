@@ -3,6 +3,7 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+import numpy as np
 import pandas as pd
 
 from pipeline.analysis import ranking, steps, timings, tradeoff
@@ -22,6 +23,11 @@ class Answer:
     steps: Mapping[str, Steps]
     tradeoff: pd.DataFrame
     drawn: Floats
+
+    def is_sure(self, variant: str) -> bool:
+        """Whether it is known how far seeds scatter: without that nothing tells batch sizes
+        apart."""
+        return variant in self.steps and self.steps[variant].freedom > 0
 
 
 def answer(
@@ -47,4 +53,8 @@ def answer(
     table = tradeoff.table(measured.throughput, parts)
     errors = timings.ratio_error(measured.throughput, table)
     drawn = ranking.draws(table, by_variant, errors, seed)
-    return Answer(counted, by_variant, table.join(ranking.ranked(drawn, level)), drawn)
+    found = Answer(counted, by_variant, table.join(ranking.ranked(drawn, level)), drawn)
+    unsure = ~table["variant"].map(found.is_sure)
+    found.tradeoff.loc[unsure, "probability_fastest"] = np.nan
+    found.tradeoff.loc[unsure, "may_be_fastest"] = table["seconds_to_target"].notna()[unsure]
+    return found

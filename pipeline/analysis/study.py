@@ -6,7 +6,7 @@ of what is known, in the order of the report.
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any
 
@@ -207,7 +207,13 @@ class Study:
         best, drawn = self.recommendation.best, self.answer.drawn
         if best is None:
             return {}
-        return {row: ranking.price(drawn, row, best.name) for row in range(len(drawn))}
+        prices = {row: ranking.price(drawn, row, best.name) for row in range(len(drawn))}
+        sure = {name: self.answer.is_sure(name) for name in self.frame.variants}
+        is_sure = self.tradeoff["variant"].map(sure) & sure[best["variant"]]
+        return {
+            row: price if is_sure[row] else replace(price, low=np.nan, high=np.nan)
+            for row, price in prices.items()
+        }
 
     @cached_property
     def band(self) -> pd.DataFrame:
@@ -232,7 +238,7 @@ class Study:
     def dearest(self) -> float:
         """``ranking.dearest`` of ``equals`` over the recommended one; NaN where there are none."""
         best, rows = self.recommendation.best, self.equals.index.to_numpy()
-        if best is None or len(rows) == 0:
+        if best is None or len(rows) == 0 or not self.answer.is_sure(best["variant"]):
             return float("nan")
         return ranking.dearest(self.answer.drawn, rows, best.name, self.level)
 

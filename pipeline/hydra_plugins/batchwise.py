@@ -4,6 +4,7 @@ DVC composes too (``dvc exp run``) and imports this module by itself: it lies in
 ``hydra_plugins`` folder below the ``hydra.plugins_path`` of .dvc/config.
 """
 
+import dataclasses
 import functools
 import hashlib
 import json
@@ -86,7 +87,8 @@ def grid_of_runs(path: str, columns: Columns) -> dict[str, Any]:
     """What a table of runs has."""
     from pipeline.outside import runs
 
-    return runs.grid(runs.read(Path(path), columns))
+    has = runs.grid(runs.read(Path(path), columns))
+    return {**dataclasses.asdict(has), "variants": {name: {} for name in has.variant}}
 
 
 def of_runs(name: str, *, _root_: Any) -> Any:

@@ -188,13 +188,21 @@ def fresh_seeds(pack: pd.DataFrame, rates: Sequence[float]) -> list[int]:
     return sorted(own) if len(own) >= FEWEST_FRESH else []
 
 
-def grid(runs: pd.DataFrame) -> dict[str, object]:
-    """What a table of runs has, as the grid's keys."""
-    names = sorted(set(runs["variant"]))
-    return {
-        "variant": names,
-        "batch_size": sorted(int(size) for size in set(runs["batch_size"])),
-        "lr": sorted(float(lr) for lr in set(runs["lr"])),
-        "seeds": max(1, int(runs.groupby(RATE)["seed"].nunique().max())),
-        "variants": {name: {} for name in names},
-    }
+@dataclass(frozen=True)
+class Has:
+    """What a table of runs has, as the keys of the grid; seeds: the most of a rate."""
+
+    variant: list[str]
+    batch_size: list[int]
+    lr: list[float]
+    seeds: int
+
+
+def grid(runs: pd.DataFrame) -> Has:
+    """What a table of runs has."""
+    return Has(
+        sorted(set(runs["variant"])),
+        sorted(int(size) for size in set(runs["batch_size"])),
+        sorted(float(lr) for lr in set(runs["lr"])),
+        int(runs.groupby(RATE)["seed"].nunique().max()),
+    )

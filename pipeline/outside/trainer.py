@@ -11,8 +11,6 @@ from pipeline.outside.trainings import Tables
 from pipeline.params.load import Params
 from pipeline.workspace import files
 
-RUNS = files.PROCESSED / "runs.parquet"
-
 
 class Trainer(Protocol):
     """What a study asks of whoever trains."""
@@ -34,5 +32,5 @@ class Trainer(Protocol):
 def of(params: Params) -> Trainer:
     """The trainer of params.yaml."""
     if params.trainer.name == "runs":
-        return Runs(pd.read_parquet(RUNS), params.trainer.train_examples)
+        return Runs(pd.read_parquet(files.PROCESSED_RUNS), params.trainer.train_examples)
     return Called.of(params)

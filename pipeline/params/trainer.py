@@ -69,11 +69,14 @@ class Trainer:
         require(examples is None or examples >= 1, "trainer.train_examples", examples, "is below 1")
         require(limit is None or limit > 0, "trainer.timeout_seconds", limit, "is not above 0")
         require(self.timed_steps >= 2, "trainer.timed_steps", self.timed_steps, "is below 2")
-        is_command = self.name == "command"
-        rule = "is for trainer=command, which needs it"
-        require(is_command == (self.command is not None), "trainer.command", self.command, rule)
-        rule = "is for trainer=runs, which needs it"
-        require((self.name == "runs") == (self.path is not None), "trainer.path", self.path, rule)
+        for name, value, needs in (
+            ("trainer.command", self.command, "command"),
+            ("trainer.path", self.path, "runs"),
+        ):
+            is_needed = self.name == needs
+            rule = f"is nothing: trainer={needs} needs it"
+            require(not is_needed or value is not None, name, value, rule)
+            require(is_needed or value is None, name, value, f"is for trainer={needs} alone")
         if self.command is not None:
             check_placeholders(self.command)
             rule = "says how many examples an epoch has: trainer=command needs it"

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 
 PARAMS = Path("params.yaml")
 PROCESSED = Path("data/processed")
+PROCESSED_RUNS = PROCESSED / "runs.parquet"
 RUNS = Path("runs")
 RESULTS = Path("results")
 PILOTS = RESULTS / "pilots"

@@ -18,6 +18,7 @@ def row(**values: float) -> dict[str, object]:
         "seconds_to_target": 1.0,
         "reached": 5,
         "passes_agree": True,
+        "seconds_per_step": 0.01,
     }
     base |= {"seeds": 5, "peak_bytes": 2**30, "test_score": 0.9, "regret": 0.0}
     return base | {"score_difference_low": -0.004, "score_difference_high": 0.002} | values

@@ -10,7 +10,7 @@ from pathlib import Path
 import pandas as pd
 
 from pipeline.errors import command, require
-from pipeline.outside import runs, trainer, unmeasured
+from pipeline.outside import runs, unmeasured
 from pipeline.outside.trainings import TASK
 from pipeline.params.load import Params, load_params
 from pipeline.selection.keys import CELL, PACK
@@ -58,7 +58,7 @@ def main() -> None:
         table = read_runs(params)
         count = len(table[CELL].drop_duplicates())
         print(f"preprocess: {count:,} runs, {len(table):,} evaluations", file=sys.stderr)
-        files.write_parquet(trainer.RUNS, table)
+        files.write_parquet(files.PROCESSED_RUNS, table)
     for name in TABLES:
         files.write_csv(folder / f"{name}.csv", unmeasured.table(name))
     files.write_json(folder / "summary.json", summary(params))

@@ -1,0 +1,144 @@
+"""The recommendation for a table of runs, from Python: no DVC, no files.
+
+from pipeline import recommend
+
+advice = recommend(runs, metric="val_loss")
+print(advice.headline)
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+
+import pandas as pd
+
+from pipeline.analysis import timings
+from pipeline.analysis.measurements import Measurements
+from pipeline.analysis.study import Study
+from pipeline.outside import confirmation, runs, timing, trainings, unmeasured
+from pipeline.outside.runs import Runs
+from pipeline.params.load import Params
+from pipeline.params.protocol import Grid, Limits, Target
+from pipeline.params.trainer import Columns, Trainer
+from pipeline.reporting.words.headline import headline
+from pipeline.selection.statistics import UNKNOWN, Estimate
+
+
+@dataclass(frozen=True)
+class Advice:
+    """What to use, and what it rests on.
+
+    headline: in words. variant, batch_size, lr: what is recommended, None where nothing is, as
+    where the runs tell no seconds. seconds_to_target, steps_to_target: of the recommended one, with
+    95 % intervals. may_be_fastest: the batch sizes of that variant that are not shown to be slower
+    than any other, the recommended one with them. critical: the first variant's critical batch size
+    with its interval. tradeoff: a row for each variant and batch size. study: everything else.
+    """
+
+    headline: str
+    variant: str | None
+    batch_size: int | None
+    lr: float | None
+    target: float
+    seconds_to_target: Estimate
+    steps_to_target: Estimate
+    may_be_fastest: tuple[int, ...]
+    critical: Estimate
+    tradeoff: pd.DataFrame
+    study: Study
+
+
+def recommend(
+    table: pd.DataFrame,
+    *,
+    metric: str = "val_loss",
+    target: float | str = "auto",
+    columns: Mapping[str, str] | None = None,
+    limits: Limits | None = None,
+    train_examples: int | None = None,
+    val_examples: int = 10_000,
+) -> Advice:
+    """Which batch size and learning rate a table of runs speaks for.
+
+    table: a row for each evaluation of each run, with batch_size, lr, step, one of val_loss and
+    val_score, and, where they are known, seed, variant, test_score and seconds since the run began.
+    columns: what these are called in the table, where it is something else. metric: ``val_loss`` or
+    ``val_score``, of which ``target`` is a value. limits: what the recommendation must respect.
+    train_examples: of an epoch; val_examples: how finely a score is known.
+
+    Raises InputError naming the row or column and the rule.
+    """
+    named = Columns(**(columns or {}))
+    known = runs.of_frame(table, named)
+    has = runs.grid(known)
+    told = Runs(known, train_examples)
+    params = Params(
+        trainer=Trainer(
+            name="runs", path="a DataFrame", columns=named,
+            train_examples=train_examples, val_examples=val_examples,
+        ),
+        grid=Grid(has.variant, has.batch_size, has.lr, has.seeds, extensions=0),
+        variants={name: {} for name in has.variant},
+        target=Target(metric, target),
+        limits=limits or Limits(),
+    )  # fmt: skip
+    study = Study(params, measured(params, told))
+    return advice(study)
+
+
+def measured(params: Params, told: Runs) -> Measurements:
+    """What the stages would have written of these runs."""
+    screened = trainings.together(told.screened(variant, size) for variant, size in told.packs())
+    lanes, history = screened.lanes, screened.history
+    selection, fresh = confirmation.confirmed(params, lanes, history, told.fresh)
+    timed = timing.throughput(told.packs(), told.timed(), here=False)
+    empty = {name: unmeasured.table(name) for name in unmeasured.COLUMNS}
+    retimed = empty.pop("retimed")
+    del empty["snapshots"]
+    examples = {"train": told.examples, "val": params.trainer.val_examples, "test": None}
+    return replace(
+        Measurements(**empty),
+        history=history,
+        lanes=lanes,
+        selection=selection,
+        confirmed=fresh.history,
+        confirmed_lanes=fresh.lanes,
+        evaluation=trainings.evaluation(fresh.lanes),
+        throughput=timings.with_later(timed, retimed),
+        data={"task": trainings.TASK, "examples": examples, "file": "a DataFrame"},
+    )
+
+
+def advice(study: Study) -> Advice:
+    """The answer of a study."""
+    best, fit = study.recommendation.best, study.critical
+    equals = study.equals
+    return Advice(
+        headline=headline(study),
+        variant=None if best is None else str(best["variant"]),
+        batch_size=None if best is None else int(best["batch_size"]),
+        lr=None if best is None else float(best["lr"]),
+        target=study.measured.target,
+        seconds_to_target=estimate(best, "seconds_to_target"),
+        steps_to_target=estimate(best, "steps_to_target"),
+        may_be_fastest=()
+        if best is None
+        else tuple(
+            sorted(
+                {
+                    int(best["batch_size"]),
+                    *equals.loc[equals["variant"] == best["variant"], "batch_size"],
+                }
+            )
+        ),
+        critical=UNKNOWN if fit is None else Estimate(fit.curve.critical, fit.low, fit.high, fit.n),
+        tradeoff=study.tradeoff,
+        study=study,
+    )
+
+
+def estimate(row: "pd.Series | None", name: str) -> Estimate:
+    """A column of the tradeoff with its interval."""
+    if row is None:
+        return UNKNOWN
+    value, low, high = (float(row[f"{name}{end}"]) for end in ("", "_low", "_high"))
+    return Estimate(value, low, high, int(row["seeds"]))

@@ -1,0 +1,148 @@
+"""A table of runs becomes what the stages write, or is refused with its row."""
+
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from makers import program
+from pipeline import recommend
+from pipeline.errors import InputError
+from pipeline.outside import runs
+from pipeline.outside.runs import Runs
+from pipeline.params.trainer import Columns
+
+SIZES, RATES = (4, 16, 64, 256), (0.01, 0.1, 0.3, 1.0, 3.0)
+
+
+def table(seeds: int = 3, steps: int = 300) -> pd.DataFrame:
+    """Runs of the test's program."""
+    parts = [
+        pd.DataFrame(program.curve(size, lr, seed, steps)).assign(batch_size=size, lr=lr, seed=seed)
+        for size in SIZES
+        for lr in RATES
+        for seed in range(seeds)
+    ]
+    return pd.concat(parts, ignore_index=True)
+
+
+@pytest.fixture(scope="module")
+def known() -> pd.DataFrame:
+    return table()
+
+
+def step_seconds(known: pd.DataFrame) -> pd.DataFrame:
+    """The table with seconds that are known: 1 ms a step and 10 us an example."""
+    return known.assign(seconds=known["step"] * (1e-3 + 1e-5 * known["batch_size"]))
+
+
+class TestReading:
+    def test_names_and_order_do_not_matter(self, known: pd.DataFrame) -> None:
+        other = known.rename(columns={"batch_size": "bs", "lr": "learning_rate"})
+        columns = Columns(batch_size="bs", lr="learning_rate")
+        shuffled = other.sample(frac=1, random_state=0)
+        assert runs.of_frame(shuffled, columns).equals(runs.of_frame(known, Columns()))
+
+    def test_csv_and_parquet_are_the_same(self, known: pd.DataFrame, tmp_path: Path) -> None:
+        known.to_csv(tmp_path / "runs.csv", index=False)
+        known.to_parquet(tmp_path / "runs.parquet", index=False)
+        one, other = (
+            runs.read(tmp_path / f"runs.{kind}", Columns()) for kind in ("csv", "parquet")
+        )
+        pd.testing.assert_frame_equal(one, other)
+
+    def test_a_run_that_goes_on_without_numbers_has_diverged(self, known: pd.DataFrame) -> None:
+        lost = known.copy()
+        is_lost = (lost["batch_size"] == 4) & (lost["lr"] == 0.3) & (lost["step"] > 100)
+        lost.loc[is_lost, ["val_loss", "test_score"]] = np.nan
+        told = Runs(runs.of_frame(lost, Columns()), None).screened("baseline", 4)
+        status = told.lanes.set_index(["lr", "seed"])["status"]
+        assert (status[0.3] == "diverged").all()
+        assert (status.drop([0.3, 3.0]) == "finished").all()
+        assert told.history.loc[told.history["lr"] == 0.3, "step"].max() <= 100
+
+    def test_a_run_that_ends_early_was_stopped(self, known: pd.DataFrame) -> None:
+        short = known[~((known["lr"] == 0.1) & (known["seed"] == 1) & (known["step"] > 50))]
+        told = Runs(runs.of_frame(short, Columns()), None).screened("baseline", 16)
+        stopped = told.lanes[told.lanes["status"] == "stopped"]
+        assert stopped[["lr", "seed"]].to_numpy().tolist() == [[0.1, 1]]
+        assert stopped["steps"].iloc[0] <= 50
+
+    @pytest.mark.parametrize(
+        ("change", "rule"),
+        [
+            ({"drop": "step"}, "trainer.columns.step: 'step' is none of the columns"),
+            ({"drop": "val_loss"}, "has neither val_loss nor val_score"),
+            ({"step": -1}, "row 1: step '-1' is no whole number from 0"),
+            ({"batch_size": "large"}, "row 1: batch_size 'large' is no whole number from 1"),
+            ({"batch_size": 2.5}, "row 1: batch_size '2.5' is no whole number from 1"),
+            ({"lr": 0}, "row 1: lr '0' is no finite rate above 0"),
+            ({"val_loss": "low"}, "row 1: val_loss 'low' is no number"),
+            ({"drop": "seed"}, "stands twice; runs that differ in a seed need a column for it"),
+        ],
+    )
+    def test_a_bad_table_is_refused(
+        self, known: pd.DataFrame, change: dict[str, object], rule: str
+    ) -> None:
+        bad = known.copy()
+        for name, value in change.items():
+            bad = bad.drop(columns=str(value)) if name == "drop" else bad.assign(**{name: value})
+        with pytest.raises(InputError) as refused:
+            runs.of_frame(bad, Columns())
+        assert rule in str(refused.value)
+
+    def test_one_batch_size_is_nothing_to_compare(self, known: pd.DataFrame) -> None:
+        with pytest.raises(InputError, match=r"batch_size: \[16\] is nothing to compare"):
+            runs.of_frame(known[known["batch_size"] == 16], Columns())
+
+
+class TestFreshSeeds:
+    def test_seeds_beyond_the_common_ones_are_fresh(self, known: pd.DataFrame) -> None:
+        more = table(6)
+        more = more[(more["seed"] < 3) | (more["lr"] == 0.3)]
+        pack = runs.of_frame(more, Columns()).query("batch_size == 16")
+        assert runs.fresh_seeds(pack, [0.3]) == [3, 4, 5]
+        assert runs.fresh_seeds(pack, [0.1, 0.3]) == []
+
+    def test_where_all_chose_there_are_none(self, known: pd.DataFrame) -> None:
+        pack = runs.of_frame(known, Columns()).query("batch_size == 16")
+        assert runs.fresh_seeds(pack, [0.3]) == []
+
+
+class TestRecommend:
+    def test_the_closed_form_is_found(self, known: pd.DataFrame) -> None:
+        """On a quadratic larger batches take fewer steps as long as noise limits them."""
+        advice = recommend(step_seconds(known))
+        assert advice.batch_size in advice.may_be_fastest
+        assert advice.headline.startswith(f"Use batch size {advice.batch_size} ")
+        steps = advice.tradeoff.set_index("batch_size")["steps_to_target"]
+        assert steps.is_monotonic_decreasing
+        seconds = steps * (1e-3 + 1e-5 * steps.index)
+        assert advice.batch_size == seconds.idxmin()
+        assert advice.seconds_to_target.low < seconds.min() < advice.seconds_to_target.high
+
+    def test_without_seconds_it_tells_of_steps_alone(self, known: pd.DataFrame) -> None:
+        advice = recommend(known.drop(columns="seconds"))
+        assert advice.batch_size is None
+        assert "takes the fewest examples" in advice.headline
+        assert advice.critical.low < advice.critical.value < advice.critical.high
+
+    def test_one_seed_gives_no_interval(self, known: pd.DataFrame) -> None:
+        one = step_seconds(known[known["seed"] == 0]).drop(columns="seed")
+        advice = recommend(one)
+        assert "no interval" in advice.headline
+        assert "nothing tells batch sizes apart" in advice.headline
+        assert np.isnan(advice.seconds_to_target.low)
+        assert advice.tradeoff["probability_fastest"].isna().all()
+
+    def test_a_limit_is_respected(self, known: pd.DataFrame) -> None:
+        from pipeline.params.protocol import Limits
+
+        advice = recommend(step_seconds(known), limits=Limits(seconds=1e-9))
+        assert advice.batch_size is None
+        assert "limits.seconds" in advice.headline
+
+    def test_a_metric_that_nobody_recorded_is_refused(self, known: pd.DataFrame) -> None:
+        with pytest.raises(InputError, match=r"target\.metric=val_loss was"):
+            recommend(known, metric="val_score")

@@ -1,0 +1,150 @@
+"""The real pipeline where another program trains: one that is called, and runs that exist."""
+
+import json
+import os
+import shutil
+import signal
+import subprocess
+import time
+from pathlib import Path
+
+import pandas as pd
+import pytest
+
+from makers import program
+from makers.project import Project
+
+pytestmark = pytest.mark.slow
+
+COMMAND = (
+    "python program.py --batch-size {batch_size} --lr {lr} --seed {seed} --steps {steps} "
+    "--out {out}"
+)
+GRID = ("grid.batch_size=[4,16,64]", "grid.lr=[0.03,0.3,1.0]", "grid.seeds=2", "grid.extensions=1")
+
+
+def called(project: Project, *overrides: str, command: str = COMMAND) -> str:
+    """Compose a study that calls the test's program."""
+    shutil.copy(program.__file__, project.folder / "program.py")
+    return project.compose(
+        "trainer=command", f"trainer.command='{command}'", "trainer.train_examples=1000",
+        "trainer.at_once=2", "target.metric=val_loss", "budget.min_steps=300", "budget.epochs=1", *GRID, *overrides,
+    )  # fmt: skip
+
+
+def headline(project: Project) -> str:
+    return str(json.loads(project.read("reports/recommendation.json"))["headline"])
+
+
+def test_a_program_is_called_for_every_cell(study: Project) -> None:
+    called(study)
+    said = study.repro()
+    assert "Running stage 'watch@program.py'" in said
+    assert headline(study).startswith("Use batch size ")
+    lanes = pd.read_parquet(study.folder / "runs/baseline-16/lanes.parquet")
+    assert {"screen", "refine"} <= set(lanes["phase"])
+    confirmed = pd.read_parquet(study.folder / "results/confirm_lanes.parquet")
+    assert set(confirmed["seed"]) == set(range(1000, 1005))
+    expected = {row["step"]: row["val_loss"] for row in program.curve(16, 0.3, 0, 300)}
+    history = pd.read_parquet(study.folder / "runs/baseline-16/history.parquet")
+    cell = history[(history["lr"] == 0.3) & (history["seed"] == 0)]
+    assert dict(zip(cell["step"], cell["val_loss"], strict=True)) == expected
+    claims = pd.read_csv(study.folder / "reports/claims.csv").set_index("id")
+    assert "trainer=lanes" in claims.loc["sharp-end", "finding"]
+    assert claims.loc["constant-product", "verdict"] != "not tested"
+    check_caching(study)
+
+
+def check_caching(study: Project) -> None:
+    """Nothing runs again for more calls at once; all does for an edited program."""
+    study.replace("params.yaml", "at_once: 2", "at_once: 3")
+    said = study.repro()
+    assert "Running stage 'train" not in said
+    study.replace("program.py", '"""A training program', '"""Some training program')
+    said = study.repro("train@baseline-16")
+    assert "Running stage 'watch@program.py'" in said
+    assert "Running stage 'train@baseline-16'" in said
+
+
+def test_calls_that_fail_are_told(study: Project) -> None:
+    called(study, command=f"{COMMAND} --fault status")
+    said = study.repro(ok=False)
+    assert "error: trainer.command: 50 steps of baseline-4-0.3-0: ended with status 1: " in said
+    assert "the data are not there (.cache/logs/timed-baseline-4-0.3-0.log)" in said
+    assert "Traceback" not in said
+
+
+def test_a_killed_study_goes_on_with_the_calls_that_it_lacks(study: Project) -> None:
+    called(study)
+    study.repro("throughput")
+    environment = os.environ | {"PYTHONPATH": str(study.folder)}
+    process = subprocess.Popen(
+        ["python", "-m", "pipeline.outside.stages.train", "baseline", "16"],
+        cwd=study.folder, env=environment,
+    )  # fmt: skip
+    finished = wait_for(study.folder)
+    os.kill(process.pid, signal.SIGKILL)
+    process.wait()
+    kept = {path: path.stat().st_mtime_ns for path in finished}
+    assert kept
+    study.run("python", "-m", "pipeline.outside.stages.train", "baseline", "16")
+    assert all(path.stat().st_mtime_ns == when for path, when in kept.items())
+    assert len(pd.read_parquet(study.folder / "runs/baseline-16/lanes.parquet")) >= 6
+
+
+def wait_for(folder: Path) -> list[Path]:
+    """The tables of the first calls that have ended."""
+    for _ in range(600):
+        found = sorted(folder.glob("checkpoints/calls-*/baseline-16-*-300.csv"))
+        if found:
+            return found
+        time.sleep(0.05)
+    raise AssertionError("no call ended")
+
+
+def test_a_table_of_runs_is_reported(study: Project) -> None:
+    parts = [
+        pd.DataFrame(program.curve(size, lr, seed, 300)).assign(bs=size, rate=lr, seed=seed)
+        for size in (4, 16, 64)
+        for lr in (0.01, 0.1, 0.3, 1.0, 3.0)
+        for seed in range(3)
+    ]
+    pd.concat(parts).to_csv(study.folder / "runs.csv", index=False)
+    study.compose(
+        "trainer=runs", "trainer.path=runs.csv", "trainer.columns.batch_size=bs",
+        "trainer.columns.lr=rate", "target.metric=val_loss",
+    )  # fmt: skip
+    study.repro()
+    assert headline(study).startswith("Use batch size ")
+    assert "whoever wins was also lucky" in study.read("reports/report.md")
+    table = pd.read_csv(study.folder / "runs.csv")
+    table["rate"] = "fast"
+    table.to_csv(study.folder / "runs.csv", index=False)
+    said = study.repro(ok=False)
+    assert "error: runs.csv: row 1: lr 'fast' is no finite rate above 0" in said
+
+
+@pytest.mark.parametrize(
+    ("overrides", "rule"),
+    [
+        (("trainer=command",), "trainer.command: None is nothing: trainer=command needs it"),
+        (("trainer=runs", "trainer.path=nothing.csv"), "trainer.path: 'nothing.csv' is no file"),
+        (("trainer.at_once=0",), "trainer.at_once: 0 is below 1"),
+        (("trainer.name=command",), "trainer.command: None is nothing"),
+    ],
+)
+def test_bad_overrides_are_refused(study: Project, overrides: tuple[str, ...], rule: str) -> None:
+    before = study.read("params.yaml")
+    said = study.run("python", "-m", "pipeline.stages.config", *overrides, ok=False)
+    assert rule in said
+    assert "Traceback" not in said
+    assert study.read("params.yaml") == before
+
+
+def test_what_only_lanes_can_is_refused(study: Project) -> None:
+    shutil.copy(program.__file__, study.folder / "program.py")
+    said = study.run(
+        "python", "-m", "pipeline.stages.config", "trainer=command",
+        f"trainer.command='{COMMAND}'", "trainer.train_examples=9", "grid.race=true", ok=False,
+    )  # fmt: skip
+    assert "grid.race: True is for trainer=lanes" in said
