@@ -124,6 +124,11 @@ class Study:
                 found.append(pack)
         return found
 
+    @property
+    def seeds_named(self) -> str:
+        """What the seeds behind the intervals are."""
+        return "seeds" if self.self_chosen else "fresh seeds"
+
     @cached_property
     def raced(self) -> pd.DataFrame:
         """The screened trainings that were stopped once they could not change the answer."""

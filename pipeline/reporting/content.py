@@ -82,6 +82,15 @@ class Content:
         )
 
     @property
+    def can_explore(self) -> bool:
+        """Whether any batch size has seconds to choose by."""
+        return any(len(stops) > 1 for stops in self.explore["stops"]["seconds"].values())
+
+    def knows(self, limit: str) -> bool:
+        """Whether any batch size has a value that this limit is one of."""
+        return len(self.explore["stops"][limit]) > 1
+
+    @property
     def names(self) -> int:
         """How many columns of the summary name its rows."""
         return 2 if "variant" in self.summary else 1

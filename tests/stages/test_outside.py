@@ -28,7 +28,8 @@ def called(project: Project, *overrides: str, command: str = COMMAND) -> str:
     shutil.copy(program.__file__, project.folder / "program.py")
     return project.compose(
         "trainer=command", f"trainer.command='{command}'", "trainer.train_examples=1000",
-        "trainer.at_once=2", "target.metric=val_loss", "budget.min_steps=300", "budget.epochs=1", *GRID, *overrides,
+        "trainer.at_once=2", "target.metric=val_loss", "budget.min_steps=300", "budget.epochs=1",
+        *GRID, *overrides,
     )  # fmt: skip
 
 

@@ -54,7 +54,7 @@ def caption(study: Study) -> str:
             f"({numbers.number(examples['examples_to_target'])}). "
         )
     seeds = study.curves["seed"].nunique()
-    return f"{first}Medians over {seeds} fresh seeds, against steps and epochs."
+    return f"{first}Medians over {seeds} {study.seeds_named}, against steps and epochs."
 
 
 ILLUSTRATION = Illustration(

@@ -73,8 +73,8 @@ def caption(study: Study) -> str:
     return (
         f"From batch size {numbers.place(first, study.frame)} to "
         f"{numbers.place(last, study.frame)} ({grown}× larger) the steps fall {fewer}× and the "
-        f"examples grow {more}×. Bars: 95 % intervals over {int(done['seeds'].max())} fresh "
-        "seeds; lines: S_min + E_min / B, fitted to single seeds, where it can be."
+        f"examples grow {more}×. Bars: 95 % intervals over {int(done['seeds'].max())} "
+        f"{study.seeds_named}; lines: S_min + E_min / B, fitted to single seeds, where it can be."
     )
 
 

@@ -132,7 +132,7 @@ def draw_likely(axis: Axes, band: pd.DataFrame) -> None:
     chosen = band[band["recommended"]]
     axis.plot(chosen["batch_size"], heights[chosen.index], "o", **RING)
     shown = range(0, len(targets), max(1, len(targets) // 4))
-    axis.set_yticks(list(shown), [f"{targets[place]:.3f}" for place in shown])
+    axis.set_yticks(list(shown), [f"{targets[place]:.3g}" for place in shown])
     axis.set_ylim(-0.8, len(targets) - 0.2)
     axis.set_ylabel("target")
     axis.set_title("Probability of being the fastest", loc="left", fontsize=10)
@@ -185,7 +185,7 @@ def caption(study: Study) -> str:
     if not has_seconds(table):
         return (
             f"Steps to the target with 95 % intervals over {numbers.number(table['seeds'].max())} "
-            "seeds; the seconds of a step are not known."
+            f"{study.seeds_named}; the seconds of a step are not known."
         )
     done = table.dropna(subset=["seconds_to_target"]).sort_values("seconds_to_target")
     if done.empty:
@@ -205,8 +205,8 @@ def caption(study: Study) -> str:
         f"{numbers.seconds(first['seconds_to_target'])}, the slowest {numbers.place(last, frame)} "
         f"at {numbers.seconds(last['seconds_to_target'])}; open points are shown to be slower. "
         f"{between}Bars: 95 % intervals over {int(table['seeds'].max())} "
-        f"fresh seeds{whose}. Discs are as large as the probability of being the fastest, from "
-        "easy targets at the bottom to hard ones; a ring marks what would be recommended."
+        f"{study.seeds_named}{whose}. Discs are as large as the probability of being the fastest, "
+        "from easy targets at the bottom to hard ones; a ring marks what would be recommended."
     )
 
 

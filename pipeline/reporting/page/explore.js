@@ -42,6 +42,7 @@ function explore(data) {
   const widths = Object.keys(data.rows);
   const width = () => (devices ? widths[Number(devices.value)] : "1");
   const stops = (name) => (name === "seconds" ? data.stops.seconds[width()] : data.stops[name]);
+  const knows = (name) => data.stops[name].length > 1; // a program may not tell its memory or its scores
   const limit = (name) => stops(name)[Number(sliders[name].value)].value;
 
   // the strictest stop that still allows what the limit does
@@ -55,9 +56,11 @@ function explore(data) {
     if (!best) return "No batch size meets these limits.";
     const own = best.words;
     const on = width() === "1" ? "" : `, predicted for ${width()} devices`;
+    const memory = knows("memory_gb") ? `, ${own.memory}` : "";
+    const score = knows("score") ? `, test ${data.score_name} ${own.score} after the whole budget` : "";
     return (
       `Batch size ${own.size} with learning rate ${own.rate}: ${data.target} in ${own.seconds}${on} ` +
-      `(${own.interval}), ${own.memory}, test ${data.score_name} ${own.score} after the whole budget.`
+      `(${own.interval})${memory}${score}.`
     );
   }
 
@@ -70,7 +73,9 @@ function explore(data) {
     const made = element("tr", "", { class: row === best ? "chosen" : broken.length ? "refused" : "" });
     const why = row === best ? "recommended" : broken.join(", ");
     made.append(element("th", row.words.size, { scope: "row" }));
-    for (const cell of [row.words.rate, row.words.seconds, row.words.memory, row.words.score, why])
+    const memory = knows("memory_gb") ? [row.words.memory] : [];
+    const score = knows("score") ? [row.words.score] : [];
+    for (const cell of [row.words.rate, row.words.seconds, ...memory, ...score, why])
       made.append(element("td", cell));
     return made;
   }
@@ -136,6 +141,6 @@ function printClaims() {
   });
 }
 
-explore(JSON.parse(document.getElementById("explore-data").textContent));
+if (document.getElementById("choices")) explore(JSON.parse(document.getElementById("explore-data").textContent));
 describeCells();
 printClaims();

@@ -155,7 +155,7 @@ def outside_facts(study: Study) -> dict[str, str]:
     here = f"{machine['processor']}, {machine['cores']} cores, {machine['memory_gb']} GB"
     timed = "seconds per step as the runs tell" if told.path else here
     return {
-        "data": f"of {told.command or measured.data['file']}{examples}",
+        "data": f"those of `{told.command or measured.data['file']}`{examples}",
         **variant_facts(params),
         "cells": f"{len(measured.lanes)} screened, {len(confirmed)} confirmed",
         "seeds": f"{params.grid.seeds} screening, {confirmed['seed'].nunique()} behind intervals",

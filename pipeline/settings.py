@@ -1,0 +1,320 @@
+"""The recommended setting as the arguments of the loops that people use.
+
+    python -m pipeline.settings --for torch|lightning|huggingface|accelerate
+                                [--devices N] [--memory-gb M]
+
+Reads the report of the last study. A batch is spread over devices, and taken in micro-batches
+where one does not fit; the batch itself is never changed.
+"""
+
+import argparse
+import json
+import math
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import pandas as pd
+
+from pipeline.errors import InputError, command, require
+from pipeline.params.load import Params, load_params
+from pipeline.params.optimizer import ADAMS, Optimizer
+from pipeline.params.schedule import Schedule
+from pipeline.reporting.words import numbers
+from pipeline.selection.keys import rows_of
+from pipeline.workspace import files
+
+TORCH = {"sgd": "SGD", "nesterov": "SGD", "adagrad": "Adagrad", "adam": "Adam", "adamw": "AdamW"}
+"""Optimizers that torch has a class for."""
+LINE = 88
+
+
+@dataclass(frozen=True)
+class Split:
+    """A batch as ``devices`` x ``per_device`` x ``accumulation`` examples."""
+
+    devices: int
+    per_device: int
+    accumulation: int
+
+
+@dataclass(frozen=True)
+class Setting:
+    """What to train with. steps: updates to make. optimizer, schedule: None where another program
+    trained, which has its own. notes: what a loop's arguments do not say."""
+
+    lr: float
+    split: Split
+    steps: int
+    optimizer: Optimizer | None
+    schedule: Schedule | None
+    notes: tuple[str, ...]
+
+    @property
+    def batch_size(self) -> int:
+        """Examples of an update."""
+        return self.split.devices * self.split.per_device * self.split.accumulation
+
+
+def split(
+    batch_size: int, devices: int, memory_gb: float | None, peaks: "pd.Series[float]"
+) -> Split:
+    """Spread a batch over devices, in the fewest micro-batches that fit.
+
+    peaks: bytes by the batch sizes that were weighed; a size between two takes at most what the
+    larger one does.
+
+    Raises InputError where the devices do not divide the batch, and where nothing fits.
+    """
+    divisors = [n for n in range(1, batch_size + 1) if batch_size % n == 0]
+    rule = f"does not divide batch size {batch_size}; {', '.join(map(str, divisors))} do"
+    require(devices in divisors, "--devices", devices, rule)
+    local = batch_size // devices
+    if memory_gb is None:
+        return Split(devices, local, 1)
+    require(memory_gb > 0, "--memory-gb", memory_gb, "is not above 0")
+    require(len(peaks) > 0, "--memory-gb", memory_gb, "cannot be kept: no memory was measured")
+    for micro in [n for n in reversed(divisors) if local % n == 0]:
+        above = peaks[peaks.index >= micro]
+        if len(above) and above.min() <= memory_gb * 2**30:
+            return Split(devices, micro, local // micro)
+    least = numbers.size(float(peaks.min()))
+    raise InputError(f"--memory-gb: {memory_gb:g} is below the {least} that a step takes at least")
+
+
+def setting(
+    params: Params, best: Mapping[str, Any], tables: "Tables", devices: int, memory_gb: float | None
+) -> Setting:
+    """The recommended row of the tradeoff, ``best``, as a setting."""
+    variant, size = best["variant"], int(best["batch_size"])
+    is_outside = params.trainer.name != "lanes"
+    chosen = params.settings(variant)
+    schedule = None if is_outside else chosen.schedule
+    optimizer = None if is_outside else chosen.optimizer.at(size)
+    known = rows_of(tables.throughput[tables.throughput["micro_batches"] == 1], variant)
+    peaks = known.set_index("batch_size")["peak_bytes"].dropna()
+    parts = split(size, devices, memory_gb, peaks)
+    is_constant = schedule is None or schedule.name == "constant"
+    trained = int(rows_of(tables.rates, variant, size)["trained_steps"].max())
+    high = best["steps_to_target_high"]
+    steps = trained if high is None or not is_constant else min(trained, math.ceil(high))
+    notes = [reached_words(best, tables.data_parallel, parts.devices)]
+    if optimizer and optimizer.name not in TORCH:
+        notes.append(f"{optimizer.name} is no optimizer of torch: bring your own")
+    if schedule and schedule.name == "growth":
+        shares = ", ".join(f"{share:.0%}" for share in schedule.milestones)
+        notes.append(f"the batch is divided by {schedule.factor:g} after {shares} of the steps")
+    if not is_outside and chosen.model.norm == "batch" and parts.per_device < size:
+        notes.append(f"batch norm sees {parts.per_device} examples at a time here, not {size}")
+    return Setting(best["lr"], parts, steps, optimizer, schedule, tuple(notes))
+
+
+def reached_words(best: Mapping[str, Any], predicted: pd.DataFrame, devices: int) -> str:
+    """How long it takes to the target, measured on one device, predicted for more."""
+    steps = f"about {numbers.number(best['steps_to_target'])} steps to the target"
+    if devices == 1:
+        within = numbers.interval(
+            best["seconds_to_target_low"], best["seconds_to_target_high"], numbers.seconds
+        )
+        return f"{steps}, {numbers.seconds(best['seconds_to_target'])} ({within})"
+    rows = rows_of(predicted, best["variant"], int(best["batch_size"]))
+    rows = rows[rows["devices"] == devices] if len(rows) else rows
+    if rows.empty:
+        return f"{steps}; on {devices} devices nothing was predicted"
+    seconds = numbers.seconds(rows["seconds_to_target"].iloc[0])
+    return f"{steps}, {seconds} as predicted for {devices} devices"
+
+
+def call(name: str, *first: str, **named: Any) -> str:
+    """A call as Python, on several lines where it is long; ``first``: arguments as they are."""
+    words = [*first, *(f"{key}={value!r}" for key, value in named.items())]
+    one_line = f"{name}({', '.join(words)})"
+    if len(one_line) <= LINE:
+        return one_line
+    return f"{name}(\n{''.join(f'    {word},' + chr(10) for word in words)})"
+
+
+def has_optimizer(chosen: Setting) -> bool:
+    """Whether torch has the optimizer."""
+    return chosen.optimizer is not None and chosen.optimizer.name in TORCH
+
+
+def optimizer_lines(chosen: Setting) -> list[str]:
+    """torch's optimizer; the rate alone where torch has none, or the program its own."""
+    optimizer = chosen.optimizer
+    if optimizer is None or not has_optimizer(chosen):
+        return [f"lr = {chosen.lr!r}"]
+    named: dict[str, Any] = {"lr": chosen.lr}
+    if optimizer.momentum:
+        named["momentum"] = optimizer.momentum
+    if optimizer.name == "nesterov":
+        named["nesterov"] = True
+    if optimizer.name in ADAMS:
+        named |= {"betas": (optimizer.beta1, optimizer.beta2), "eps": optimizer.epsilon}
+    if optimizer.weight_decay or optimizer.name == "adamw":
+        named["weight_decay"] = optimizer.weight_decay
+    name = f"torch.optim.{TORCH[optimizer.name]}"
+    return [f"optimizer = {call(name, 'model.parameters()', **named)}"]
+
+
+def factor(schedule: Schedule, steps: int, unit: int = 1) -> str:
+    """``training.learning_rate.rate_factor`` as an expression of ``n``, the scheduler's steps so
+    far, ``unit`` of them for each update; empty for a rate that never changes."""
+    warmup, last = unit * schedule.warmup_steps, unit * steps
+    after = "1.0"
+    if schedule.name == "cosine":
+        after = f"0.5 * (1 + math.cos(math.pi * (n - {warmup}) / {max(unit, last - warmup)}))"
+    if schedule.name == "step":
+        places = [unit * int(share * steps) for share in schedule.milestones]
+        after = f"{schedule.factor:g} ** sum(n >= place for place in {places})"
+    if warmup:
+        return f"(n + {unit}) / {warmup} if n < {warmup} else {after}"
+    return "" if after == "1.0" else after
+
+
+def scheduler_lines(chosen: Setting, unit: int = 1) -> list[str]:
+    """torch's scheduler, ``unit`` steps of it for each update; none for a constant rate."""
+    if chosen.schedule is None or not has_optimizer(chosen):
+        return []
+    text = factor(chosen.schedule, chosen.steps, unit)
+    name = "torch.optim.lr_scheduler.LambdaLR"
+    return [f"scheduler = {call(name, 'optimizer', f'lambda n: {text}')}"] if text else []
+
+
+def loader_line(chosen: Setting) -> str:
+    """A loader of one device's micro-batches; a batch that is not whole is left out."""
+    named = {"batch_size": chosen.split.per_device, "shuffle": True, "drop_last": True}
+    return f"loader = {call('torch.utils.data.DataLoader', 'dataset', **named)}"
+
+
+def torch_lines(chosen: Setting) -> list[str]:
+    """A plain loop accumulates and counts by itself."""
+    return [
+        loader_line(chosen),
+        *optimizer_lines(chosen),
+        *scheduler_lines(chosen),
+        f"steps, accumulation_steps = {chosen.steps}, {chosen.split.accumulation}",
+    ]
+
+
+def lightning_lines(chosen: Setting) -> list[str]:
+    """Lightning counts updates; its scheduler must be told to step after each."""
+    schedulers = scheduler_lines(chosen)
+    config = ["lr_scheduler = {'scheduler': scheduler, 'interval': 'step'}"] if schedulers else []
+    trainer = call(
+        "lightning.Trainer",
+        max_steps=chosen.steps,
+        accumulate_grad_batches=chosen.split.accumulation,
+        devices=chosen.split.devices,
+    )
+    lines = [loader_line(chosen), *optimizer_lines(chosen), *schedulers, *config]
+    return [*lines, f"trainer = {trainer}"]
+
+
+def huggingface_lines(chosen: Setting) -> list[str]:
+    """Hugging Face counts updates; what its arguments do not know is given to its Trainer."""
+    named: dict[str, Any] = {
+        "per_device_train_batch_size": chosen.split.per_device,
+        "gradient_accumulation_steps": chosen.split.accumulation,
+        "learning_rate": chosen.lr,
+        "max_steps": chosen.steps,
+        "dataloader_drop_last": True,
+    }
+    schedule, optimizer = chosen.schedule, chosen.optimizer
+    if schedule is None or optimizer is None:
+        return [f"args = {call('transformers.TrainingArguments', **named)}"]
+    named["max_grad_norm"] = 0.0  # what the rate was tuned without
+    is_known = schedule.name != "step"
+    if is_known:
+        warmed = "constant_with_warmup" if schedule.warmup_steps else "constant"
+        named["lr_scheduler_type"] = "cosine" if schedule.name == "cosine" else warmed
+        named["warmup_steps"] = schedule.warmup_steps
+    if optimizer.name == "adamw":
+        named |= {
+            "optim": "adamw_torch",
+            "adam_beta1": optimizer.beta1,
+            "adam_beta2": optimizer.beta2,
+            "adam_epsilon": optimizer.epsilon,
+            "weight_decay": optimizer.weight_decay,
+        }
+    arguments = f"args = {call('transformers.TrainingArguments', **named)}"
+    if not has_optimizer(chosen) or (optimizer.name == "adamw" and is_known):
+        return [arguments]
+    schedulers = [] if is_known else scheduler_lines(chosen)
+    pair = f"optimizers=(optimizer, {'scheduler' if schedulers else 'None'})"
+    trainer = call("transformers.Trainer", "model", "args", "train_dataset=dataset", pair)
+    return [arguments, *optimizer_lines(chosen), *schedulers, f"trainer = {trainer}"]
+
+
+def accelerate_lines(chosen: Setting) -> list[str]:
+    """Accelerate steps a prepared scheduler once for each device: its steps are that many."""
+    named = {"gradient_accumulation_steps": chosen.split.accumulation}
+    return [
+        f"accelerator = {call('accelerate.Accelerator', **named)}",
+        loader_line(chosen),
+        *optimizer_lines(chosen),
+        *scheduler_lines(chosen, chosen.split.devices),
+        f"steps = {chosen.steps}",
+    ]
+
+
+LOOPS: dict[str, Callable[[Setting], list[str]]] = {
+    "torch": torch_lines,
+    "lightning": lightning_lines,
+    "huggingface": huggingface_lines,
+    "accelerate": accelerate_lines,
+}
+
+
+def code(loop: str, chosen: Setting) -> str:
+    """The lines of a loop as Python, after notes."""
+    parts = chosen.split
+    many = f"{parts.devices} devices x " if parts.devices > 1 else ""
+    several = f" x {parts.accumulation} micro-batches" if parts.accumulation > 1 else ""
+    size = f"batch size {chosen.batch_size}"
+    if many or several:
+        size += f" = {many}{parts.per_device}{several}"
+    notes = [f"# {note}" for note in (size, *chosen.notes)]
+    return "\n".join([*notes, *LOOPS[loop](chosen)])
+
+
+@dataclass(frozen=True)
+class Tables:
+    """What of the report a setting is made from."""
+
+    throughput: pd.DataFrame
+    rates: pd.DataFrame
+    data_parallel: pd.DataFrame
+
+
+def read_report() -> tuple[Mapping[str, Any], Tables]:
+    """The recommended row, and the tables beside it.
+
+    Raises InputError where there is no report, or none that recommends.
+    """
+    path = files.REPORTS / "recommendation.json"
+    if not path.is_file():
+        raise InputError(f"{path}: no such file; `dvc repro` makes it")
+    told = json.loads(path.read_text())
+    if told["recommended"] is None:
+        raise InputError(f"{path}: nothing is recommended: {told['headline']}")
+    names = ("throughput", "rates", "data_parallel")
+    tables = [pd.read_csv(files.REPORTS / "tables" / f"{name}.csv") for name in names]
+    return told["recommended"], Tables(*tables)
+
+
+@command
+def main() -> None:
+    """Print the setting."""
+    parser = argparse.ArgumentParser(description=str(__doc__).split("\n", 1)[0])
+    parser.add_argument("--for", dest="loop", choices=LOOPS, required=True)
+    parser.add_argument("--devices", type=int, default=1)
+    parser.add_argument("--memory-gb", type=float)
+    asked = parser.parse_args()
+    best, tables = read_report()
+    params = load_params(files.PARAMS)
+    print(code(asked.loop, setting(params, best, tables, asked.devices, asked.memory_gb)))
+
+
+if __name__ == "__main__":
+    main()
