@@ -11,10 +11,14 @@ from makers.project import ROOT, Project
 BLOCKS = re.findall(r"```sh\n(.*?)```", (ROOT / "README.md").read_text(), re.DOTALL)
 
 
-COMMANDS = [line.split("#")[0].strip() for block in BLOCKS for line in block.splitlines()]
+COMMANDS = [
+    line.split("#")[0].strip()
+    for block in BLOCKS
+    for line in block.replace("\\\n", " ").splitlines()
+]
 
 
-(MODEL,) = re.findall(r"```python\n(.*?)```", (ROOT / "README.md").read_text(), re.DOTALL)
+MODEL, RECOMMEND = re.findall(r"```python\n(.*?)```", (ROOT / "README.md").read_text(), re.DOTALL)
 
 
 INLINE = re.findall(r"`(dvc [^`]+|make [^`]+)`", (ROOT / "README.md").read_text())
@@ -49,9 +53,15 @@ def test_every_command_runs_in_order(study: Project) -> None:
             ran.append(command)
             if command.startswith("dvc exp run"):
                 check_experiment(study, said)
-    # the last thing composed is the README's own network
+    (own_network,) = [command for command in ran if "my_model:build" in command]
+    study.run(*shlex.split(own_network))
     study.run("python", "-m", "pipeline.stages.train", "baseline", "full")
     assert len(ran) >= 6
+
+
+def test_it_recommends_from_python(capsys: pytest.CaptureFixture[str]) -> None:
+    exec(RECOMMEND.replace("tests/", f"{ROOT}/tests/"), {})
+    assert capsys.readouterr().out.startswith("Use batch size ")
 
 
 def check_experiment(study: Project, said: str) -> None:
