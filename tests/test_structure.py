@@ -43,6 +43,7 @@ MAY_IMPORT = {  # folder or top-level module -> what else of the project it may 
     "selfcheck": {"errors", "params", "workspace", "selection", "analysis", "reporting"},
     "forecast": {"params", "training"},
     "from_python": {"params", "outside", "selection", "analysis", "reporting"},
+    "settings": {"errors", "params", "workspace", "selection", "reporting"},
     "compare": {"errors", "params", "workspace", "analysis", "reporting"},
 }
 HEAVY = {  # library -> the only places that may import it

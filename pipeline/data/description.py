@@ -33,6 +33,7 @@ def summary(prepared: Prepared, data: Data) -> dict[str, object]:
         "target_mean": float(train.y.mean()) if regression else None,
         "target_sd": float(train.y.std()) if regression else None,
         "notes": [*prepared.notes, *place_note(data)],
+        "warnings": list(prepared.warnings),
     }
 
 

@@ -15,7 +15,7 @@ class Prepared:
 
     features: of tables, a name for each input; of images, one for each channel. columns: of a
     user's table, what each column was taken for. fitted: what was learnt of the training rows to
-    encode them, by column. notes: what a reader should know.
+    encode them, by column. notes: what a reader should know; warnings: before believing a score.
     """
 
     task: str
@@ -25,6 +25,7 @@ class Prepared:
     columns: tuple[Column, ...] = ()
     fitted: Mapping[str, Any] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
+    warnings: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         targets = self.parts["train"].y

@@ -66,7 +66,8 @@ class Table:
     separator: ``auto`` or the character; decimal: of numbers; drop: columns left out; categorical:
     columns of numbers that are names of levels; dates: ``refuse`` or ``days`` (since 1970);
     levels: the most columns that a category becomes; rare: the share of the training rows below
-    which its levels are joined.
+    which its levels are joined; duplicates: what becomes of rows that repeat another, target and
+    all: ``keep`` or ``drop``.
     """
 
     separator: str = "auto"
@@ -77,12 +78,14 @@ class Table:
     dates: str = "refuse"
     levels: int = 20
     rare: float = 0.01
+    duplicates: str = "keep"
 
     def __post_init__(self) -> None:
         single = self.separator == "auto" or len(self.separator) == 1
         require(single, "data.table.separator", self.separator, "is neither 'auto' nor a character")
         one_of("data.table.decimal", self.decimal, (".", ","))
         one_of("data.table.dates", self.dates, ("refuse", "days"))
+        one_of("data.table.duplicates", self.duplicates, ("keep", "drop"))
         require(self.levels >= 2, "data.table.levels", self.levels, "is below 2")
         require(0 <= self.rare < 1, "data.table.rare", self.rare, "is outside [0, 1)")
         try:

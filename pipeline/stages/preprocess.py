@@ -21,7 +21,7 @@ def say(prepared: Prepared) -> None:
     for column in prepared.columns:
         note = f": {column.why}" if column.why else ""
         print(f"preprocess: {column.name}, {column.kind}{note}", file=sys.stderr)
-    for note in prepared.notes:
+    for note in (*prepared.notes, *prepared.warnings):
         print(f"preprocess: {note}", file=sys.stderr)
     parts = ", ".join(f"{len(part):,} {name}" for name, part in prepared.parts.items())
     print(

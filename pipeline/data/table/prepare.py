@@ -9,7 +9,7 @@ import numpy as np
 from pipeline.data import splits
 from pipeline.data.examples import FEW_VALUES, Array, Examples
 from pipeline.data.prepared import Prepared
-from pipeline.data.table import columns, encoding, file
+from pipeline.data.table import columns, encoding, file, leaks
 from pipeline.data.table.columns import Column, Floats, Loaded, Survey
 from pipeline.data.table.file import TableFile
 from pipeline.errors import InputError, require
@@ -31,22 +31,34 @@ def prepare_table(data: Data, seed: int) -> Prepared:
     used = [column for column in others if column.kind != "dropped"]
     target, *rest = columns.load(table, places(keys, used, surveys))
     labels, classes, there = labelled(table, target)
+    compared = [target, *rest[bool(data.split.by) :]]
+    digest = leaks.digests(compared)
+    rows = len(there)
+    if data.table.duplicates == "drop":
+        there = leaks.first_of_equals(there, digest)
     parts = split(data, rest.pop(0) if data.split.by else None, labels, classes, there, seed)
     encoded = [encoding.encode(column, parts["train"], data.table) for column in rest]
     if not any(column.features for column in encoded):
         raise InputError(f"{table.path}: no column has a value in the training rows")
     x = encoding.assembled(encoded, parts)
     by_name = {column.name: one for column, one in zip(used, encoded, strict=True)}
+    task = "classification" if classes else "regression"
+    examples = {name: Examples(x[name], labels[parts[name]]) for name in parts}
+    names = [column.name for column in used]
     return Prepared(
-        task="classification" if classes else "regression",
-        parts={name: Examples(x[name], labels[parts[name]]) for name in parts},
+        task=task,
+        parts=examples,
         features=tuple(feature for column in encoded for feature in column.features),
         classes=classes,
         columns=tuple(
             replace(c, why=by_name[c.name].note) if c.name in by_name else c for c in others
         ),
         fitted={c.name: {"kind": c.kind, **by_name[c.name].fitted} for c in used},
-        notes=row_notes(len(labels), len(there)),
+        notes=row_notes(len(labels), rows, len(there)),
+        warnings=(
+            *leaks.revealing_words(names, encoded, examples, task),
+            *leaks.repeated_words(compared, parts, digest),
+        ),
     )
 
 
@@ -219,7 +231,7 @@ def split(
     return {name: there[rows] for name, rows in parts.items()}
 
 
-def row_notes(rows: int, kept: int) -> tuple[str, ...]:
-    """What happened to rows."""
-    lost = rows - kept
-    return (f"{lost:,} of {rows:,} rows were left out: they have no target",) if lost else ()
+def row_notes(rows: int, known: int, kept: int) -> tuple[str, ...]:
+    """What happened to rows: how many there are, how many have a target, how many are kept."""
+    lost = {"they have no target": rows - known, "they repeat another": known - kept}
+    return tuple(f"{n:,} of {rows:,} rows were left out: {why}" for why, n in lost.items() if n)

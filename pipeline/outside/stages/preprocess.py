@@ -32,6 +32,7 @@ def summary(params: Params) -> dict[str, object]:
         "shape": [],
         "examples": {"train": told.train_examples, "val": told.val_examples, "test": None},
         "notes": [],
+        "warnings": [],
     }
 
 

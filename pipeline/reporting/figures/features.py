@@ -109,7 +109,8 @@ def column_words(columns: pd.DataFrame) -> list[str]:
 
 def note_words(data: Mapping[str, Any]) -> list[str]:
     """The notes as sentences."""
-    return [f"{note[0].upper()}{note[1:]}." for note in data.get("notes", [])]
+    notes = [*data.get("notes", []), *data.get("warnings", [])]
+    return [f"{note[0].upper()}{note[1:]}." for note in notes]
 
 
 ILLUSTRATION = Illustration(

@@ -199,7 +199,7 @@ def variant_facts(params: Params) -> dict[str, str]:
 def warnings(study: Study) -> list[str]:
     """What a careful reader must know before believing the headline."""
     throughput, table, frame = study.measured.throughput, study.tradeoff, study.frame
-    words = []
+    words = [f"{word[0].upper()}{word[1:]}." for word in study.measured.data.get("warnings", [])]
     if not timings.passes_agree(throughput):
         words.append(
             "The seconds per step before and after the training contradict each other: other work "
