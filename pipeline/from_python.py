@@ -15,6 +15,7 @@ from pipeline.analysis import timings
 from pipeline.analysis.measurements import Measurements
 from pipeline.analysis.study import Study
 from pipeline.outside import confirmation, runs, timing, trainings, unmeasured
+from pipeline.outside.curve import check_metric
 from pipeline.outside.runs import Runs
 from pipeline.params.load import Params
 from pipeline.params.protocol import Grid, Limits, Target
@@ -69,6 +70,7 @@ def recommend(
     """
     named = Columns(**(columns or {}))
     known = runs.of_frame(table, named)
+    check_metric(known, metric)
     has = runs.grid(known)
     told = Runs(known, train_examples)
     params = Params(

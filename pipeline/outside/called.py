@@ -6,8 +6,9 @@ from dataclasses import dataclass, replace
 import numpy as np
 import pandas as pd
 
-from pipeline.errors import InputError
+from pipeline.errors import InputError, require
 from pipeline.outside import program
+from pipeline.outside.curve import check_metric
 from pipeline.outside.program import Call, Failure, Program
 from pipeline.outside.trainings import Tables, tables, together
 from pipeline.params.load import Params
@@ -100,10 +101,26 @@ class Called:
                     cell = Cell(variant, size, lr, number)
                     taken = []
                     for steps in (short, 3 * short):
-                        taken.append(self.program.seconds(Call(cell, steps)))
+                        taken.append(self.timed_call(Call(cell, steps)))
                         on_done(1)
                     found[variant, size].append((taken[1] - taken[0]) / (2 * short))
+        for (variant, size), seconds in found.items():
+            rule = f"steps of {variant} {size} are too few to tell what one takes"
+            require(min(seconds) > 0, "trainer.timed_steps", short, rule)
         return found
+
+    def timed_call(self, call: Call) -> float:
+        """The seconds of a call, whose table must have the target's metric.
+
+        Raises InputError where it fails.
+        """
+        seconds, table = self.program.timed(call)
+        check_metric(table, self.params.target.metric)
+        return seconds
+
+    def clear(self) -> None:
+        """Forget the finished calls, if none failed: what they led to is written."""
+        self.program.clear()
 
     def train(self, cells: Sequence[Cell], label: str) -> Tables:
         """Call the program for these cells.
@@ -122,6 +139,8 @@ class Called:
             if not trained:
                 raise InputError(f"{label}: all {len(failed)} calls fail; {words}")
             print(f"{label}: {len(failed)} of {len(calls)} calls fail; the first, {words}")
+        for _, curve in trained:
+            check_metric(curve, self.params.target.metric)
         curves = [curve.assign(**key(call.cell)) for call, curve in trained]
         done = [
             key(call.cell) | {"phase": call.cell.phase, "steps": call.steps, "is_stopped": False}

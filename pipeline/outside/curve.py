@@ -37,6 +37,17 @@ def read(path: Path) -> pd.DataFrame:
     return checked(raw)
 
 
+def check_metric(table: pd.DataFrame, metric: str) -> None:
+    """Refuse a table without what the target is a value of.
+
+    Raises InputError.
+    """
+    if metric not in table or table[metric].isna().all():
+        other = next(name for name in VALIDATION if name != metric)
+        rule = f"was not recorded; target.metric={other} would be a value of what was"
+        raise InputError(f"target.metric: {metric!r} {rule}")
+
+
 def from_json(lines: list[str]) -> pd.DataFrame:
     """Lines of JSON as a table of text; what a line does not have is empty."""
     rows = []

@@ -58,6 +58,8 @@ class Program:
     trainer: Trainer
     finished: Path
     running: set["subprocess.Popen[bytes]"] = field(default_factory=set)
+    used: list[Path] = field(default_factory=list)
+    has_failed: bool = False
     is_ended: bool = False
 
     def words(self, call: Call, out: Path) -> list[str]:
@@ -77,6 +79,7 @@ class Program:
     def train(self, call: Call) -> pd.DataFrame | Failure:
         """The call's curve, by a call that is repeated ``trainer.retries`` times if it fails."""
         kept = self.finished / f"{call.name}-{call.steps}.csv"
+        self.used.append(kept)
         if kept.is_file():
             return curve.read(kept)
         log = LOGS / f"{call.name}.log"
@@ -95,10 +98,19 @@ class Program:
                 continue
             os.replace(out, kept)
             return table
+        self.has_failed = True
         return Failure(reason, log)
 
-    def seconds(self, call: Call) -> float:
-        """The seconds of a call, by the program's own clock where it writes ``seconds``.
+    def clear(self) -> None:
+        """Forget the calls that were finished here; if some failed, none, so that the others need
+        not be made again."""
+        if not self.has_failed:
+            for path in self.used:
+                path.unlink(missing_ok=True)
+
+    def timed(self, call: Call) -> tuple[float, pd.DataFrame]:
+        """The seconds of a call, by the program's own clock where it writes ``seconds``, and its
+        curve.
 
         Raises InputError where it fails.
         """
@@ -111,7 +123,7 @@ class Program:
             rule = f"{call.steps} steps of {call.name}: {error} ({log})"
             raise InputError(f"trainer.command: {rule}") from None
         own = table["seconds"].dropna().tolist() if "seconds" in table else []
-        return float(own[-1]) if own else wall
+        return (float(own[-1]) if own else wall), table
 
     def run(self, words: Sequence[str], log: Path) -> float:
         """Run a command line to its end, its output in a log; the seconds it took.

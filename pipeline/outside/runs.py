@@ -161,6 +161,9 @@ class Runs:
             chosen = chosen[chosen["seed"].isin(seeds)]
         return self.tables(chosen, "confirm")
 
+    def clear(self) -> None:
+        """Nothing is kept that could be forgotten."""
+
     def timed(self) -> dict[tuple[str, int], list[float]]:
         """Seconds of a step at every pack, one from each run that tells them at two steps."""
         if "seconds" not in self.runs:

@@ -24,6 +24,9 @@ class Trainer(Protocol):
     def fresh(self, variant: str, batch_size: Any, rates: Sequence[float]) -> Tables:
         """Those at its chosen rates that the intervals come from."""
 
+    def clear(self) -> None:
+        """Forget what a killed stage would have gone on with: all is written."""
+
     def timed(self) -> dict[tuple[str, int], list[float]]:
         """Seconds of a step by pack, measured several times; without those of packs of which they
         are not known."""

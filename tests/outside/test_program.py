@@ -146,3 +146,20 @@ def test_a_command_that_cannot_be_filled_in_is_refused(command: str, rule: str) 
     with pytest.raises(InputError, match=r"trainer\.command: ") as refused:
         Trainer("command", command, train_examples=9)
     assert rule in str(refused.value)
+
+
+def test_finished_calls_are_forgotten_once_all_is_written() -> None:
+    made = of()
+    trained(made, [call()])
+    assert list(Path("finished").glob("*-300.csv"))
+    made.clear()
+    assert not list(Path("finished").glob("*-300.csv"))
+
+
+def test_they_are_kept_while_another_call_fails() -> None:
+    trained(of(), [call()])
+    made = of("status")
+    found = trained(made, [call(), call(seed=1)])
+    assert [isinstance(one, Failure) for one in found] == [False, True]
+    made.clear()
+    assert list(Path("finished").glob("baseline-16-0.1-0-300.csv"))

@@ -16,7 +16,8 @@ def main() -> None:
     """Read runs/, select, train the winners, write results/."""
     params = load_params(files.PARAMS)
     lanes, history = files.runs(params, "lanes.parquet"), files.runs(params, "history.parquet")
-    selection, found = confirmation.confirmed(params, lanes, history, trainer.of(params).fresh)
+    told = trainer.of(params)
+    selection, found = confirmation.confirmed(params, lanes, history, told.fresh)
     results = files.RESULTS
     files.write_parquet(results / "confirm.parquet", found.history)
     files.write_parquet(results / "confirm_lanes.parquet", found.lanes)
@@ -25,6 +26,7 @@ def main() -> None:
     for name in ("confirm", "snapshots"):
         files.write_tensors(results / f"{name}.safetensors", {})
     files.write_csv(results / "selection.csv", selection)
+    told.clear()
     durations.record(results / "selection.csv")
 
 

@@ -10,7 +10,7 @@ from pathlib import Path
 import pandas as pd
 
 from pipeline.errors import command, require
-from pipeline.outside import runs, unmeasured
+from pipeline.outside import curve, runs, unmeasured
 from pipeline.outside.trainings import TASK
 from pipeline.params.load import Params, load_params
 from pipeline.selection.keys import CELL, PACK
@@ -43,6 +43,7 @@ def read_runs(params: Params) -> pd.DataFrame:
     """
     assert params.trainer.path is not None
     table = runs.read(Path(params.trainer.path), params.trainer.columns)
+    curve.check_metric(table, params.target.metric)
     has = set(table[PACK].drop_duplicates().itertuples(index=False, name=None))
     for pack in params.packs():
         rule = f"is not in {params.trainer.path}: compose params.yaml again"

@@ -18,11 +18,13 @@ def main() -> None:
     """Call the program, or look its runs up, and write the run's folder."""
     params = load_params(files.PARAMS)
     variant, batch_size = params.pack_named(sys.argv[1:])
-    found = trainer.of(params).screened(variant, batch_size)
+    told = trainer.of(params)
+    found = told.screened(variant, batch_size)
     folder = files.run_folder(variant, batch_size)
     files.write_parquet(folder / "history.parquet", found.history)
     files.write_parquet(folder / "lanes.parquet", found.lanes)
     files.write_csv(folder / "failed.csv", found.failed)
+    told.clear()
     durations.record(folder / "lanes.parquet")
 
 
