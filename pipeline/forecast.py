@@ -33,17 +33,19 @@ MOST = 0.5
 
 @dataclass(frozen=True)
 class Forecast:
-    """What each pack will take, by (variant, batch size): all its seconds, and those of one step of
-    all its cells; and the steps of all packs' cells in the grid alone."""
+    """What each pack will take, by (variant, batch size): the seconds of its screening with added
+    rates, those of its fresh seeds, and those of one step of all its cells; and the steps of all
+    packs' cells in the grid alone."""
 
     seconds: Mapping[tuple[str, int], float]
+    fresh_seconds: Mapping[tuple[str, int], float]
     step_seconds: Mapping[tuple[str, int], float]
     steps: int
 
     @property
     def total(self) -> float:
         """Seconds of all trainings."""
-        return sum(self.seconds.values())
+        return sum(self.seconds.values()) + sum(self.fresh_seconds.values())
 
     def steps_within(self, study_seconds: float) -> dict[tuple[str, int], int]:
         """How many steps each pack may train for the study to take so long: all packs the same
@@ -57,8 +59,9 @@ class Forecast:
     def dearest(self) -> list[int]:
         """The fewest batch sizes that take MOST of the seconds together, ascending."""
         by_size: dict[int, float] = {}
-        for (_, size), seconds in self.seconds.items():
-            by_size[size] = by_size.get(size, 0.0) + seconds
+        for (variant, size), seconds in self.seconds.items():
+            fresh = self.fresh_seconds[variant, size]
+            by_size[size] = by_size.get(size, 0.0) + seconds + fresh
         chosen: list[int] = []
         for size in sorted(by_size, key=lambda size: -by_size[size]):
             if sum(by_size[size] for size in chosen) < MOST * self.total:
@@ -74,7 +77,7 @@ def forecast(
 
     The constants are those of the default study on two cores.
     """
-    seconds, step_seconds, steps = {}, {}, 0
+    seconds, fresh_seconds, step_seconds, steps = {}, {}, {}, 0
     for variant, asked in params.packs():
         size = budget.resolve(asked, examples)
         settings = params.settings(variant)
@@ -88,11 +91,13 @@ def forecast(
         added = ADDED_RATES * params.grid.seeds if params.grid.extensions else 0
         confirmed = min(CONFIRMED_RATES, len(settings.lr)) * params.confirm.seeds
         pack_steps = budget.total_steps(settings.budget, examples, size)
-        cells = screened + FEW_LANES * (added + confirmed)
-        step_seconds[variant, size] = cells * cell_step / workers
-        seconds[variant, size] = START_SECONDS + pack_steps * step_seconds[variant, size]
+        trained, fresh = screened + FEW_LANES * added, FEW_LANES * confirmed
+        per_cell = pack_steps * cell_step / workers
+        step_seconds[variant, size] = (trained + fresh) * cell_step / workers
+        seconds[variant, size] = START_SECONDS + trained * per_cell
+        fresh_seconds[variant, size] = fresh * per_cell
         steps += screened * pack_steps
-    return Forecast(seconds, step_seconds, steps)
+    return Forecast(seconds, fresh_seconds, step_seconds, steps)
 
 
 def of_timings(params: Params, timed: "pd.DataFrame", examples: int) -> Forecast:
@@ -123,15 +128,19 @@ def overhead(seconds_per_step: Mapping[int, float]) -> float:
     return max(0.0, seconds_per_step[small] - slope * small)
 
 
+def duration(seconds: float) -> str:
+    """Seconds, or minutes where there are many."""
+    minutes = seconds / MINUTE
+    return f"{minutes:.0f} minutes" if minutes >= 2 else f"{seconds:.0f} seconds"
+
+
 def words(made: Forecast) -> str:
     """The forecast in a sentence or two, with what would make a long study cheaper."""
-    minutes = made.total / MINUTE
-    duration = f"{minutes:.0f} minutes" if minutes >= 2 else f"{made.total:.0f} seconds"
     text = (
         f"the grid trains {made.steps:,} steps; with added rates and fresh seeds that takes about "
-        f"{duration}"
+        f"{duration(made.total)}"
     )
-    if minutes < LONG_MINUTES:
+    if made.total < LONG_MINUTES * MINUTE:
         return text
     sizes = ", ".join(str(size) for size in made.dearest())
     return (

@@ -4,11 +4,13 @@ from dataclasses import replace
 
 import pytest
 
+from pipeline import outlook
 from pipeline.forecast import (
     FEWEST_STEPS,
     START_SECONDS,
     TRAINED_SHARE,
     Forecast,
+    duration,
     forecast,
     overhead,
     words,
@@ -65,6 +67,20 @@ def test_short_studies_are_told_in_a_sentence() -> None:
     assert words(made(params())) == (
         "the grid trains 6,120 steps; with added rates and fresh seeds that takes about 7 seconds"
     )
+
+
+def test_what_is_done_tells_of_what_is_left() -> None:
+    found = made(params(epochs=10_000))
+    first = next(iter(found.seconds))
+    left = found.total - found.seconds[first]
+    for pace in (0.5, 1.0, 3.0):
+        text = outlook.words(found, {first: pace * found.seconds[first]})
+        assert text.startswith(f"1 of 2 packs trained, in {pace:.2f} times what was predicted; ")
+        assert f"about {duration(pace * left)} left" in text
+    everything = outlook.words(found, dict(found.seconds))
+    assert f"about {duration(sum(found.fresh_seconds.values()))} left" in everything
+    assert outlook.words(found, {}) == ""
+    assert outlook.words(found, {("another", 1): 3.0}) == ""
 
 
 def test_long_studies_are_told_what_would_be_cheaper() -> None:

@@ -11,6 +11,7 @@ import json
 import sys
 from pathlib import Path
 
+from pipeline import outlook
 from pipeline.errors import command
 from pipeline.lanes import trainings
 from pipeline.params.load import Params, load_params
@@ -76,6 +77,8 @@ def main() -> None:
     trainings.write(run, pack, trained)
     store.clear()
     durations.record(run / "lanes.parquet")
+    if not params.waves.variant:  # what a race will save nobody knows
+        print(f"train: {outlook.told(params)}", file=sys.stderr)
 
 
 if __name__ == "__main__":
