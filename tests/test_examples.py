@@ -1,5 +1,6 @@
 """The programs of examples/ train and write what they should, at a small size."""
 
+import json
 import shlex
 import subprocess
 import sys
@@ -46,3 +47,16 @@ def test_it_learns(name: str, project: Project) -> None:
 def test_its_report_is_there(name: str) -> None:
     report = ROOT / "examples" / name / "report" / "report.md"
     assert report.read_text().startswith("# Which batch size?\n\n**")
+
+
+def test_the_notebook_says_what_it_shows(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(ROOT / "examples")
+    notebook = json.loads(Path("recommend.ipynb").read_text())
+    known: dict[str, object] = {}
+    for cell in notebook["cells"]:
+        if cell["cell_type"] == "code":
+            exec("".join(cell["source"]), known)
+            shown = "".join(line for output in cell["outputs"] for line in output["text"])
+            assert capsys.readouterr().out == shown

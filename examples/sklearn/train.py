@@ -9,6 +9,7 @@ from sklearn.datasets import load_digits
 from sklearn.metrics import log_loss
 from sklearn.model_selection import train_test_split
 from sklearn.neural_network import MLPClassifier
+from threadpoolctl import threadpool_limits
 
 parser = argparse.ArgumentParser()
 parser.add_argument("--batch-size", type=int, required=True)
@@ -18,6 +19,7 @@ parser.add_argument("--steps", type=int, required=True)
 parser.add_argument("--out", required=True)
 args = parser.parse_args()
 
+threadpool_limits(1)  # a small network's products are too small to share
 x, y = load_digits(return_X_y=True)
 x_train, x_val, y_train, y_val = train_test_split(x / 16, y, test_size=0.4, random_state=0)
 model = MLPClassifier(
