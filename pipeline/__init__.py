@@ -1,6 +1,9 @@
 """Which batch size and learning rate: stages, and a folder for what each needs."""
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from pipeline.from_python import recommend as recommend
 
 
 def __getattr__(name: str) -> Any:

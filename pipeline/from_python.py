@@ -7,7 +7,7 @@ print(advice.headline)
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
 
 import pandas as pd
 
@@ -17,10 +17,12 @@ from pipeline.analysis.study import Study
 from pipeline.outside import confirmation, runs, timing, trainings, unmeasured
 from pipeline.outside.curve import check_metric
 from pipeline.outside.runs import Runs
+from pipeline.params.checks import one_of
 from pipeline.params.load import Params
 from pipeline.params.protocol import Grid, Limits, Target
 from pipeline.params.trainer import Columns, Trainer
 from pipeline.reporting.words.headline import headline
+from pipeline.reporting.words.overview import warnings
 from pipeline.selection.statistics import UNKNOWN, Estimate
 
 
@@ -32,7 +34,8 @@ class Advice:
     where the runs tell no seconds. seconds_to_target, steps_to_target: of the recommended one, with
     95 % intervals. may_be_fastest: the batch sizes of that variant that are not shown to be slower
     than any other, the recommended one with them. critical: the first variant's critical batch size
-    with its interval. tradeoff: a row for each variant and batch size. study: everything else.
+    with its interval. tradeoff: a row for each variant and batch size. warnings: what to know
+    before believing it. study: everything else.
     """
 
     headline: str
@@ -45,6 +48,7 @@ class Advice:
     may_be_fastest: tuple[int, ...]
     critical: Estimate
     tradeoff: pd.DataFrame
+    warnings: tuple[str, ...]
     study: Study
 
 
@@ -68,6 +72,8 @@ def recommend(
 
     Raises InputError naming the row or column and the rule.
     """
+    for name in columns or {}:
+        one_of("columns", name, tuple(field.name for field in fields(Columns)))
     named = Columns(**(columns or {}))
     known = runs.of_frame(table, named)
     check_metric(known, metric)
@@ -134,6 +140,7 @@ def advice(study: Study) -> Advice:
         ),
         critical=UNKNOWN if fit is None else Estimate(fit.curve.critical, fit.low, fit.high, fit.n),
         tradeoff=study.tradeoff,
+        warnings=tuple(warnings(study)),
         study=study,
     )
 

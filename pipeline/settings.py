@@ -73,7 +73,8 @@ def split(
     if memory_gb is None:
         return Split(devices, local, 1)
     require(memory_gb > 0, "--memory-gb", memory_gb, "is not above 0")
-    require(len(peaks) > 0, "--memory-gb", memory_gb, "cannot be kept: no memory was measured")
+    rule = "cannot be kept, for no memory was measured: leave it out"
+    require(len(peaks) > 0, "--memory-gb", memory_gb, rule)
     for micro in [n for n in reversed(divisors) if local % n == 0]:
         above = peaks[peaks.index >= micro]
         if len(above) and above.min() <= memory_gb * 2**30:
@@ -99,6 +100,8 @@ def setting(
     high = best["steps_to_target_high"]
     steps = trained if high is None or not is_constant else min(trained, math.ceil(high))
     notes = [reached_words(best, tables.data_parallel, parts.devices)]
+    if is_outside:
+        notes.append("optimizer, warm-up and schedule stay those of your program")
     if optimizer and optimizer.name not in TORCH:
         notes.append(f"{optimizer.name} is no optimizer of torch: bring your own")
     if schedule and schedule.name == "growth":
@@ -297,7 +300,7 @@ def read_report() -> tuple[Mapping[str, Any], Tables]:
         raise InputError(f"{path}: no such file; `dvc repro` makes it")
     told = json.loads(path.read_text())
     if told["recommended"] is None:
-        raise InputError(f"{path}: nothing is recommended: {told['headline']}")
+        raise InputError(f"{path}: nothing is recommended; reports/report.md says why")
     names = ("throughput", "rates", "data_parallel")
     tables = [pd.read_csv(files.REPORTS / "tables" / f"{name}.csv") for name in names]
     return told["recommended"], Tables(*tables)

@@ -214,6 +214,7 @@ def test_of_another_program_the_rate_alone_is_known() -> None:
     chosen = settings.setting(params, BEST, unweighed, 1, None)
     text = settings.code("huggingface", chosen)
     assert "learning_rate=0.25" in text
-    assert "optim" not in text
-    with pytest.raises(InputError, match="no memory was measured"):
+    assert "optim=" not in text
+    assert "optimizer, warm-up and schedule stay those of your program" in text
+    with pytest.raises(InputError, match="no memory was measured: leave it out"):
         settings.setting(params, BEST, unweighed, 1, 4.0)

@@ -76,9 +76,12 @@ def if_any(values: Any, value: object, otherwise: object) -> object:
 
 
 def program_files(command: str | None, deps: Any) -> list[str]:
-    """The files of the project that a command names, and those that it is said to depend on."""
+    """The files that a command names, an interpreter somewhere in the system aside, and those that
+    it is said to depend on."""
     words = shlex.split(command) if command else []
-    named = [word for word in words if not Path(word).is_absolute() and Path(word).is_file()]
+    if words and Path(words[0]).is_absolute():
+        words = words[1:]
+    named = [word for word in words if Path(word).is_file()]
     return list(dict.fromkeys([*named, *deps]))
 
 

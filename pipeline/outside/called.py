@@ -1,14 +1,15 @@
 """The trainings of a study that a program is called for."""
 
+import sys
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
 import pandas as pd
 
-from pipeline.errors import InputError, require
+from pipeline.errors import InputError
 from pipeline.outside import program
-from pipeline.outside.curve import check_metric
+from pipeline.outside.curve import CurveError, check_metric
 from pipeline.outside.program import Call, Failure, Program
 from pipeline.outside.trainings import Tables, tables, together
 from pipeline.params.load import Params
@@ -22,6 +23,9 @@ from pipeline.workspace.progress import progress
 
 TIMES = 3
 """How often the steps of each batch size are timed."""
+LONG_ENOUGH, LONGER = 0.25, 4
+"""The steps that a long call has more than a short one must take this share of the short one; else
+both are made so many times as long."""
 
 
 @dataclass(frozen=True)
@@ -84,35 +88,52 @@ class Called:
         return self.train(cells, f"confirm {variant} {batch_size}")
 
     def timed(self) -> dict[tuple[str, int], list[float]]:
-        """Seconds of a step at every pack of the grid, TIMES each, one call at a time.
+        """Seconds of a step at every pack of the grid, TIMES each, one call at a time; without
+        packs of which a call fails.
 
-        What TIMES calls three times as long as a short one take more, for what a program takes to
+        What a call takes longer than one of a third of its steps, for what the program takes to
         start and to end is in both; by its own clock where it writes ``seconds``.
 
-        Raises InputError where a call fails.
+        Raises InputError where no pack can be timed.
         """
-        packs = self.packs()
-        short = self.params.trainer.timed_steps
-        found: dict[tuple[str, int], list[float]] = {pack: [] for pack in packs}
-        with progress("throughput", 2 * TIMES * len(packs), "call") as on_done:
-            for number in range(TIMES):
-                for variant, size in packs:
-                    lr = float(np.median(self.params.settings(variant).lr))
-                    cell = Cell(variant, size, lr, number)
-                    taken = []
-                    for steps in (short, 3 * short):
-                        taken.append(self.timed_call(Call(cell, steps)))
-                        on_done(1)
-                    found[variant, size].append((taken[1] - taken[0]) / (2 * short))
-        for (variant, size), seconds in found.items():
-            rule = f"steps of {variant} {size} are too few to tell what one takes"
-            require(min(seconds) > 0, "trainer.timed_steps", short, rule)
+        packs, found = self.packs(), {}
+        with progress("throughput", len(packs), "batch size") as on_done:
+            for pack in packs:
+                try:
+                    found[pack] = self.timed_pack(*pack)
+                except CurveError as error:
+                    print(f"throughput: {' '.join(map(str, pack))}: {error}", file=sys.stderr)
+                on_done(1)
+        if not found:
+            raise InputError("trainer.command: no batch size could be timed; see the lines above")
         return found
+
+    def timed_pack(self, variant: str, size: int) -> list[float]:
+        """The same for one pack. Calls are made longer until their steps take long enough beside
+        what all calls take, or a whole training is timed.
+
+        Raises CurveError where a call fails, or all its steps take no time.
+        """
+        lr = float(np.median(self.params.settings(variant).lr))
+        whole = self.call(Cell(variant, size, lr, 0)).steps
+        steps = min(self.params.trainer.timed_steps, max(1, whole // 3))
+        seconds: list[float] = []
+        while len(seconds) < TIMES:
+            cell = Cell(variant, size, lr, len(seconds))
+            short, long = (self.timed_call(Call(cell, count)) for count in (steps, 3 * steps))
+            if long - short < LONG_ENOUGH * short and 3 * steps < whole:
+                steps, seconds = min(LONGER * steps, whole // 3 + 1), []
+            else:
+                seconds.append((long - short) / (2 * steps))
+        if min(seconds) <= 0:
+            rule = "take no time beside the rest of a call: let the program write `seconds`"
+            raise CurveError(f"{3 * steps} steps {rule}")
+        return seconds
 
     def timed_call(self, call: Call) -> float:
         """The seconds of a call, whose table must have the target's metric.
 
-        Raises InputError where it fails.
+        Raises CurveError where it fails.
         """
         seconds, table = self.program.timed(call)
         check_metric(table, self.params.target.metric)
@@ -123,10 +144,7 @@ class Called:
         self.program.clear()
 
     def train(self, cells: Sequence[Cell], label: str) -> Tables:
-        """Call the program for these cells.
-
-        Raises InputError where no call gives a training.
-        """
+        """Call the program for these cells; calls that fail are told, and left out."""
         calls = [self.call(cell) for cell in cells]
         with progress(label, len(calls), "training") as on_done:
             results = program.all_trained(self.program, calls, on_done)
@@ -136,12 +154,11 @@ class Called:
         if failed:
             call, failure = failed[0]
             words = f"{call.name}: {failure.reason} ({failure.log})"
-            if not trained:
-                raise InputError(f"{label}: all {len(failed)} calls fail; {words}")
-            print(f"{label}: {len(failed)} of {len(calls)} calls fail; the first, {words}")
+            count = f"{len(failed)} of {len(calls)} calls fail"
+            print(f"{label}: {count}; the first, {words}", file=sys.stderr)
         for _, curve in trained:
             check_metric(curve, self.params.target.metric)
-        curves = [curve.assign(**key(call.cell)) for call, curve in trained]
+        curves = [curve.assign(**key(call.cell)) for call, curve in trained] or [none_trained()]
         done = [
             key(call.cell) | {"phase": call.cell.phase, "steps": call.steps, "is_stopped": False}
             for call, _ in trained
@@ -150,7 +167,9 @@ class Called:
             key(call.cell) | {"reason": failure.reason, "log": str(failure.log)}
             for call, failure in failed
         ]
-        return tables(pd.concat(curves), pd.DataFrame(done), self.examples, lost)
+        table = pd.DataFrame(done, columns=[*CELL, "phase", "steps", "is_stopped"])
+        table = table.astype({"batch_size": "int64", "lr": float, "seed": "int64"})
+        return tables(pd.concat(curves), table, self.examples, lost)
 
     def call(self, cell: Cell) -> Call:
         """The call that trains a cell to the end of its budget."""
@@ -164,6 +183,13 @@ class Called:
 def key(cell: Cell) -> dict[str, object]:
     """What names a cell in a table."""
     return {name: getattr(cell, name) for name in CELL}
+
+
+def none_trained() -> pd.DataFrame:
+    """The curves of no training."""
+    kinds = {"variant": str, "batch_size": "int64", "lr": float, "seed": "int64"}
+    kinds |= {"step": "int64", "val_loss": float}
+    return pd.DataFrame(columns=list(kinds)).astype(kinds)
 
 
 def with_loss(history: pd.DataFrame) -> pd.DataFrame:

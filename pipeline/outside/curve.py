@@ -44,7 +44,7 @@ def check_metric(table: pd.DataFrame, metric: str) -> None:
     """
     if metric not in table or table[metric].isna().all():
         other = next(name for name in VALIDATION if name != metric)
-        rule = f"was not recorded; target.metric={other} would be a value of what was"
+        rule = f"is in no row, but {other} is: target.metric={other} counts that"
         raise InputError(f"target.metric: {metric!r} {rule}")
 
 

@@ -93,11 +93,12 @@ class Program:
                 self.run(self.words(call, out), log)
                 table = curve.read(out)
                 curve.check_length(table, call.steps)
+                os.replace(out, kept)
+                return table
             except CurveError as error:
                 reason = str(error)
-                continue
-            os.replace(out, kept)
-            return table
+            finally:
+                out.unlink(missing_ok=True)
         self.has_failed = True
         return Failure(reason, log)
 
@@ -112,7 +113,7 @@ class Program:
         """The seconds of a call, by the program's own clock where it writes ``seconds``, and its
         curve.
 
-        Raises InputError where it fails.
+        Raises CurveError where it fails.
         """
         out, log = self.finished / f"timed-{call.name}.csv", LOGS / f"timed-{call.name}.log"
         out.unlink(missing_ok=True)
@@ -120,8 +121,7 @@ class Program:
             wall = self.run(self.words(call, out), log)
             table = curve.read(out)
         except CurveError as error:
-            rule = f"{call.steps} steps of {call.name}: {error} ({log})"
-            raise InputError(f"trainer.command: {rule}") from None
+            raise CurveError(f"{call.steps} steps: {error} ({log})") from None
         own = table["seconds"].dropna().tolist() if "seconds" in table else []
         return (float(own[-1]) if own else wall), table
 
@@ -188,7 +188,8 @@ def all_trained(
 
     def train(call: Call) -> pd.DataFrame | Failure:
         result = program.train(call)
-        on_done(1)
+        if not program.is_ended:
+            on_done(1)
         return result
 
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # so that no call outlives this process
@@ -206,5 +207,5 @@ def digest(command: str, watched: Sequence[str]) -> str:
     """What finished calls depend on: the command, and what its files hold, as noted."""
     content = hashlib.sha256(command.encode())
     for name in watched:
-        content.update((files.WATCHED / f"{name}.md5").read_bytes())
+        content.update(files.watched(name).read_bytes())
     return content.hexdigest()[:16]

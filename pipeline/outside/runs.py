@@ -53,7 +53,7 @@ def of_frame(raw: pd.DataFrame, columns: Columns) -> pd.DataFrame:
         require(name in table, f"trainer.columns.{name}", own, rule)
     if not set(VALIDATION) & set(table):
         both = " nor ".join(getattr(columns, name) for name in VALIDATION)
-        raise InputError(f"has neither {both}: trainer.columns says what they are called")
+        raise InputError(f"has neither {both}: say what they are called (trainer.columns)")
     text = table.astype(object).where(table.notna(), "").astype(str)
     sound = pd.DataFrame({"variant": variants(text), "batch_size": whole(text, "batch_size", 1)})
     sound["lr"] = rates(text)

@@ -19,6 +19,7 @@ from pipeline.params.network import Model
 from pipeline.params.optimizer import Optimizer
 from pipeline.params.protocol import (
     CONFIRM_SEED_BASE,
+    FULL,
     BatchSize,
     Confirm,
     DataParallel,
@@ -85,6 +86,14 @@ class Params:
     def _check_trainer(self) -> None:
         if self.trainer.name == "lanes":
             return
+        told = self.trainer
+        if told.command is not None:
+            names, rule = list(self.grid.variant), "needs {variant} in trainer.command"
+            require(len(names) == 1 or "{variant}" in told.command, "grid.variant", names, rule)
+            for size in self.grid.batch_size:
+                is_whole = size == FULL or size <= (told.train_examples or size)
+                rule = f"is beyond the {told.train_examples} of trainer.train_examples"
+                require(is_whole, "grid.batch_size", size, rule)
         rule = "is for trainer=lanes: another program's trainings cannot be"
         limits = self.limits
         require(self.grid.race is False, "grid.race", self.grid.race, f"{rule} stopped")
@@ -203,6 +212,7 @@ def one_line(error: BaseException) -> str:
     noise = ("full_key:", "reference_type=", "object_type=")
     text = " ".join(line for line in lines if not line.startswith(noise))
     text = text.split(" Config search path:")[0].split(" See https://")[0]
+    text = text.removeprefix("InputError raised while resolving interpolation: ")
     if error.__cause__ is not None:
         text += f" ({one_line(error.__cause__)})"
     return f"{keys[0]}: {text}" if keys and keys[0] else text

@@ -79,7 +79,7 @@ class Trainer:
             require(is_needed or value is None, name, value, f"is for trainer={needs} alone")
         if self.command is not None:
             check_placeholders(self.command)
-            rule = "says how many examples an epoch has: trainer=command needs it"
+            rule = "is nothing: trainer=command needs to know how many examples an epoch has"
             require(examples is not None, "trainer.train_examples", examples, rule)
 
 

@@ -148,7 +148,9 @@ def auto_target(
     bests = tuned_bests(lanes, smooth)
     bests = bests[np.isfinite(bests["best"])].set_index("batch_size")
     if bests.empty:
-        raise InputError("target.value: 'auto' needs a rate at which most seeds do not diverge")
+        raise InputError(
+            "target.value: 'auto' needs a rate at which most seeds do not diverge; there is none"
+        )
     values = pd.Series({size: eased(best, metric, validation) for size, best in bests.iterrows()})
     bar = values[pilot if pilot in values else values.index.max()]
     arrived = arrivals(lanes, smooth, metric, float(bar))

@@ -23,7 +23,7 @@ def main() -> None:
     for path in sorted(place.rglob("*")) if place.is_dir() else [place]:
         if path.is_file() and "__pycache__" not in path.parts:
             digest.update(path.as_posix().encode() + path.read_bytes())
-    files.write_text(files.WATCHED / f"{place}.md5", f"{digest.hexdigest()}\n")
+    files.write_text(files.watched(sys.argv[1]), f"{digest.hexdigest()}\n")
 
 
 if __name__ == "__main__":

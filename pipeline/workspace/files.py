@@ -55,6 +55,11 @@ def failed(params: Params) -> "pd.DataFrame":
     return pd.concat([pd.DataFrame(), *(pd.read_csv(path) for path in tables if path.is_file())])
 
 
+def watched(name: str) -> Path:
+    """Where it is noted what a file or folder of the user's holds."""
+    return WATCHED / f"{name.lstrip('/')}.md5"
+
+
 def _write(path: Path, fill: Callable[[Path], object]) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     unfinished = path.with_name(f".{path.name}.unfinished")

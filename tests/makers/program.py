@@ -55,6 +55,8 @@ def main() -> None:
         time.sleep(600)
     if fault == "nothing":
         return
+    if fault == "large" and asked.batch_size >= 64:
+        sys.exit("out of memory")
     if fault == "status":
         sys.exit("the data are not there")
     if fault == "short":

@@ -144,5 +144,5 @@ class TestRecommend:
         assert "limits.seconds" in advice.headline
 
     def test_a_metric_that_nobody_recorded_is_refused(self, known: pd.DataFrame) -> None:
-        with pytest.raises(InputError, match=r"target\.metric=val_loss would be"):
+        with pytest.raises(InputError, match=r"target\.metric=val_loss counts that"):
             recommend(known, metric="val_score")

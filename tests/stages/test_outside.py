@@ -67,17 +67,32 @@ def check_caching(study: Project) -> None:
     assert "Running stage 'train@baseline-16'" in said
 
 
-def test_calls_that_fail_are_told(study: Project) -> None:
+def test_a_program_that_always_fails_ends_the_study_before_it_trains(study: Project) -> None:
     called(study, command=f"{COMMAND} --fault status")
     said = study.repro(ok=False)
-    assert "error: trainer.command: 50 steps of baseline-4-0.3-0: ended with status 1: " in said
-    assert "the data are not there (.cache/logs/timed-baseline-4-0.3-0.log)" in said
+    assert "throughput: baseline 4: 50 steps: ended with status 1: the data are not there" in said
+    assert "(.cache/logs/timed-baseline-4-0.3-0.log)" in said
+    assert "error: trainer.command: no batch size could be timed" in said
     assert "Traceback" not in said
+    assert "Running stage 'train" not in said
+
+
+def test_a_batch_size_that_fails_costs_itself_alone(study: Project) -> None:
+    called(study, command=f"{COMMAND} --fault large")
+    said = study.repro()
+    assert "train baseline 64: 6 of 6 calls fail; the first, baseline-64-0.03-0: ended" in said
+    assert headline(study).startswith("Use batch size ")
+    report = study.read("reports/report.md")
+    assert (
+        "6 calls of the program gave no training; the first: ended with status 1: out of" in report
+    )
+    assert "| 64 | – |" in report
 
 
 def test_a_killed_study_goes_on_with_the_calls_that_it_lacks(study: Project) -> None:
     called(study)
-    study.repro("throughput")
+    for stage in (("stages.watch", "program.py"), ("outside.stages.preprocess",)):
+        study.run("python", "-m", f"pipeline.{stage[0]}", *stage[1:])
     environment = os.environ | {"PYTHONPATH": str(study.folder)}
     process = subprocess.Popen(
         ["python", "-m", "pipeline.outside.stages.train", "baseline", "16"],
@@ -129,7 +144,7 @@ def test_a_table_of_runs_is_reported(study: Project) -> None:
     ("overrides", "rule"),
     [
         (("trainer=command",), "trainer.command: None is nothing: trainer=command needs it"),
-        (("trainer=runs", "trainer.path=nothing.csv"), "trainer.path: 'nothing.csv' is no file"),
+        (("trainer=runs", "trainer.path=no.csv"), "error: trainer.path: 'no.csv' is no file"),
         (("trainer.at_once=0",), "trainer.at_once: 0 is below 1"),
         (("trainer.name=command",), "trainer.command: None is nothing"),
     ],
@@ -140,6 +155,18 @@ def test_bad_overrides_are_refused(study: Project, overrides: tuple[str, ...], r
     assert rule in said
     assert "Traceback" not in said
     assert study.read("params.yaml") == before
+
+
+def test_a_program_says_where_its_variant_goes(study: Project) -> None:
+    shutil.copy(program.__file__, study.folder / "program.py")
+    asked = (
+        "python", "-m", "pipeline.stages.config", "trainer=command",
+        f"trainer.command='{COMMAND}'", "trainer.train_examples=32",
+    )  # fmt: skip
+    said = study.run(*asked, "study=optimizers", ok=False)
+    assert "needs {variant} in trainer.command" in said
+    said = study.run(*asked, "grid.batch_size=[64]", ok=False)
+    assert "grid.batch_size: 64 is beyond the 32 of trainer.train_examples" in said
 
 
 def test_what_only_lanes_can_is_refused(study: Project) -> None:

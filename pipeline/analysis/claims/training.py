@@ -253,6 +253,8 @@ def rule_words(study: Study, rule: str) -> str:
         for reference, variant in variants.pairs(settings, "schedule")
         if reference == first and settings[variant].schedule.batch_rule == rule
     ]
+    if study.is_outside:
+        return ""
     if not ruled or settings[first].schedule.batch_rule != "none":
         return " `study=large_batch` tries the rule."
     against = study.variants[study.variants["reference"] == first]

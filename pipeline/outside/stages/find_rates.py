@@ -5,13 +5,14 @@ Writes results/range_tests.csv, empty.
 
 from pipeline.errors import command
 from pipeline.outside import unmeasured
-from pipeline.workspace import files
+from pipeline.workspace import durations, files
 
 
 @command
 def main() -> None:
     """Write the empty table."""
     files.write_csv(files.RESULTS / "range_tests.csv", unmeasured.table("range_tests"))
+    durations.record(files.RESULTS / "range_tests.csv")
 
 
 if __name__ == "__main__":

@@ -5,13 +5,14 @@ Writes results/retimed.csv, empty.
 
 from pipeline.errors import command
 from pipeline.outside import unmeasured
-from pipeline.workspace import files
+from pipeline.workspace import durations, files
 
 
 @command
 def main() -> None:
     """Write the empty table."""
     files.write_csv(files.RESULTS / "retimed.csv", unmeasured.table("retimed"))
+    durations.record(files.RESULTS / "retimed.csv")
 
 
 if __name__ == "__main__":

@@ -13,6 +13,11 @@ from pipeline.reporting.figures.axes import (
 )
 from pipeline.reporting.figures.illustration import Illustration
 
+ONE_RATE = (
+    " One rate: the smallest batch size's best under equal epochs, with which a larger batch may "
+    "end untrained."
+)
+
 
 def draw(study: Study) -> Figure:
     """Paired differences in test score, a panel for each comparison."""
@@ -53,9 +58,8 @@ def caption(study: Study) -> str:
         f"Test {study.frame.score_name} less that of the smallest batch size at the same seed, "
         f"mean and 95 % interval over {compared['seeds'].max()} seeds. Of "
         f"{compared['batch_size'].nunique()} larger batch sizes, {'; '.join(by_comparison)} "
-        f"(within ±{study.params.limits.score_margin:g}, the grey band; Holm-adjusted). One "
-        "rate: the smallest batch size's best under equal epochs, with which a larger batch may "
-        "end untrained."
+        f"(within ±{study.params.limits.score_margin:g}, the grey band; Holm-adjusted)."
+        + (ONE_RATE if compared["comparison"].str.contains("one rate").any() else "")
     )
 
 

@@ -48,7 +48,10 @@ def draw(study: Study) -> Figure:
 
 def step_parts(axis: Axes, timed: pd.DataFrame) -> None:
     """The parts of the first variant's steps as thin lines named at their end."""
+    axis.set_ylim(top=3 * timed["seconds_per_step"].max())
     grid = timed.dropna(subset=["seconds_forward"]).sort_values("batch_size")
+    if grid.empty:
+        return
     styles = {"gather": ":", "forward": "--", "backward": "-.", "update": (0, (1, 3))}
     for part, style in styles.items():
         axis.plot(
@@ -57,7 +60,6 @@ def step_parts(axis: Axes, timed: pd.DataFrame) -> None:
         )  # fmt: skip
     lines = [line for line in axis.lines if line.get_label() in styles]
     axis.legend(handles=lines, frameon=False, fontsize=8, ncols=2, loc="upper left")
-    axis.set_ylim(top=3 * timed["seconds_per_step"].max())
 
 
 def draw_law(rate: Axes, seconds: Axes, law: Affine | None, sizes: pd.Series) -> None:
@@ -136,7 +138,7 @@ def capacity(row: pd.Series, frame: Frame) -> str:
 
 ILLUSTRATION = Illustration(
     "throughput",
-    "Throughput and memory",
+    "What a step costs",
     "throughput",
     draw,
     caption,

@@ -253,8 +253,8 @@ def on_another_program(study: Study) -> list[str]:
     if study.self_chosen:
         words.append(
             "Rates were chosen on the seeds that intervals come from, and whoever wins was also "
-            "lucky: times to the target are too short, the more rates the more so. Two more seeds "
-            "at the best rates of each batch size would tell by how much."
+            "lucky: the target is reached later than said, the more rates the more so. Two more "
+            "seeds at the best rates of each batch size would tell by how much."
         )
     seeds = confirmed.groupby(RATE)["seed"].nunique()
     if len(seeds) and seeds.max() < 2:
@@ -316,6 +316,8 @@ def notes_on_race(study: Study) -> list[str]:
 
 def notes_on_solutions(study: Study) -> list[str]:
     """What could not be measured of the solutions, and why."""
+    if study.is_outside:
+        return []  # the facts say what is not known of any
     notes = []
     if study.generalisation["batch_size"].nunique() < 2:
         notes.append(

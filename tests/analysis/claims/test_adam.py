@@ -86,17 +86,17 @@ class TestSquareRootRule:
     def test_as_a_statement_about_the_path(self, growth: float, expected: str) -> None:
         verdicts = [
             adam.adam_sqrt_equivalent(study(RULED, 1, counted=examples(growth, seed=seed))).verdict
-            for seed in range(100)
+            for seed in range(40)
         ]
-        assert verdicts.count(expected) >= 95  # power, with five seeds and 5 % between them
+        assert verdicts.count(expected) >= 38  # power, with five seeds and 5 % between them
 
     def test_at_the_margin_it_is_rarely_supported(self) -> None:
         growth = np.log(adam.GOOD) / np.log(4)
         verdicts = [
             adam.adam_sqrt_equivalent(study(RULED, 1, counted=examples(growth, seed=seed))).verdict
-            for seed in range(500)
+            for seed in range(200)
         ]
-        assert verdicts.count("supported") <= 25
+        assert verdicts.count("supported") <= 10
 
     def test_a_batch_size_that_is_hardly_known_supports_nothing(self) -> None:
         """Its mean may lie near 1, and the others' lie farther off."""
