@@ -83,9 +83,7 @@ def test_a_batch_size_that_fails_costs_itself_alone(study: Project) -> None:
     assert "train baseline 64: 6 of 6 calls fail; the first, baseline-64-0.03-0: ended" in said
     assert headline(study).startswith("Use batch size ")
     report = study.read("reports/report.md")
-    assert (
-        "6 calls of the program gave no training; the first: ended with status 1: out of" in report
-    )
+    assert "6 calls of the program gave no training; the first: ended with status 1" in report
     assert "| 64 | – |" in report
 
 
@@ -101,11 +99,13 @@ def test_a_killed_study_goes_on_with_the_calls_that_it_lacks(study: Project) -> 
     finished = wait_for(study.folder)
     os.kill(process.pid, signal.SIGKILL)
     process.wait()
-    kept = {path: path.stat().st_mtime_ns for path in finished}
-    assert kept
+    for path in finished:  # a mark: whoever made the call again would not write it
+        path.write_text("step,val_loss\n1,0.125\n300,0.0625\n")
     study.run("python", "-m", "pipeline.outside.stages.train", "baseline", "16")
-    assert all(path.stat().st_mtime_ns == when for path, when in kept.items())
+    history = pd.read_parquet(study.folder / "runs/baseline-16/history.parquet")
+    assert (history["val_loss"] == 0.125).sum() == len(finished)
     assert len(pd.read_parquet(study.folder / "runs/baseline-16/lanes.parquet")) >= 6
+    assert not list(study.folder.glob("checkpoints/calls-*/*-300.csv"))
 
 
 def wait_for(folder: Path) -> list[Path]:
@@ -173,6 +173,6 @@ def test_what_only_lanes_can_is_refused(study: Project) -> None:
     shutil.copy(program.__file__, study.folder / "program.py")
     said = study.run(
         "python", "-m", "pipeline.stages.config", "trainer=command",
-        f"trainer.command='{COMMAND}'", "trainer.train_examples=9", "grid.race=true", ok=False,
+        f"trainer.command='{COMMAND}'", "trainer.train_examples=2000", "grid.race=true", ok=False,
     )  # fmt: skip
     assert "grid.race: True is for trainer=lanes" in said
