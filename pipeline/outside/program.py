@@ -39,7 +39,7 @@ class Call:
     def name(self) -> str:
         """The cell's name in files and messages."""
         cell = self.cell
-        return f"{cell.variant}-{cell.batch_size}-{cell.lr:g}-{cell.seed}"
+        return f"{cell.variant}-{cell.batch_size}-{cell.lr!r}-{cell.seed}"
 
 
 @dataclass(frozen=True)
@@ -69,7 +69,7 @@ class Program:
         values = {
             "variant": cell.variant,
             "batch_size": cell.batch_size,
-            "lr": f"{cell.lr:g}",
+            "lr": cell.lr,
             "seed": cell.seed,
             "steps": call.steps,
             "out": out,
