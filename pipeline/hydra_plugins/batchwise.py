@@ -82,7 +82,11 @@ def program_files(command: str | None, deps: Any) -> list[str]:
     if words and Path(words[0]).is_absolute():
         words = words[1:]
     named = [word for word in words if Path(word).is_file()]
-    return list(dict.fromkeys([*named, *deps]))
+    watched = list(dict.fromkeys([*named, *deps]))
+    for name in watched:
+        rule = "lies above the project: name it by its absolute path"
+        require(".." not in Path(name).parts, "trainer", name, rule)
+    return watched
 
 
 @functools.cache

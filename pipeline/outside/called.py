@@ -4,12 +4,11 @@ import sys
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
-import numpy as np
 import pandas as pd
 
 from pipeline.errors import InputError
 from pipeline.outside import program
-from pipeline.outside.curve import CurveError, check_metric
+from pipeline.outside.curve import CurveError, check_metric, diverged_step
 from pipeline.outside.program import Call, Failure, Program
 from pipeline.outside.trainings import Tables, tables, together
 from pipeline.params.load import Params
@@ -39,6 +38,7 @@ class Called:
     def of(cls, params: Params) -> "Called":
         """The program of params.yaml."""
         trainer = params.trainer
+        program.end_with_this_process()
         inputs = program.digest(str(trainer.command), params.watched.program)
         return cls(params, Program(trainer, files.CHECKPOINTS / f"calls-{inputs}"))
 
@@ -109,35 +109,29 @@ class Called:
         return found
 
     def timed_pack(self, variant: str, size: int) -> list[float]:
-        """The same for one pack. Calls are made longer until their steps take long enough beside
-        what all calls take, or a whole training is timed.
+        """The same for one pack, at its smallest rate. Calls are made longer until their steps take
+        long enough beside what all calls take, or a whole training is timed.
 
         Raises CurveError where a call fails, or all its steps take no time.
         """
-        lr = float(np.median(self.params.settings(variant).lr))
+        lr = min(self.params.settings(variant).lr)
         whole = self.call(Cell(variant, size, lr, 0)).steps
         steps = min(self.params.trainer.timed_steps, max(1, whole // 3))
-        seconds: list[float] = []
-        while len(seconds) < TIMES:
-            cell = Cell(variant, size, lr, len(seconds))
-            short, long = (self.timed_call(Call(cell, count)) for count in (steps, 3 * steps))
-            if long - short < LONG_ENOUGH * short and 3 * steps < whole:
-                steps, seconds = min(LONGER * steps, whole // 3 + 1), []
-            else:
-                seconds.append((long - short) / (2 * steps))
-        if min(seconds) <= 0:
-            rule = "take no time beside the rest of a call: let the program write `seconds`"
-            raise CurveError(f"{3 * steps} steps {rule}")
-        return seconds
-
-    def timed_call(self, call: Call) -> float:
-        """The seconds of a call, whose table must have the target's metric.
-
-        Raises CurveError where it fails.
-        """
-        seconds, table = self.program.timed(call)
-        check_metric(table, self.params.target.metric)
-        return seconds
+        found: list[float] = []
+        while len(found) < TIMES:
+            cell = Cell(variant, size, lr, len(found))
+            short, done, _ = self.program.timed(Call(cell, steps))
+            long, all_done, table = self.program.timed(Call(cell, 3 * steps))
+            is_long = all_done > done and long - short >= LONG_ENOUGH * short
+            if not is_long and 3 * steps < whole:
+                steps, found = min(LONGER * steps, whole // 3 + 1), []
+                continue
+            check_metric(table, self.params.target.metric)
+            if all_done == done or long <= short:
+                rule = "take no time beside the rest of a call: let the program write `seconds`"
+                raise CurveError(f"{3 * steps} steps {rule}")
+            found.append((long - short) / (all_done - done))
+        return found
 
     def clear(self) -> None:
         """Forget the finished calls, if none failed: what they led to is written."""
@@ -157,7 +151,8 @@ class Called:
             count = f"{len(failed)} of {len(calls)} calls fail"
             print(f"{label}: {count}; the first, {words}", file=sys.stderr)
         for _, curve in trained:
-            check_metric(curve, self.params.target.metric)
+            if diverged_step(curve) is None:
+                check_metric(curve, self.params.target.metric)
         curves = [curve.assign(**key(call.cell)) for call, curve in trained] or [none_trained()]
         done = [
             key(call.cell) | {"phase": call.cell.phase, "steps": call.steps, "is_stopped": False}

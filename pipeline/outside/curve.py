@@ -44,7 +44,9 @@ def check_metric(table: pd.DataFrame, metric: str) -> None:
     """
     if metric not in table or table[metric].isna().all():
         other = next(name for name in VALIDATION if name != metric)
-        rule = f"is in no row, but {other} is: target.metric={other} counts that"
+        has_other = other in table and table[other].notna().any()
+        more = f", but {other} is: target.metric={other} counts that" if has_other else ""
+        rule = f"is in no row{more}"
         raise InputError(f"target.metric: {metric!r} {rule}")
 
 
@@ -100,15 +102,15 @@ def checked(raw: pd.DataFrame) -> pd.DataFrame:
 
 
 def numbers(raw: pd.DataFrame, name: str) -> "pd.Series[float]":
-    """A column of text as numbers; an empty value is NaN, and one that says so is infinite: the
-    training had no number there."""
+    """A column of text as numbers; an empty value is NaN, and one of LOSSES that says so is
+    infinite: the training had no number there."""
     text = raw[name].astype(str).str.strip()
     values = pd.to_numeric(text, errors="coerce")
     is_empty, says_nan = text == "", text.str.lower().isin(["nan", "-nan", "none", "null"])
     bad = values.isna() & ~is_empty & ~says_nan
     if bad.any():
         raise CurveError(f"row {place(bad)}: {name} {text[bad].iloc[0]!r} is no number")
-    return values.mask(says_nan, np.inf).astype(float)
+    return values.mask(says_nan, np.inf if name in LOSSES else np.nan).astype(float)
 
 
 def place(marked: "pd.Series[bool]") -> int:

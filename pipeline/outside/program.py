@@ -109,21 +109,26 @@ class Program:
             for path in self.used:
                 path.unlink(missing_ok=True)
 
-    def timed(self, call: Call) -> tuple[float, pd.DataFrame]:
-        """The seconds of a call, by the program's own clock where it writes ``seconds``, and its
-        curve.
+    def timed(self, call: Call) -> tuple[float, int, pd.DataFrame]:
+        """The seconds of a call and the steps that they are for, by the program's own clock where
+        it writes ``seconds``, and the call's curve.
 
-        Raises CurveError where it fails.
+        Raises CurveError where it fails, or diverges.
         """
         out, log = self.finished / f"timed-{call.name}.csv", LOGS / f"timed-{call.name}.log"
         out.unlink(missing_ok=True)
         try:
             wall = self.run(self.words(call, out), log)
             table = curve.read(out)
+            lost = curve.diverged_step(table)
+            if lost is not None:
+                raise CurveError(f"diverged at step {lost}")
         except CurveError as error:
             raise CurveError(f"{call.steps} steps: {error} ({log})") from None
-        own = table["seconds"].dropna().tolist() if "seconds" in table else []
-        return (float(own[-1]) if own else wall), table
+        own = table.dropna(subset=["seconds"]) if "seconds" in table else table[:0]
+        if own.empty:
+            return wall, call.steps, table
+        return float(own["seconds"].iloc[-1]), int(own["step"].iloc[-1]), table
 
     def run(self, words: Sequence[str], log: Path) -> float:
         """Run a command line to its end, its output in a log; the seconds it took.
@@ -148,6 +153,8 @@ class Program:
                 raise InputError(f"trainer.command: {words[0]!r} {rule}") from None
         self.running.add(process)
         try:
+            if self.is_ended:
+                raise CurveError("was ended")
             status = process.wait(self.trainer.timeout_seconds)
         except subprocess.TimeoutExpired:
             limit = f"{self.trainer.timeout_seconds:g} s (trainer.timeout_seconds)"
@@ -169,10 +176,15 @@ class Program:
 
 def end(process: "subprocess.Popen[bytes]") -> None:
     """End a process and all that it has started."""
-    if process.poll() is None:
-        with contextlib.suppress(ProcessLookupError):
-            os.killpg(process.pid, signal.SIGKILL)
-        process.wait()
+    with contextlib.suppress(ProcessLookupError, PermissionError):
+        os.killpg(process.pid, signal.SIGKILL)
+    process.wait()
+
+
+def end_with_this_process() -> None:
+    """Let a signal that ends this process raise, so that no call outlives it."""
+    for number in (signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, lambda number, _: sys.exit(128 + number))
 
 
 def said(log: Path) -> str:
@@ -192,10 +204,9 @@ def all_trained(
             on_done(1)
         return result
 
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # so that no call outlives this process
     with ThreadPoolExecutor(program.trainer.at_once) as pool:
-        futures = [pool.submit(train, call) for call in calls]
         try:
+            futures = [pool.submit(train, call) for call in calls]
             return [future.result() for future in futures]
         except BaseException:
             pool.shutdown(wait=False, cancel_futures=True)

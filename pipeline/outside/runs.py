@@ -45,8 +45,7 @@ def of_frame(raw: pd.DataFrame, columns: Columns) -> pd.DataFrame:
     a step that stands twice, and for runs of a single batch size.
     """
     names = {getattr(columns, each.name): each.name for each in fields(columns)}
-    renamed = raw.rename(columns=names)
-    table = renamed[[name for name in names.values() if name in renamed]]
+    table = pd.DataFrame({name: raw[own] for own, name in names.items() if own in raw})
     for name in ("batch_size", "lr", "step"):
         own = getattr(columns, name)
         rule = f"is none of the columns {', '.join(map(str, raw.columns))}"
@@ -89,13 +88,16 @@ def measured(text: pd.DataFrame, name: str) -> "pd.Series[float]":
 
 
 def with_divergence(runs: pd.DataFrame) -> pd.DataFrame:
-    """The runs with infinite losses where one goes on without any number: so a table says that a
-    training diverged which cannot tell what is no number from what was not measured."""
+    """The runs with infinite losses where one goes on without any number at steps at which others
+    of its pack have one: so a table says that a training diverged which cannot tell what is no
+    number from what was not measured."""
     losses = [name for name in LOSSES if name in runs]
     said = [name for name in (*losses, "test_score") if name in runs]
     has_any = runs[said].notna().any(axis=1)
     last = runs["step"].where(has_any).groupby([runs[name] for name in CELL]).transform("max")
-    silent = ~has_any & (runs["step"] > last.fillna(0))
+    place = [*PACK, "step"]
+    evaluated = has_any.groupby([runs[name] for name in place]).transform("any")
+    silent = ~has_any & evaluated & (runs["step"] > last.fillna(0))
     return runs.assign(**{name: runs[name].mask(silent, np.inf) for name in losses})
 
 
@@ -127,10 +129,12 @@ def rates(text: pd.DataFrame) -> "pd.Series[float]":
 
 
 def variants(text: pd.DataFrame) -> "pd.Series[str]":
-    """The column of variants as names of letters, digits and _."""
+    """The column of variants as names of letters, digits and _, of digits not alone; an empty one
+    is ``baseline``."""
     if "variant" not in text:
         return pd.Series("baseline", index=text.index)
-    return text["variant"].str.replace(r"\W+", "_", regex=True)
+    names = text["variant"].str.strip().str.replace(r"\W+", "_", regex=True).replace("", "baseline")
+    return names.where(~names.str.isdigit(), "variant_" + names)
 
 
 def number(marked: "pd.Series[bool]") -> int:
@@ -150,15 +154,23 @@ class Runs:
         return sorted(self.runs[PACK].drop_duplicates().itertuples(index=False, name=None))
 
     def screened(self, variant: str, batch_size: int) -> Tables:
-        """All runs of a pack."""
-        return self.tables(rows_of(self.runs, variant, batch_size), "screen")
+        """The runs of a pack that rates are chosen by: all, but those on ``fresh_seeds``."""
+        pack = rows_of(self.runs, variant, batch_size)
+        fresh = fresh_seeds(pack)
+        if fresh:
+            pack = pack[pack["seed"].isin(common_seeds(pack))]
+        return self.tables(pack, "screen")
 
     def fresh(self, variant: str, batch_size: int, rates: Sequence[float]) -> Tables:
-        """The runs of a pack's chosen rates on ``fresh_seeds``; on all where there are none."""
-        pack = rows_of(self.runs, variant, batch_size)
-        chosen, seeds = pack[pack["lr"].isin(rates)], fresh_seeds(pack, rates)
-        if seeds:
-            chosen = chosen[chosen["seed"].isin(seeds)]
+        """The runs of a pack's chosen rates, the fastest first, that intervals come from: those on
+        ``fresh_seeds``, of the rates that have any, if the fastest does; else all."""
+        pack, fastest = rows_of(self.runs, variant, batch_size), rates[0]
+        fresh = fresh_seeds(pack)
+        chosen = pack[pack["lr"].isin(rates)]
+        if fastest in fresh:
+            seeds = chosen["lr"].map(lambda lr: fresh.get(lr, set()))
+            own = [seed in of for seed, of in zip(chosen["seed"], seeds, strict=True)]
+            chosen = chosen[own]
         return self.tables(chosen, "confirm")
 
     def clear(self) -> None:
@@ -170,7 +182,8 @@ class Runs:
             return {}
         known = self.runs.dropna(subset=["seconds"]).groupby(CELL)[["step", "seconds"]]
         passed = known.last() - known.first()
-        of_runs = (passed["seconds"] / passed["step"])[passed["step"] > 0]
+        is_known = (passed["step"] > 0) & (passed["seconds"] > 0)
+        of_runs = (passed["seconds"] / passed["step"])[is_known]
         return {pack: rows.tolist() for pack, rows in of_runs.groupby(PACK)}
 
     def tables(self, curves: pd.DataFrame, phase: str) -> Tables:
@@ -182,13 +195,20 @@ class Runs:
         return tables(curves, cells.drop(columns="last"), self.examples)
 
 
-def fresh_seeds(pack: pd.DataFrame, rates: Sequence[float]) -> list[int]:
-    """The seeds of chosen rates that cannot have chosen them: those beyond what all rates of the
-    pack have, where these are FEWEST_FRESH at least. None where all chose."""
+def common_seeds(pack: pd.DataFrame) -> set[int]:
+    """The seeds that all rates of a pack have."""
     by_rate = pack.groupby("lr")["seed"].agg(set)
-    common = set.intersection(*by_rate)
-    own = set.intersection(*(by_rate[rate] for rate in rates)) - common
-    return sorted(own) if len(own) >= FEWEST_FRESH else []
+    return set.intersection(*by_rate) if len(by_rate) else set()
+
+
+def fresh_seeds(pack: pd.DataFrame) -> dict[float, set[int]]:
+    """By rate, the seeds that need not choose it: those beyond what all rates of the pack have,
+    where these are FEWEST_FRESH at least. None where rates share no seed, or there is one rate."""
+    common = common_seeds(pack)
+    if not common:
+        return {}
+    own = {float(lr): set(seeds) - common for lr, seeds in pack.groupby("lr")["seed"]}
+    return {lr: seeds for lr, seeds in own.items() if len(seeds) >= FEWEST_FRESH}
 
 
 @dataclass(frozen=True)

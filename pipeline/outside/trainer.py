@@ -22,7 +22,7 @@ class Trainer(Protocol):
         """The trainings of one pack that rates are chosen from."""
 
     def fresh(self, variant: str, batch_size: Any, rates: Sequence[float]) -> Tables:
-        """Those at its chosen rates that the intervals come from."""
+        """Those at its chosen rates, the fastest first, that the intervals come from."""
 
     def clear(self) -> None:
         """Forget what a killed stage would have gone on with: all is written."""

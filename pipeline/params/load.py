@@ -77,10 +77,10 @@ class Params:
                 name in self.variants, "grid.variant", name, f"is not a key of variants: {known}"
             )
             require(
-                name.replace("_", "").isalnum(),
+                name.replace("_", "").isalnum() and not name.isdigit(),
                 "variants",
                 name,
-                "is not made of letters, digits and _",
+                "is not made of letters, digits and _, of digits not alone",
             )
 
     def _check_trainer(self) -> None:

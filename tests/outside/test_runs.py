@@ -62,6 +62,24 @@ class TestReading:
         assert (status.drop([0.3, 3.0]) == "finished").all()
         assert told.history.loc[told.history["lr"] == 0.3, "step"].max() <= 100
 
+    def test_a_last_row_without_a_loss_is_no_divergence(self, known: pd.DataFrame) -> None:
+        last = known.groupby(["batch_size", "lr", "seed"])["step"].transform("max") == known["step"]
+        more = known[last].assign(step=known["step"] + 7, val_loss=np.nan, test_score=np.nan)
+        told = Runs(runs.of_frame(pd.concat([known, more]), Columns()), None)
+        status = told.screened("baseline", 16).lanes.set_index("lr")["status"]
+        assert (status.drop(3.0) == "finished").all()
+
+    @pytest.mark.parametrize(
+        ("given", "name"), [("1", "variant_1"), ("a b", "a_b"), (" ", "baseline")]
+    )
+    def test_variants_are_names(self, known: pd.DataFrame, given: str, name: str) -> None:
+        assert set(runs.of_frame(known.assign(variant=given), Columns())["variant"]) == {name}
+
+    def test_a_column_that_is_called_like_another_of_ours(self, known: pd.DataFrame) -> None:
+        odd = known.rename(columns={"lr": "rate"}).assign(lr="n/a")
+        found = runs.of_frame(odd, Columns(lr="rate"))
+        assert found.equals(runs.of_frame(known, Columns()))
+
     def test_a_run_that_ends_early_was_stopped(self, known: pd.DataFrame) -> None:
         short = known[~((known["lr"] == 0.1) & (known["seed"] == 1) & (known["step"] > 50))]
         told = Runs(runs.of_frame(short, Columns()), None).screened("baseline", 16)
@@ -98,16 +116,37 @@ class TestReading:
 
 
 class TestFreshSeeds:
-    def test_seeds_beyond_the_common_ones_are_fresh(self, known: pd.DataFrame) -> None:
+    def test_seeds_beyond_the_common_ones_are_fresh(self) -> None:
+        """They give the intervals, and have no say in the choice of the rate."""
         more = table(6)
         more = more[(more["seed"] < 3) | (more["lr"] == 0.3)]
-        pack = runs.of_frame(more, Columns()).query("batch_size == 16")
-        assert runs.fresh_seeds(pack, [0.3]) == [3, 4, 5]
-        assert runs.fresh_seeds(pack, [0.1, 0.3]) == []
+        told = Runs(runs.of_frame(more, Columns()), None)
+        screened, fresh = told.screened("baseline", 16), told.fresh("baseline", 16, [0.3, 0.1])
+        assert set(screened.lanes["seed"]) == {0, 1, 2}
+        assert fresh.lanes[["lr", "seed"]].to_numpy().tolist() == [[0.3, 3], [0.3, 4], [0.3, 5]]
+
+    def test_where_the_fastest_has_none_all_seeds_count(self) -> None:
+        more = table(6)
+        more = more[(more["seed"] < 3) | (more["lr"] == 0.3)]
+        told = Runs(runs.of_frame(more, Columns()), None)
+        assert set(told.fresh("baseline", 16, [0.1, 0.3]).lanes["seed"]) == set(range(6))
 
     def test_where_all_chose_there_are_none(self, known: pd.DataFrame) -> None:
-        pack = runs.of_frame(known, Columns()).query("batch_size == 16")
-        assert runs.fresh_seeds(pack, [0.3]) == []
+        assert runs.fresh_seeds(runs.of_frame(known, Columns()).query("batch_size == 16")) == {}
+        assert any("also lucky" in word for word in recommend(known).warnings)
+
+    def test_where_the_best_rates_have_seeds_of_their_own_nobody_is_warned(self) -> None:
+        more = table(6)
+        best = more["lr"].isin([0.3, 1.0])  # one of them is each batch size's fastest
+        advice = recommend(more[(more["seed"] < 3) | best])
+        assert not any("also lucky" in word for word in advice.warnings)
+        assert advice.study.self_chosen == []
+
+    def test_a_number_of_its_own_for_each_run_makes_no_seed_fresh(
+        self, known: pd.DataFrame
+    ) -> None:
+        own = known.assign(seed=known.groupby(["batch_size", "lr", "seed"]).ngroup())
+        assert runs.fresh_seeds(runs.of_frame(own, Columns()).query("batch_size == 16")) == {}
 
 
 class TestRecommend:
@@ -127,6 +166,22 @@ class TestRecommend:
         assert advice.batch_size is None
         assert "takes the fewest examples" in advice.headline
         assert advice.critical.low < advice.critical.value < advice.critical.high
+
+    def test_a_clock_of_whole_seconds_tells_nothing_of_short_runs(
+        self, known: pd.DataFrame
+    ) -> None:
+        advice = recommend(known.assign(seconds=0.0))
+        assert advice.batch_size is None
+        assert "Without seconds per step" in advice.headline
+
+    def test_packs_may_be_missing(self, known: pd.DataFrame) -> None:
+        wide = known[known["batch_size"] > 4].assign(variant="wide")
+        advice = recommend(step_seconds(pd.concat([known.assign(variant="narrow"), wide])))
+        assert advice.batch_size is not None
+
+    def test_an_unknown_column_is_refused(self, known: pd.DataFrame) -> None:
+        with pytest.raises(InputError, match="columns: 'valloss' is not one of batch_size, lr"):
+            recommend(known, columns={"valloss": "x"})
 
     def test_one_seed_gives_no_interval(self, known: pd.DataFrame) -> None:
         one = step_seconds(known[known["seed"] == 0]).drop(columns="seed")

@@ -39,15 +39,15 @@ def summary(params: Params) -> dict[str, object]:
 def read_runs(params: Params) -> pd.DataFrame:
     """The table of runs.
 
-    Raises InputError where it has other packs than the grid of params.yaml.
+    Raises InputError where it has packs that the grid of params.yaml has not.
     """
     assert params.trainer.path is not None
     table = runs.read(Path(params.trainer.path), params.trainer.columns)
     curve.check_metric(table, params.target.metric)
     has = set(table[PACK].drop_duplicates().itertuples(index=False, name=None))
-    for pack in params.packs():
-        rule = f"is not in {params.trainer.path}: compose params.yaml again"
-        require(pack in has, "grid", " ".join(map(str, pack)), rule)
+    for pack in sorted(has - set(params.packs())):
+        rule = f"is in {params.trainer.path}, but not in the grid: compose params.yaml again"
+        require(False, "grid", " ".join(map(str, pack)), rule)
     return table
 
 

@@ -244,7 +244,7 @@ def on_another_program(study: Study) -> list[str]:
     """What its trainings cannot tell, or did not."""
     measured, words = study.measured, []
     told, confirmed = study.params.trainer, measured.confirmed_lanes
-    asked = len(confirmed[RATE].drop_duplicates()) * study.params.confirm.seeds
+    asked = len(measured.selection[RATE].drop_duplicates()) * study.params.confirm.seeds
     lost = len(measured.failed) + (asked - len(confirmed) if told.command else 0)
     if lost:
         first = measured.failed.iloc[0] if len(measured.failed) else None
