@@ -192,11 +192,11 @@ def oscillation(study: Study) -> Outcome:
     effect = study.oscillation_exponents["validation"]
     if effect.n < 3 or not np.isfinite(effect.value):
         return untested("Fewer than three batch sizes were evaluated densely at rates that differ.")
-    spread = study.oscillation_exponents["minibatch"]
+    spread = study.oscillation_exponents["minibatch"].value
+    minibatch = f", the losses of minibatches as B^{spread:.2f}" if np.isfinite(spread) else ""
     finding = (
         f"Near the target and at like rates the validation loss scatters as B^{effect.value:.2f} "
-        f"({effect.low:.2f} to {effect.high:.2f}, {effect.n} batch sizes), the losses of "
-        f"minibatches as B^{spread.value:.2f}."
+        f"({effect.low:.2f} to {effect.high:.2f}, {effect.n} batch sizes){minibatch}."
     )
     return judged(effect, FALLS, "batch sizes", finding)
 
