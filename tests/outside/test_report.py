@@ -88,3 +88,10 @@ def test_warnings_are_those_of_the_runs() -> None:
     assert not any("lucky" in word for word in content_of(study_of("one rate each")).warnings)
     cut = " ".join(content_of(study_of("some stopped")).warnings)
     assert "3 of 45 runs end before the longest of their batch size" in cut
+
+
+def test_what_variants_change_is_not_known() -> None:
+    claims = content_of(study_of("two variants")).claims.set_index("id")
+    about = ["batch-norm-helps", "optimizers", "scaling-helps", "adam-sqrt-optimal"]
+    assert set(claims.loc[about, "verdict"]) == {"not tested"}
+    assert claims.loc["constant-product", "verdict"] != "not tested"

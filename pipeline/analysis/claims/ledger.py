@@ -32,14 +32,15 @@ def ledger(study: Study) -> pd.DataFrame:
 
 
 def judged(claim: Claim, study: Study) -> Outcome:
-    """What a study says to a claim; where another program trained, whether it could at all."""
+    """What a study says to a claim; where another program trained, whether it could at all: what
+    its variants are is not known."""
+    if study.is_outside and claim.judge.__module__ in (variants.__name__, adam.__name__):
+        return untested("What another program's variants change is not known.")
     outcome = claim.judge(study)
     if not study.is_outside or outcome.verdict != "not tested":
         return outcome
     if claim.table in OF_LANES or claim.id.startswith("memory"):
         return untested("Only this project's own trainings (`trainer=lanes`) tell.")
-    if claim.judge.__module__ in (variants.__name__, adam.__name__):
-        return untested("It would take other variants of the program.")
     return outcome
 
 
