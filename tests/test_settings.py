@@ -147,6 +147,7 @@ def moved(known: dict[str, Any], unit: int) -> list[float]:
     return rates
 
 
+@pytest.mark.slow
 @pytest.mark.filterwarnings("ignore::UserWarning")  # it has no logger to its liking
 class TestLightning:
     def test_the_trainer_takes_it(self) -> None:
@@ -158,6 +159,7 @@ class TestLightning:
         assert known["lr_scheduler"]["interval"] == "step"
 
 
+@pytest.mark.slow
 class TestHuggingFace:
     @pytest.mark.parametrize("schedule", SCHEDULES)
     @pytest.mark.parametrize("optimizer", [OPTIMIZERS[1], OPTIMIZERS[5]])
@@ -183,6 +185,7 @@ class TestHuggingFace:
         assert late <= (0.251 / schedule.warmup_steps if schedule.warmup_steps else 1e-9)
 
 
+@pytest.mark.slow
 class TestAccelerate:
     @pytest.mark.parametrize("schedule", SCHEDULES)
     @pytest.mark.parametrize("devices", [1, 4])

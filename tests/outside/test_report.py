@@ -67,6 +67,7 @@ def drawn(study: Study, content: Content) -> None:
             item.draw(study).canvas.draw()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("shape", SHAPES)
 def test_nothing_that_is_not_known_is_shown(shape: str) -> None:
     study = study_of(shape)
