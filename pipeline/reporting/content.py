@@ -84,7 +84,7 @@ class Content:
     @property
     def can_explore(self) -> bool:
         """Whether any batch size has seconds to choose by."""
-        return any(len(stops) > 1 for stops in self.explore["stops"]["seconds"].values())
+        return bool(self.explore["can_choose"])
 
     def knows(self, limit: str) -> bool:
         """Whether any batch size has a value that this limit is one of."""

@@ -44,6 +44,15 @@ OF_ONES_OWN = {
     "data=table": ["data.path=README.md", "data.target=y"],
     "data=images": ["data.path=tests"],
     "data=arrays": ["data.path=README.md"],
+    "trainer=command": [
+        "trainer.command='{batch_size} {lr} {seed} {steps} {out}'",
+        "trainer.train_examples=2000",
+    ],
+    "trainer=runs": [
+        "trainer.path=tests/runs.csv",
+        "trainer.columns.batch_size=bs",
+        "trainer.columns.lr=learning_rate",
+    ],
 }
 
 

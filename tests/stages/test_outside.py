@@ -38,10 +38,15 @@ def headline(project: Project) -> str:
 
 
 def test_a_program_is_called_for_every_cell(study: Project) -> None:
-    called(study)
+    """The largest batch size always fails, and costs itself alone."""
+    called(study, "grid.batch_size=[4,16,32,64]", command=f"{COMMAND} --fault large")
     said = study.repro()
     assert "Running stage 'watch@program.py'" in said
     assert headline(study).startswith("Use batch size ")
+    assert "train baseline 64: 6 of 6 calls fail; the first, baseline-64-0.03-0: ended" in said
+    report = study.read("reports/report.md")
+    assert "6 calls of the program gave no training; the first: ended with status 1" in report
+    assert "| 64 | – |" in report
     lanes = pd.read_parquet(study.folder / "runs/baseline-16/lanes.parquet")
     assert {"screen", "refine"} <= set(lanes["phase"])
     confirmed = pd.read_parquet(study.folder / "results/confirm_lanes.parquet")
@@ -71,20 +76,10 @@ def test_a_program_that_always_fails_ends_the_study_before_it_trains(study: Proj
     called(study, command=f"{COMMAND} --fault status")
     said = study.repro(ok=False)
     assert "throughput: baseline 4: 50 steps: ended with status 1: the data are not there" in said
-    assert "(.cache/logs/timed-baseline-4-0.3-0.log)" in said
+    assert "(.cache/logs/timed-baseline-4-0.03-0.log)" in said
     assert "error: trainer.command: no batch size could be timed" in said
     assert "Traceback" not in said
     assert "Running stage 'train" not in said
-
-
-def test_a_batch_size_that_fails_costs_itself_alone(study: Project) -> None:
-    called(study, command=f"{COMMAND} --fault large")
-    said = study.repro()
-    assert "train baseline 64: 6 of 6 calls fail; the first, baseline-64-0.03-0: ended" in said
-    assert headline(study).startswith("Use batch size ")
-    report = study.read("reports/report.md")
-    assert "6 calls of the program gave no training; the first: ended with status 1" in report
-    assert "| 64 | – |" in report
 
 
 def test_a_killed_study_goes_on_with_the_calls_that_it_lacks(study: Project) -> None:

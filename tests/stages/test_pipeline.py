@@ -405,7 +405,7 @@ class TestRace:
         assert set(lanes["status"]) == {"finished"}
 
     def test_a_short_study_says_what_it_could_not_train(self, study: Project) -> None:
-        study.compose("limits.study_seconds=1", "grid.batch_size=[1,full]")
+        study.compose("limits.study_seconds=1", "grid.batch_size=[1,64,full]")
         study.repro()
         lanes = pd.read_parquet(study.folder / "runs/baseline-1/lanes.parquet")
         assert set(lanes["status"]) == {"stopped"}

@@ -51,6 +51,7 @@ def embedded(study: Study) -> dict[str, Any]:
     tables = {str(devices): at_devices(table, prediction, devices) for devices in widths}
     return {
         "rows": {devices: rows(of_width, frame) for devices, of_width in tables.items()},
+        "can_choose": bool(table["seconds_per_step"].notna().any()),
         "margin": limits.score_margin,
         "stops": {
             "seconds": {

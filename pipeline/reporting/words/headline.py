@@ -64,7 +64,7 @@ def equals_words(study: Study) -> str:
     """What is not shown to be slower and what it costs at most, or what the next one costs."""
     advice = study.recommendation
     assert advice.best is not None
-    if not study.answer.is_sure(advice.best["variant"]):
+    if pd.isna(advice.best["probability_fastest"]):
         return "How far seeds scatter is not known, so nothing tells batch sizes apart."
     if len(study.equals):
         return f"{equals_named(study)} at most {100 * (study.dearest - 1):.0f} % more (95 %)."
