@@ -77,7 +77,7 @@ def main() -> None:
     trainings.write(run, pack, trained)
     store.clear()
     durations.record(run / "lanes.parquet")
-    if not params.waves.variant:  # what a race will save nobody knows
+    if bar is None:  # what a race will save nobody knows
         print(f"train: {outlook.told(params)}", file=sys.stderr)
 
 
