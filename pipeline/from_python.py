@@ -1,10 +1,5 @@
-"""The recommendation for a table of runs, from Python: no DVC, no files.
-
-from pipeline import recommend
-
-advice = recommend(runs, metric="val_loss")
-print(advice.headline)
-"""
+"""The recommendation for a table of runs, from Python, ``from pipeline import recommend``: no DVC,
+no files."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, fields, replace
@@ -23,6 +18,7 @@ from pipeline.params.protocol import Grid, Limits, Target
 from pipeline.params.trainer import Columns, Trainer
 from pipeline.reporting.words.headline import headline
 from pipeline.reporting.words.overview import warnings
+from pipeline.selection.keys import rows_of
 from pipeline.selection.statistics import UNKNOWN, Estimate
 
 
@@ -119,7 +115,9 @@ def measured(params: Params, told: Runs) -> Measurements:
 def advice(study: Study) -> Advice:
     """The answer of a study."""
     best, fit = study.recommendation.best, study.critical
-    equals = study.equals
+    sizes = []
+    if best is not None:
+        sizes = [best["batch_size"], *rows_of(study.equals, best["variant"])["batch_size"]]
     return Advice(
         headline=headline(study),
         variant=None if best is None else str(best["variant"]),
@@ -128,16 +126,7 @@ def advice(study: Study) -> Advice:
         target=study.measured.target,
         seconds_to_target=estimate(best, "seconds_to_target"),
         steps_to_target=estimate(best, "steps_to_target"),
-        may_be_fastest=()
-        if best is None
-        else tuple(
-            sorted(
-                {
-                    int(best["batch_size"]),
-                    *equals.loc[equals["variant"] == best["variant"], "batch_size"],
-                }
-            )
-        ),
+        may_be_fastest=tuple(sorted(int(size) for size in sizes)),
         critical=UNKNOWN if fit is None else Estimate(fit.curve.critical, fit.low, fit.high, fit.n),
         tradeoff=study.tradeoff,
         warnings=tuple(warnings(study)),

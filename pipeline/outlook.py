@@ -14,6 +14,8 @@ from pipeline.params.load import Params
 from pipeline.training import budget
 from pipeline.workspace import durations, files
 
+UNKNOWN = "how long the rest takes is not known, for no steps were timed"
+
 
 def words(made: Forecast, taken: Mapping[tuple[str, int], float]) -> str:
     """What is left, by what the packs that are done took against what was predicted; nothing where
@@ -31,11 +33,11 @@ def words(made: Forecast, taken: Mapping[tuple[str, int], float]) -> str:
 
 
 def told(params: Params) -> str:
-    """``words`` of the packs that were trained since params.yaml was written; nothing where steps
+    """``words`` of the packs that were trained since params.yaml was written; UNKNOWN where steps
     were not timed."""
     timings = files.RESULTS / "throughput.csv"
     if not timings.is_file():
-        return ""
+        return UNKNOWN
     timed = pd.read_csv(timings)
     examples = json.loads((files.PROCESSED / "summary.json").read_text())["examples"]["train"]
     made = forecast.of_timings(params, timed[timed["in_grid"]], examples)
@@ -45,4 +47,4 @@ def told(params: Params) -> str:
         seconds = durations.recorded(lanes) if lanes.is_file() else None
         if seconds is not None and lanes.stat().st_mtime > since:
             taken[variant, budget.resolve(asked, examples)] = seconds
-    return words(made, taken)
+    return words(made, taken) or UNKNOWN

@@ -96,42 +96,44 @@ class Called:
 
         Raises InputError where no pack can be timed.
         """
-        packs, found = self.packs(), {}
-        with progress("throughput", len(packs), "batch size") as on_done:
-            for pack in packs:
-                try:
-                    found[pack] = self.timed_pack(*pack)
-                except CurveError as error:
-                    print(f"throughput: {' '.join(map(str, pack))}: {error}", file=sys.stderr)
-                on_done(1)
+        found: dict[tuple[str, int], list[float]] = {pack: [] for pack in self.packs()}
+        steps = dict.fromkeys(found, self.params.trainer.timed_steps)
+        with progress("throughput", TIMES * len(found), "timing") as on_done:
+            for number in range(TIMES):  # in rounds: a busy minute shows at all batch sizes
+                for pack in list(found):
+                    try:
+                        seconds, steps[pack] = self.timed_once(*pack, number, steps[pack])
+                        found[pack].append(seconds)
+                    except CurveError as error:
+                        print(f"throughput: {' '.join(map(str, pack))}: {error}", file=sys.stderr)
+                        del found[pack]
+                    on_done(1)
         if not found:
             raise InputError("trainer.command: no batch size could be timed; see the lines above")
         return found
 
-    def timed_pack(self, variant: str, size: int) -> list[float]:
-        """The same for one pack, at its smallest rate. Calls are made longer until their steps take
-        long enough beside what all calls take, or a whole training is timed.
+    def timed_once(self, variant: str, size: int, seed: int, steps: int) -> tuple[float, int]:
+        """Seconds of a step of one pack, at its smallest rate, and the steps of the short call that
+        told them. Calls are made longer than ``steps`` until their steps take long enough beside
+        what all calls take, or a whole training is timed.
 
         Raises CurveError where a call fails, or all its steps take no time.
         """
-        lr = min(self.params.settings(variant).lr)
-        whole = self.call(Cell(variant, size, lr, 0)).steps
-        steps = min(self.params.trainer.timed_steps, max(1, whole // 3))
-        found: list[float] = []
-        while len(found) < TIMES:
-            cell = Cell(variant, size, lr, len(found))
+        cell = Cell(variant, size, min(self.params.settings(variant).lr), seed)
+        whole = self.call(cell).steps
+        steps = min(steps, max(1, whole // 3))
+        while True:
             short, done, _ = self.program.timed(Call(cell, steps))
             long, all_done, table = self.program.timed(Call(cell, 3 * steps))
             is_long = all_done > done and long - short >= LONG_ENOUGH * short
-            if not is_long and 3 * steps < whole:
-                steps, found = min(LONGER * steps, whole // 3 + 1), []
-                continue
-            check_metric(table, self.params.target.metric)
-            if all_done == done or long <= short:
-                rule = "take no time beside the rest of a call: let the program write `seconds`"
-                raise CurveError(f"{3 * steps} steps {rule}")
-            found.append((long - short) / (all_done - done))
-        return found
+            if is_long or 3 * steps >= whole:
+                break
+            steps = min(LONGER * steps, whole // 3 + 1)
+        check_metric(table, self.params.target.metric)
+        if all_done == done or long <= short:
+            rule = "take no time beside the rest of a call: let the program write `seconds`"
+            raise CurveError(f"{3 * steps} steps {rule}")
+        return (long - short) / (all_done - done), steps
 
     def clear(self) -> None:
         """Forget the finished calls, if none failed: what they led to is written."""

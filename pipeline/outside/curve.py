@@ -1,5 +1,6 @@
 """What one training says of itself: a table of steps, and what was measured after each."""
 
+import csv
 import json
 from pathlib import Path
 
@@ -66,8 +67,6 @@ def from_json(lines: list[str]) -> pd.DataFrame:
 
 def from_csv(lines: list[str]) -> pd.DataFrame:
     """Lines of a CSV as a table of text."""
-    import csv
-
     names, *rows = csv.reader(lines)
     for number, row in enumerate(rows, 1):
         if len(row) != len(names):

@@ -125,6 +125,8 @@ class Program:
                 raise CurveError(f"diverged at step {lost}")
         except CurveError as error:
             raise CurveError(f"{call.steps} steps: {error} ({log})") from None
+        finally:
+            out.unlink(missing_ok=True)
         own = table.dropna(subset=["seconds"]) if "seconds" in table else table[:0]
         if own.empty:
             return wall, call.steps, table

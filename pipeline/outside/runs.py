@@ -2,13 +2,14 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, fields
+from functools import cached_property
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 
 from pipeline.errors import InputError, require
-from pipeline.outside.curve import LOSSES, MEASURED, VALIDATION, CurveError, numbers
+from pipeline.outside.curve import LOSSES, MEASURED, VALIDATION, numbers, place
 from pipeline.outside.trainings import Tables, tables
 from pipeline.params.trainer import Columns
 from pipeline.selection.keys import CELL, PACK, RATE, rows_of
@@ -64,27 +65,16 @@ def of_frame(raw: pd.DataFrame, columns: Columns) -> pd.DataFrame:
         words = f"batch size {row['batch_size']}, rate {row['lr']:g}, seed {row['seed']}"
         seeds = "" if "seed" in text else "; runs that differ in a seed need a column for it"
         rule = f"step {row['step']} of {words} stands twice{seeds}"
-        raise InputError(f"row {number(double)}: {rule}")
+        raise InputError(f"row {place(double)}: {rule}")
     for name in MEASURED:
         if name in text:
-            sound[name] = measured(text, name)
+            sound[name] = numbers(text, name)
     sound = with_divergence(sound[sound["step"] >= 1]).sort_values(
         [*CELL, "step"], ignore_index=True
     )
     sizes = sound["batch_size"].unique()
     require(len(sizes) > 1, "batch_size", [int(size) for size in sizes], "is nothing to compare")
     return sound
-
-
-def measured(text: pd.DataFrame, name: str) -> "pd.Series[float]":
-    """A column of numbers, as ``curve.numbers``.
-
-    Raises InputError naming the row.
-    """
-    try:
-        return numbers(text, name)
-    except CurveError as error:
-        raise InputError(str(error)) from None
 
 
 def with_divergence(runs: pd.DataFrame) -> pd.DataFrame:
@@ -95,8 +85,8 @@ def with_divergence(runs: pd.DataFrame) -> pd.DataFrame:
     said = [name for name in (*losses, "test_score") if name in runs]
     has_any = runs[said].notna().any(axis=1)
     last = runs["step"].where(has_any).groupby([runs[name] for name in CELL]).transform("max")
-    place = [*PACK, "step"]
-    evaluated = has_any.groupby([runs[name] for name in place]).transform("any")
+    of_pack = [runs[name] for name in (*PACK, "step")]
+    evaluated = has_any.groupby(of_pack).transform("any")
     silent = ~has_any & evaluated & (runs["step"] > last.fillna(0))
     return runs.assign(**{name: runs[name].mask(silent, np.inf) for name in losses})
 
@@ -111,7 +101,7 @@ def whole(text: pd.DataFrame, name: str, least: int) -> "pd.Series[int]":
     if bad.any():
         value = text[name][bad].iloc[0]
         rule = f"{name} {value!r} is no whole number from {least}"
-        raise InputError(f"row {number(bad)}: {rule}")
+        raise InputError(f"row {place(bad)}: {rule}")
     return values.astype("int64")
 
 
@@ -124,7 +114,7 @@ def rates(text: pd.DataFrame) -> "pd.Series[float]":
     bad = ~((values > 0) & np.isfinite(values))
     if bad.any():
         rule = f"lr {text['lr'][bad].iloc[0]!r} is no finite rate above 0"
-        raise InputError(f"row {number(bad)}: {rule}")
+        raise InputError(f"row {place(bad)}: {rule}")
     return values
 
 
@@ -137,17 +127,17 @@ def variants(text: pd.DataFrame) -> "pd.Series[str]":
     return names.where(~names.str.isdigit(), "variant_" + names)
 
 
-def number(marked: "pd.Series[bool]") -> int:
-    """The number of the first marked row, from 1, without the header."""
-    return int(np.flatnonzero(marked)[0]) + 1
-
-
 @dataclass(frozen=True)
 class Runs:
     """A study of runs that exist. runs: ``of_frame``; examples: of an epoch, None for unknown."""
 
     runs: pd.DataFrame
     examples: int | None
+
+    @cached_property
+    def longest(self) -> "pd.Series[int]":
+        """The last step of the longest run of each pack."""
+        return self.runs.groupby(PACK)["step"].max().rename("steps")
 
     def packs(self) -> list[tuple[str, int]]:
         """All packs that have runs, sorted."""
@@ -188,9 +178,8 @@ class Runs:
 
     def tables(self, curves: pd.DataFrame, phase: str) -> Tables:
         """The tables of some runs: what ends before the longest of its pack was stopped."""
-        longest = self.runs.groupby(PACK)["step"].max().rename("steps")
         cells = curves.groupby(CELL)["step"].max().rename("last").reset_index()
-        cells = cells.merge(longest, on=PACK).assign(phase=phase)
+        cells = cells.merge(self.longest, on=PACK).assign(phase=phase)
         cells["is_stopped"] = cells["last"] < cells["steps"]
         return tables(curves, cells.drop(columns="last"), self.examples)
 

@@ -1,12 +1,13 @@
 """results/throughput.csv where another program trains."""
 
-import os
 import platform
 from collections.abc import Mapping, Sequence
 
 import numpy as np
 import pandas as pd
 import psutil
+
+from pipeline.workspace.processes import available_cores
 
 NOT_MEASURED = (
     "seconds_gather", "seconds_forward", "seconds_backward", "seconds_update", "peak_bytes",
@@ -43,7 +44,7 @@ def machine(here: bool) -> dict[str, object]:
     return {
         "device": "of the program",
         "processor": platform.processor() or platform.machine(),
-        "cores": len(os.sched_getaffinity(0)),
+        "cores": available_cores(),
         "memory_gb": round(psutil.virtual_memory().total / 2**30),
         "python": platform.python_version(),
     }

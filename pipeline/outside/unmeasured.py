@@ -3,6 +3,7 @@
 import pandas as pd
 
 from pipeline.selection.keys import CELL, PACK
+from pipeline.workspace import files
 
 COLUMNS: dict[str, tuple[str, ...]] = {
     "alignment": ("batch_size", "kind", "rounds", "speed_up", "speed_up_q25", "speed_up_q75"),
@@ -35,3 +36,9 @@ COLUMNS: dict[str, tuple[str, ...]] = {
 def table(name: str) -> pd.DataFrame:
     """The empty table of this name."""
     return pd.DataFrame(columns=list(COLUMNS[name]))
+
+
+def write(*names: str) -> None:
+    """Write the empty tables of these names below results/."""
+    for name in names:
+        files.write_csv(files.RESULTS / f"{name}.csv", table(name))

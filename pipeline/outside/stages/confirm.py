@@ -21,8 +21,7 @@ def main() -> None:
     results = files.RESULTS
     files.write_parquet(results / "confirm.parquet", found.history)
     files.write_parquet(results / "confirm_lanes.parquet", found.lanes)
-    for name in ("snapshots", "branches"):
-        files.write_csv(results / f"{name}.csv", unmeasured.table(name))
+    unmeasured.write("snapshots", "branches")
     for name in ("confirm", "snapshots"):
         files.write_tensors(results / f"{name}.safetensors", {})
     files.write_csv(results / "selection.csv", selection)

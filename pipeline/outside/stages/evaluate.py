@@ -16,8 +16,7 @@ def main() -> None:
     """Read the fresh trainings, write."""
     results = files.RESULTS
     lanes = pd.read_parquet(results / "confirm_lanes.parquet")
-    for name in ("sharpness", "landscape", "gradient_noise"):
-        files.write_csv(results / f"{name}.csv", unmeasured.table(name))
+    unmeasured.write("sharpness", "landscape", "gradient_noise")
     files.write_tensors(results / "test_outcomes.safetensors", {})
     files.write_csv(results / "evaluation.csv", trainings.evaluation(lanes))
     durations.record(results / "evaluation.csv")

@@ -11,7 +11,7 @@ from pipeline.workspace import durations, files
 @command
 def main() -> None:
     """Write the empty table."""
-    files.write_csv(files.RESULTS / "range_tests.csv", unmeasured.table("range_tests"))
+    unmeasured.write("range_tests")
     durations.record(files.RESULTS / "range_tests.csv")
 
 

@@ -11,7 +11,7 @@ from pipeline.workspace import durations, files
 @command
 def main() -> None:
     """Write the empty table."""
-    files.write_csv(files.RESULTS / "retimed.csv", unmeasured.table("retimed"))
+    unmeasured.write("retimed")
     durations.record(files.RESULTS / "retimed.csv")
 
 

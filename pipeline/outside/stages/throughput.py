@@ -21,7 +21,7 @@ def main() -> None:
         print("throughput: the runs do not tell their seconds", file=sys.stderr)
     table = timing.throughput(told.packs(), timed, params.trainer.name == "command")
     files.write_csv(files.RESULTS / "throughput.csv", table)
-    files.write_csv(files.RESULTS / "alignment.csv", unmeasured.table("alignment"))
+    unmeasured.write("alignment")
     durations.record(files.RESULTS / "throughput.csv")
 
 
