@@ -48,18 +48,17 @@ def draw(study: Study) -> Figure:
 
 def step_parts(axis: Axes, timed: pd.DataFrame) -> None:
     """The parts of the first variant's steps as thin lines named at their end."""
-    axis.set_ylim(top=3 * timed["seconds_per_step"].max())
     grid = timed.dropna(subset=["seconds_forward"]).sort_values("batch_size")
-    if grid.empty:
-        return
     styles = {"gather": ":", "forward": "--", "backward": "-.", "update": (0, (1, 3))}
-    for part, style in styles.items():
+    for part, style in styles.items() if len(grid) else ():
         axis.plot(
             grid["batch_size"], grid[f"seconds_{part}"],
             linestyle=style, color="0.45", linewidth=1.2, label=part,
         )  # fmt: skip
     lines = [line for line in axis.lines if line.get_label() in styles]
-    axis.legend(handles=lines, frameon=False, fontsize=8, ncols=2, loc="upper left")
+    if lines:
+        axis.legend(handles=lines, frameon=False, fontsize=8, ncols=2, loc="upper left")
+    axis.set_ylim(top=3 * timed["seconds_per_step"].max())  # last: it ends the scaling by itself
 
 
 def draw_law(rate: Axes, seconds: Axes, law: Affine | None, sizes: pd.Series) -> None:

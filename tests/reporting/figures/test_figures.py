@@ -19,7 +19,7 @@ from pipeline.analysis.frame import Frame
 from pipeline.analysis.study import Study, tables
 from pipeline.reporting import sections
 from pipeline.reporting.content import content_of
-from pipeline.reporting.figures import axes, drawing, tradeoff
+from pipeline.reporting.figures import axes, drawing, throughput, tradeoff
 from pipeline.reporting.figures.axes import STYLE
 from pipeline.reporting.figures.illustration import Illustration
 from pipeline.workspace.processes import ProcessDiedError
@@ -131,3 +131,16 @@ def test_wide_intervals_do_not_squeeze_the_points() -> None:
     axis.set(yscale="log", ylim=(1e-9, 1e9))
     axes.to_the_points(axis, pd.Series([1.0, 10.0, np.nan]))
     assert axis.get_ylim() == pytest.approx((1 / axes.REACH, 10 * axes.REACH))
+
+
+def test_every_part_of_a_step_is_seen() -> None:
+    parts = {"gather": 1e-5, "forward": 1e-4, "backward": 4e-4, "update": 5e-5}
+    timed = pd.DataFrame({"batch_size": [4, 8, 16], "seconds_per_step": [6e-4, 7e-4, 9e-4]})
+    timed = timed.assign(**{f"seconds_{part}": seconds for part, seconds in parts.items()})
+    axis = Figure().subplots()
+    axis.set_yscale("log")
+    axis.plot(timed["batch_size"], timed["seconds_per_step"])
+    throughput.step_parts(axis, timed)
+    bottom, top = axis.get_ylim()
+    assert bottom < min(parts.values())
+    assert top > timed["seconds_per_step"].max()
