@@ -70,12 +70,17 @@ class Forecast:
 
 
 def forecast(
-    params: Params, seconds_per_step: Mapping[tuple[str, int], float], examples: int, workers: int
+    params: Params,
+    seconds_per_step: Mapping[tuple[str, int], float],
+    examples: int,
+    at_once: int,
+    call_seconds: float = 0.0,
 ) -> Forecast:
     """From the seconds of a lone training's step by (variant, batch size), for so many training
-    examples and processes; batch sizes that were not timed are left out.
+    examples; batch sizes that were not timed are left out.
 
-    The constants are those of the default study on two cores.
+    at_once: processes of lanes, or calls of a program; call_seconds: what a call takes beside its
+    steps. The constants are those of the default study on two cores.
     """
     seconds, fresh_seconds, step_seconds, steps = {}, {}, {}, 0
     for variant, asked in params.packs():
@@ -84,32 +89,50 @@ def forecast(
         timed = {each: took for (name, each), took in seconds_per_step.items() if name == variant}
         if size not in timed:
             continue
-        shared = min(overhead(timed), timed[size])
-        own = 1.0 if is_alone(params, settings) else LANE_OVERHEAD
-        cell_step = own * shared + LANE_EXAMPLES * (timed[size] - shared)
+        few, cell_step = cost(params, settings, timed, size)
         screened = len(settings.lr) * params.grid.seeds
         added = ADDED_RATES * params.grid.seeds if params.grid.extensions else 0
         confirmed = min(CONFIRMED_RATES, len(settings.lr)) * params.confirm.seeds
         pack_steps = budget.total_steps(settings.budget, examples, size)
-        trained, fresh = screened + FEW_LANES * added, FEW_LANES * confirmed
-        per_cell = pack_steps * cell_step / workers
-        step_seconds[variant, size] = (trained + fresh) * cell_step / workers
+        trained, fresh = screened + few * added, few * confirmed
+        per_cell = (call_seconds + pack_steps * cell_step) / at_once
+        step_seconds[variant, size] = (trained + fresh) * cell_step / at_once
         seconds[variant, size] = START_SECONDS + trained * per_cell
         fresh_seconds[variant, size] = fresh * per_cell
         steps += screened * pack_steps
     return Forecast(seconds, fresh_seconds, step_seconds, steps)
 
 
+def cost(
+    params: Params, settings: Settings, timed: Mapping[int, float], size: int
+) -> tuple[float, float]:
+    """How much dearer than in the grid a cell is among few, and the seconds of its step in the
+    grid. timed: the seconds of a lone training's step by batch size."""
+    if params.trainer.name != "lanes":
+        return 1.0, timed[size]
+    shared = min(overhead(timed), timed[size])
+    own = 1.0 if is_alone(params, settings) else LANE_OVERHEAD
+    return FEW_LANES, own * shared + LANE_EXAMPLES * (timed[size] - shared)
+
+
 def of_timings(params: Params, timed: "pd.DataFrame", examples: int) -> Forecast:
     """The forecast from rows of throughput.csv in the grid."""
+    known = timed.dropna(subset=["seconds_per_step"])
     seconds = {
         (row.variant, int(row.batch_size)): float(row.seconds_per_step)
-        for row in timed.itertuples()
+        for row in known.itertuples()
     }
+    call = float(known["call_seconds"].median()) if "call_seconds" in known else 0.0
+    return forecast(params, seconds, examples, workers(params, timed), call)
+
+
+def workers(params: Params, timed: "pd.DataFrame") -> int:
+    """How many trainings, or processes of lanes, run side by side."""
+    if params.trainer.name != "lanes":
+        return params.trainer.at_once
     is_cpu = (timed["device"] == "cpu").all()
     cores = int(timed["cores"].iloc[0]) if is_cpu else 1
-    workers = cores if params.impl.workers == "auto" else params.impl.workers
-    return forecast(params, seconds, examples, workers)
+    return cores if params.impl.workers == "auto" else int(params.impl.workers)
 
 
 def is_alone(params: Params, settings: Settings) -> bool:

@@ -93,7 +93,8 @@ def measured(params: Params, told: Runs) -> Measurements:
     """What the stages would have written of these runs."""
     screened = trainings.together(told.screened(variant, size) for variant, size in told.packs())
     lanes, history = screened.lanes, screened.history
-    selection, fresh = confirmation.confirmed(params, lanes, history, told.fresh)
+    first = params.grid.variant[0]
+    selection, fresh = confirmation.confirmed(params, lanes, history, told.fresh, told.pilot(first))
     timed = timing.throughput(told.packs(), told.timed(), here=False)
     empty = {name: unmeasured.table(name) for name in unmeasured.COLUMNS}
     retimed = empty.pop("retimed")

@@ -32,7 +32,7 @@ def params(epochs: int = 10, seeds: int = 3, extensions: int = 0) -> Params:
 def made(given: Params, overhead: float = 1e-3, example: float = 1e-6) -> Forecast:
     """The forecast where a lone step takes ``overhead`` and ``example`` for each example."""
     seconds = {("baseline", size): overhead + example * size for size in (10, EXAMPLES)}
-    return forecast(given, seconds, EXAMPLES, workers=2)
+    return forecast(given, seconds, EXAMPLES, at_once=2)
 
 
 def test_it_grows_with_what_is_trained() -> None:

@@ -31,8 +31,6 @@ from pipeline.workspace.progress import progress
 
 LOCK_SECONDS = 20
 PACKAGE = Path(__file__).resolve().parent.parent
-FAR = 4.0
-"""Times the expected steps."""
 RUN_FILES = ("history.parquet", "lanes.parquet", "weights.safetensors")
 CODE = ("models", "training", "lanes")
 """The folders whose code a checkpoint depends on."""
@@ -74,13 +72,6 @@ def fresh_pack(
     pack = make_pack(params, variant, batch_size, cells, data)
     expected = chosen.loc[chosen["criterion"].isin(TWO_FASTEST), "response_steps"]
     return replace(pack, dense=targets.evaluations_near(expected.tolist(), pack.steps))
-
-
-def far_beyond(chosen: pd.DataFrame) -> float:
-    """Steps by which a training at any of the two fastest of the chosen rates has arrived, or
-    counts as one that takes longer."""
-    fastest = chosen.loc[chosen["criterion"].isin(TWO_FASTEST), "response_steps"]
-    return float(FAR * targets.WINDOW * fastest.max())
 
 
 def train(

@@ -1,30 +1,29 @@
 """The trainings of a study that a program is called for."""
 
 import sys
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
+from pathlib import Path
 
+import numpy as np
 import pandas as pd
 
-from pipeline.errors import InputError
-from pipeline.outside import program
-from pipeline.outside.curve import CurveError, check_metric, diverged_step
-from pipeline.outside.program import Call, Failure, Program
-from pipeline.outside.trainings import Tables, tables, together
+from pipeline.outside import clock, program
+from pipeline.outside.curve import check_metric, diverged_step
+from pipeline.outside.program import Call, Failure, Program, side_by_side
+from pipeline.outside.race import Race, likely_first
+from pipeline.outside.trainings import Tables, Timed, named, tables, together
 from pipeline.params.load import Params
 from pipeline.params.protocol import BatchSize
 from pipeline.params.settings import Cell
-from pipeline.selection import edges
+from pipeline.race import bar as bars
+from pipeline.race import rule
+from pipeline.race.bar import Bar
+from pipeline.selection import edges, targets
 from pipeline.selection.keys import CELL
 from pipeline.training import budget
 from pipeline.workspace import files
 from pipeline.workspace.progress import progress
-
-TIMES = 3
-"""How often the steps of each batch size are timed."""
-LONG_ENOUGH, LONGER = 0.25, 4
-"""The steps that a long call has more than a short one must take this share of the short one; else
-both are made so many times as long."""
 
 
 @dataclass(frozen=True)
@@ -55,95 +54,101 @@ class Called:
             (variant, budget.resolve(size, self.examples)) for variant, size in self.params.packs()
         ]
 
-    def screened(self, variant: str, batch_size: BatchSize) -> Tables:
-        """A pack of the grid, and the rates that are added to it."""
+    def pilot(self, variant: str) -> int:
+        """The batch size whose trainings take the fewest examples."""
         params = self.params
+        own_budget, sizes = params.settings(variant).budget, params.grid.batch_size
+        return budget.resolve(budget.cheapest(own_budget, self.examples, sizes), self.examples)
+
+    def pilot_run(self, variant: str, batch_size: BatchSize) -> Path | None:
+        """The folder of a pack's run where it was trained before the race."""
+        folder = files.pilot_folder(variant, budget.resolve(batch_size, self.examples))
+        return folder if self.params.waves.variant and folder.is_dir() else None
+
+    def screened(self, variant: str, batch_size: BatchSize) -> Tables:
+        """A pack of the grid, and the rates that are added to it, raced if a pilot says so."""
+        if not self.params.waves.variant:
+            return self.raced(variant, batch_size, None, Race(None))
+        first, _ = bars.read(files.PILOTS / self.params.grid.variant[0] / "bar.json")
+        own, steps = bars.read(files.PILOTS / variant / "bar.json")
         size = budget.resolve(batch_size, self.examples)
-        label = f"train {variant} {batch_size}"
-        found = self.train(params.cells(variant, batch_size, size), label)
+        race = Race(first, steps.get(str(size), np.inf))
+        return self.raced(variant, batch_size, own if first else None, race)
+
+    def raced(self, variant: str, batch_size: BatchSize, pilot: Bar | None, race: Race) -> Tables:
+        """A pack of the grid, beginning with the rates that its pilot makes likely, and the rates
+        that are added to it, as far as a race goes."""
+        params, label = self.params, f"train {variant} {batch_size}"
+        size = budget.resolve(batch_size, self.examples)
         rates = params.settings(variant).lr
-        for phase, rule, shares in edges.rounds(params.grid.extensions):
+        cells = params.cells(variant, batch_size, size)
+        if pilot and params.grid.extensions:
+            near = rule.bracket(sorted({cell.lr for cell in cells}), pilot, size)
+            cells = [cell for cell in cells if cell.lr in near]
+        found = self.train(cells, label, race)
+        for phase, rates_of, shares in edges.rounds(params.grid.extensions):
             if found.lanes.empty:
                 break
-            best = edges.best_rates(
-                found.lanes, with_loss(found.history), int(found.lanes["steps"].max()), shares
-            )
-            added = [edges.of_grid(rate, rates) for rate in rule(found.lanes, best)]
+            best = best_rates(found, race, shares)
+            added = [edges.of_grid(rate, rates) for rate in rates_of(found.lanes, best)]
             cells = [
                 Cell(variant, batch_size, lr, seed, phase)
                 for lr in added
                 for seed in params.screen_seeds()
             ]
             if cells:
-                found = together([found, self.train(cells, f"{label}, added rates")])
+                found = together([found, self.train(cells, f"{label}, added rates", race)])
         return found
 
-    def fresh(self, variant: str, batch_size: BatchSize, rates: Sequence[float]) -> Tables:
-        """Rates of a pack on seeds that the screening never saw."""
+    def fresh(self, chosen: pd.DataFrame) -> Tables:
+        """Chosen rates of one pack on seeds that the screening never saw; far beyond the target
+        they may end where a study is bounded."""
+        is_bounded = self.params.limits.study_seconds is not None
+        limit = targets.far_beyond(chosen) if is_bounded else np.inf
+        return self.on_seeds(chosen, self.params.confirm_seeds(), "confirm", limit)
+
+    def on_seeds(
+        self, chosen: pd.DataFrame, seeds: Sequence[int], phase: str, limit: float
+    ) -> Tables:
+        """Chosen rates of one pack, rows of the selection, on these seeds, for so many steps at
+        most."""
+        variant, size = str(chosen["variant"].iloc[0]), int(chosen["batch_size"].iloc[0])
         cells = [
-            Cell(variant, batch_size, lr, seed, "confirm")
-            for lr in rates
-            for seed in self.params.confirm_seeds()
+            Cell(variant, size, lr, seed, phase)
+            for lr in dict.fromkeys(chosen["lr"])
+            for seed in seeds
         ]
-        return self.train(cells, f"confirm {variant} {batch_size}")
+        return self.train(cells, f"{phase} {variant} {size}", Race(None, limit))
 
-    def timed(self) -> dict[tuple[str, int], list[float]]:
-        """Seconds of a step at every pack of the grid, TIMES each, one call at a time; without
-        packs of which a call fails.
-
-        What a call takes longer than one of a third of its steps, for what the program takes to
-        start and to end is in both; by its own clock where it writes ``seconds``.
-
-        Raises InputError where no pack can be timed.
-        """
-        found: dict[tuple[str, int], list[float]] = {pack: [] for pack in self.packs()}
-        steps = dict.fromkeys(found, self.params.trainer.timed_steps)
-        with progress("throughput", TIMES * len(found), "timing") as on_done:
-            for number in range(TIMES):  # in rounds: a busy minute shows at all batch sizes
-                for pack in list(found):
-                    try:
-                        seconds, steps[pack] = self.timed_once(*pack, number, steps[pack])
-                        found[pack].append(seconds)
-                    except CurveError as error:
-                        print(f"throughput: {' '.join(map(str, pack))}: {error}", file=sys.stderr)
-                        del found[pack]
-                    on_done(1)
-        if not found:
-            raise InputError("trainer.command: no batch size could be timed; see the lines above")
-        return found
-
-    def timed_once(self, variant: str, size: int, seed: int, steps: int) -> tuple[float, int]:
-        """Seconds of a step of one pack, at its smallest rate, and the steps of the short call that
-        told them. Calls are made longer than ``steps`` until their steps take long enough beside
-        what all calls take, or a whole training is timed.
-
-        Raises CurveError where a call fails, or all its steps take no time.
-        """
-        cell = Cell(variant, size, min(self.params.settings(variant).lr), seed)
-        whole = self.call(cell).steps
-        steps = min(steps, max(1, whole // 3))
-        while True:
-            short, done, _ = self.program.timed(Call(cell, steps))
-            long, all_done, table = self.program.timed(Call(cell, 3 * steps))
-            is_long = all_done > done and long - short >= LONG_ENOUGH * short
-            if is_long or 3 * steps >= whole:
-                break
-            steps = min(LONGER * steps, whole // 3 + 1)
-        check_metric(table, self.params.target.metric)
-        if all_done == done or long <= short:
-            rule = "take no time beside the rest of a call: let the program write `seconds`"
-            raise CurveError(f"{3 * steps} steps {rule}")
-        return (long - short) / (all_done - done), steps
+    def timed(self) -> dict[tuple[str, int], list[Timed]]:
+        """Seconds of a step at every pack of the grid; without packs of which a call fails."""
+        smallest = {pack: min(self.params.settings(pack[0]).lr) for pack in self.packs()}
+        calls = [self.call(Cell(*pack, lr, 0)) for pack, lr in smallest.items()]
+        return clock.timed(self.program, calls, self.params.target.metric)
 
     def clear(self) -> None:
         """Forget the finished calls, if none failed: what they led to is written."""
         self.program.clear()
 
-    def train(self, cells: Sequence[Cell], label: str) -> Tables:
-        """Call the program for these cells; calls that fail are told, and left out."""
+    def train(self, cells: Sequence[Cell], label: str, race: Race) -> Tables:
+        """Call the program for these cells, as far as the race goes; calls that fail are told, and
+        left out."""
         calls = [self.call(cell) for cell in cells]
+        race.entered += calls
+        for call, begun in self.program.begun(calls).items():
+            race.is_enough(call, begun)
         with progress(label, len(calls), "training") as on_done:
-            results = program.all_trained(self.program, calls, on_done)
+
+            def train(call: Call) -> pd.DataFrame | Failure:
+                result = self.program.train(call, race.is_enough if race.may_end else None)
+                race.ended(call, result)
+                if not self.program.is_ended:
+                    on_done(1)
+                return result
+
+            order = likely_first(calls) if race.may_end else calls
+            by_call = dict(zip(order, side_by_side(self.program, order, train), strict=True))
+        results = [by_call[call] for call in calls]
         both = list(zip(calls, results, strict=True))
         trained = [(call, curve) for call, curve in both if isinstance(curve, pd.DataFrame)]
         failed = [(call, failure) for call, failure in both if isinstance(failure, Failure)]
@@ -155,18 +160,20 @@ class Called:
         for _, curve in trained:
             if diverged_step(curve) is None:
                 check_metric(curve, self.params.target.metric)
-        curves = [curve.assign(**key(call.cell)) for call, curve in trained] or [none_trained()]
+        curves = [race.cut(curve).assign(**named(call.cell)) for call, curve in trained]
         done = [
-            key(call.cell) | {"phase": call.cell.phase, "steps": call.steps, "is_stopped": False}
-            for call, _ in trained
+            named(call.cell)
+            | {"phase": call.cell.phase, "steps": call.steps}
+            | {"is_stopped": race.is_cut(call, curve)}
+            for call, curve in trained
         ]
         lost = [
-            key(call.cell) | {"reason": failure.reason, "log": str(failure.log)}
+            named(call.cell) | {"reason": failure.reason, "log": str(failure.log)}
             for call, failure in failed
         ]
         table = pd.DataFrame(done, columns=[*CELL, "phase", "steps", "is_stopped"])
         table = table.astype({"batch_size": "int64", "lr": float, "seed": "int64"})
-        return tables(pd.concat(curves), table, self.examples, lost)
+        return tables(pd.concat(curves or [none_trained()]), table, self.examples, lost)
 
     def call(self, cell: Cell) -> Call:
         """The call that trains a cell to the end of its budget."""
@@ -177,9 +184,13 @@ class Called:
         )
 
 
-def key(cell: Cell) -> dict[str, object]:
-    """What names a cell in a table."""
-    return {name: getattr(cell, name) for name in CELL}
+def best_rates(found: Tables, race: Race, shares: Collection[float]) -> Collection[float | None]:
+    """The rate that leads the race; where none does, the best ones at shares of the budget."""
+    if np.isfinite(race.horizon):
+        assert race.bar is not None
+        return {bars.fastest_rate(bars.arrivals(found.lanes, found.history, race.bar))}
+    longest = int(found.lanes["steps"].max())
+    return edges.best_rates(found.lanes, with_loss(found.history), longest, shares)
 
 
 def none_trained() -> pd.DataFrame:

@@ -28,14 +28,28 @@ def read(path: Path) -> pd.DataFrame:
     if not path.is_file():
         raise CurveError("wrote no table to {out}")
     try:
-        text = path.read_text()
-        lines = [line for line in text.splitlines() if line.strip()]
-        if not lines:
-            raise CurveError("wrote an empty table to {out}")
-        raw = from_json(lines) if lines[0].lstrip().startswith("{") else from_csv(lines)
+        return of_text(path.read_text())
     except UnicodeDecodeError:
         raise CurveError("wrote a table that is no UTF-8 text") from None
-    return checked(raw)
+
+
+def so_far(path: Path) -> pd.DataFrame | None:
+    """What a program has written so far of its table, as ``checked`` has it, the last line only if
+    it is whole; None where that is no curve yet."""
+    try:
+        text = path.read_text()
+        table = of_text(text[: text.rfind("\n") + 1])
+    except (OSError, UnicodeDecodeError, CurveError):
+        return None  # whatever is wrong shows when the program has ended
+    return None if table.empty else table
+
+
+def of_text(text: str) -> pd.DataFrame:
+    """The table that a CSV or lines of JSON hold."""
+    lines = [line for line in text.splitlines() if line.strip()]
+    if not lines:
+        raise CurveError("wrote an empty table to {out}")
+    return checked(from_json(lines) if lines[0].lstrip().startswith("{") else from_csv(lines))
 
 
 def check_metric(table: pd.DataFrame, metric: str) -> None:

@@ -1,14 +1,18 @@
-"""Call a program for every cell, some side by side, and keep what it wrote."""
+"""Call a program for every cell, some side by side, and keep what it wrote.
+
+A call may be ended before its end, once what it has written is enough: whoever asks says when.
+"""
 
 import contextlib
 import hashlib
+import math
 import os
 import shlex
 import signal
 import subprocess
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -21,11 +25,14 @@ from pipeline.outside.curve import CurveError
 from pipeline.params.settings import Cell
 from pipeline.params.trainer import Trainer
 from pipeline.workspace import files
-from pipeline.workspace.processes import OnDone
 
 LOGS = Path(".cache/logs")
 TAIL = 200
 """So many characters of a log's end tell what went wrong."""
+LOOK_SECONDS = 0.5
+"""How often one looks at what a call has written, if it may be ended early."""
+PATIENCE_SECONDS = 10.0
+"""A program that is told to end has so long for it."""
 
 
 @dataclass(frozen=True)
@@ -48,6 +55,21 @@ class Failure:
 
     reason: str
     log: Path
+
+
+@dataclass(frozen=True)
+class Clocked:
+    """A timed call: the seconds from its start to its end, those that its training took for so many
+    steps, by the program's own clock where it writes ``seconds``, and its curve."""
+
+    wall: float
+    seconds: float
+    steps: int
+    table: pd.DataFrame
+
+
+IsEnough = Callable[[Call, pd.DataFrame], bool]
+"""A call and what it has written so far to whether that is enough of it."""
 
 
 @dataclass
@@ -76,31 +98,65 @@ class Program:
         }
         return [word.format(**values) for word in shlex.split(self.trainer.command)]
 
-    def train(self, call: Call) -> pd.DataFrame | Failure:
-        """The call's curve, by a call that is repeated ``trainer.retries`` times if it fails."""
+    def places(self, call: Call) -> tuple[Path, Path]:
+        """Where the table of a call is kept, a whole one and one that was ended early."""
         kept = self.finished / f"{call.name}-{call.steps}.csv"
-        self.used.append(kept)
+        return kept, kept.with_suffix(".begun.csv")
+
+    def begun(self, calls: Sequence[Call]) -> dict[Call, pd.DataFrame]:
+        """What was kept of calls that were ended early."""
+        found = {call: curve.so_far(self.places(call)[1]) for call in calls}
+        return {call: table for call, table in found.items() if table is not None}
+
+    def train(self, call: Call, is_enough: IsEnough | None = None) -> pd.DataFrame | Failure:
+        """The call's curve, by a call that is repeated ``trainer.retries`` times if it fails.
+
+        is_enough: ends the call before its end; None where it must not be.
+        """
+        kept, begun = self.places(call)
+        self.used += [kept, begun]
         if kept.is_file():
             return curve.read(kept)
+        before = curve.so_far(begun)
+        if is_enough and before is not None and is_enough(call, before):
+            return before
         log = LOGS / f"{call.name}.log"
         reason = ""
         for _ in range(1 + self.trainer.retries):
             if self.is_ended:
                 break
-            out = kept.with_suffix(".unfinished.csv")
-            out.unlink(missing_ok=True)
             try:
-                self.run(self.words(call, out), log)
-                table = curve.read(out)
-                curve.check_length(table, call.steps)
-                os.replace(out, kept)
-                return table
+                return self.trained(call, kept, begun, log, is_enough)
             except CurveError as error:
                 reason = str(error)
-            finally:
-                out.unlink(missing_ok=True)
         self.has_failed = True
         return Failure(reason, log)
+
+    def trained(
+        self, call: Call, kept: Path, begun: Path, log: Path, is_enough: IsEnough | None
+    ) -> pd.DataFrame:
+        """The curve of one call, which is kept, whole or begun.
+
+        Raises CurveError where it fails.
+        """
+        out = kept.with_suffix(".unfinished.csv")
+        out.unlink(missing_ok=True)
+
+        def look() -> bool:
+            table = curve.so_far(out)
+            return is_enough is not None and table is not None and is_enough(call, table)
+
+        try:
+            _, is_whole = self.run(self.words(call, out), log, look if is_enough else None)
+            table = curve.read(out) if is_whole else curve.so_far(out)
+            if table is None:
+                raise CurveError("took its table back when it was told to end")
+            if is_whole:
+                curve.check_length(table, call.steps)
+            os.replace(out, kept if is_whole else begun)
+            return table
+        finally:
+            out.unlink(missing_ok=True)
 
     def clear(self) -> None:
         """Forget the calls that were finished here; if some failed, none, so that the others need
@@ -109,16 +165,15 @@ class Program:
             for path in self.used:
                 path.unlink(missing_ok=True)
 
-    def timed(self, call: Call) -> tuple[float, int, pd.DataFrame]:
-        """The seconds of a call and the steps that they are for, by the program's own clock where
-        it writes ``seconds``, and the call's curve.
+    def timed(self, call: Call) -> Clocked:
+        """A call on the clock.
 
         Raises CurveError where it fails, or diverges.
         """
         out, log = self.finished / f"timed-{call.name}.csv", LOGS / f"timed-{call.name}.log"
         out.unlink(missing_ok=True)
         try:
-            wall = self.run(self.words(call, out), log)
+            wall, _ = self.run(self.words(call, out), log)
             table = curve.read(out)
             lost = curve.diverged_step(table)
             if lost is not None:
@@ -129,11 +184,14 @@ class Program:
             out.unlink(missing_ok=True)
         own = table.dropna(subset=["seconds"]) if "seconds" in table else table[:0]
         if own.empty:
-            return wall, call.steps, table
-        return float(own["seconds"].iloc[-1]), int(own["step"].iloc[-1]), table
+            return Clocked(wall, wall, call.steps, table)
+        return Clocked(wall, float(own["seconds"].iloc[-1]), int(own["step"].iloc[-1]), table)
 
-    def run(self, words: Sequence[str], log: Path) -> float:
-        """Run a command line to its end, its output in a log; the seconds it took.
+    def run(
+        self, words: Sequence[str], log: Path, is_enough: Callable[[], bool] | None = None
+    ) -> tuple[float, bool]:
+        """Run a command line to its end, or until that is enough, its output in a log; the seconds
+        it took, and whether it came to its end.
 
         Raises CurveError where it ends with another status than 0 or takes too long, and InputError
         where there is no such program.
@@ -157,17 +215,39 @@ class Program:
         try:
             if self.is_ended:
                 raise CurveError("was ended")
-            status = process.wait(self.trainer.timeout_seconds)
+            status = self.waited(process, is_enough)
         except subprocess.TimeoutExpired:
             limit = f"{self.trainer.timeout_seconds:g} s (trainer.timeout_seconds)"
             raise CurveError(f"took longer than {limit}{said(log)}") from None
         finally:
             end(process)
             self.running.discard(process)
-        if status != 0:
+        if status:
             how = f"status {status}" if status > 0 else signal.Signals(-status).name
             raise CurveError(f"ended with {how}{said(log)}")
-        return time.perf_counter() - start
+        return time.perf_counter() - start, status is not None
+
+    def waited(
+        self, process: "subprocess.Popen[bytes]", is_enough: Callable[[], bool] | None
+    ) -> int | None:
+        """A process's status; None where it was told to end, for that is enough.
+
+        Raises subprocess.TimeoutExpired where it takes too long.
+        """
+        limit = self.trainer.timeout_seconds
+        if is_enough is None:
+            return process.wait(limit)
+        start = time.monotonic()
+        while True:
+            left = math.inf if limit is None else limit - (time.monotonic() - start)
+            try:
+                return process.wait(max(0.0, min(LOOK_SECONDS, left)))
+            except subprocess.TimeoutExpired:
+                if is_enough():
+                    tell_to_end(process)
+                    return None
+                if left <= LOOK_SECONDS:
+                    raise
 
     def end(self) -> None:
         """End all calls under way, and begin no other."""
@@ -183,6 +263,13 @@ def end(process: "subprocess.Popen[bytes]") -> None:
     process.wait()
 
 
+def tell_to_end(process: "subprocess.Popen[bytes]") -> None:
+    """Let a process end itself, if it does within PATIENCE_SECONDS."""
+    with contextlib.suppress(ProcessLookupError, PermissionError, subprocess.TimeoutExpired):
+        os.killpg(process.pid, signal.SIGTERM)
+        process.wait(PATIENCE_SECONDS)
+
+
 def end_with_this_process() -> None:
     """Let a signal that ends this process raise, so that no call outlives it."""
     for number in (signal.SIGTERM, signal.SIGHUP):
@@ -195,17 +282,10 @@ def said(log: Path) -> str:
     return f": {lines[-1].strip()[-TAIL:]}" if lines else ""
 
 
-def all_trained(
-    program: Program, calls: Sequence[Call], on_done: OnDone
+def side_by_side(
+    program: Program, calls: Sequence[Call], train: Callable[[Call], pd.DataFrame | Failure]
 ) -> list[pd.DataFrame | Failure]:
-    """What each call gives, in order, ``trainer.at_once`` side by side."""
-
-    def train(call: Call) -> pd.DataFrame | Failure:
-        result = program.train(call)
-        if not program.is_ended:
-            on_done(1)
-        return result
-
+    """What each call gives, in order, ``trainer.at_once`` at a time; all end with this process."""
     with ThreadPoolExecutor(program.trainer.at_once) as pool:
         try:
             futures = [pool.submit(train, call) for call in calls]

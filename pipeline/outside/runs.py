@@ -1,6 +1,5 @@
 """Runs that exist already: one long table, a row for each evaluation of each training."""
 
-from collections.abc import Sequence
 from dataclasses import dataclass, fields
 from functools import cached_property
 from pathlib import Path
@@ -10,7 +9,7 @@ import pandas as pd
 
 from pipeline.errors import InputError, require
 from pipeline.outside.curve import LOSSES, MEASURED, VALIDATION, numbers, place
-from pipeline.outside.trainings import Tables, tables
+from pipeline.outside.trainings import Tables, Timed, tables
 from pipeline.params.trainer import Columns
 from pipeline.selection.keys import CELL, PACK, RATE, rows_of
 
@@ -143,6 +142,9 @@ class Runs:
         """All packs that have runs, sorted."""
         return sorted(self.runs[PACK].drop_duplicates().itertuples(index=False, name=None))
 
+    def pilot_run(self, _variant: str, _batch_size: int) -> None:
+        """There is no race among runs that exist."""
+
     def screened(self, variant: str, batch_size: int) -> Tables:
         """The runs of a pack that rates are chosen by: all, but those on ``fresh_seeds``."""
         pack = rows_of(self.runs, variant, batch_size)
@@ -151,22 +153,31 @@ class Runs:
             pack = pack[pack["seed"].isin(common_seeds(pack))]
         return self.tables(pack, "screen")
 
-    def fresh(self, variant: str, batch_size: int, rates: Sequence[float]) -> Tables:
-        """The runs of a pack's chosen rates, the fastest first, that intervals come from: those on
-        ``fresh_seeds``, of the rates that have any, if the fastest does; else all."""
-        pack, fastest = rows_of(self.runs, variant, batch_size), rates[0]
+    def pilot(self, variant: str) -> int:
+        """The batch size whose longest run takes the fewest examples, the largest of equals."""
+        steps = self.longest[variant]
+        examples = pd.Series(steps.index * steps.to_numpy(), index=steps.index)
+        return int(examples[::-1].idxmin())
+
+    def fresh(self, chosen: pd.DataFrame) -> Tables:
+        """The runs of a pack's chosen rates, rows of the selection, the fastest first, that
+        intervals come from: those on ``fresh_seeds``, of the rates that have any, if the fastest
+        does; else all."""
+        pack = rows_of(self.runs, str(chosen["variant"].iloc[0]), int(chosen["batch_size"].iloc[0]))
+        rates = list(chosen["lr"])
+        fastest = rates[0]
         fresh = fresh_seeds(pack)
-        chosen = pack[pack["lr"].isin(rates)]
+        runs = pack[pack["lr"].isin(rates)]
         if fastest in fresh:
-            seeds = chosen["lr"].map(lambda lr: fresh.get(lr, set()))
-            own = [seed in of for seed, of in zip(chosen["seed"], seeds, strict=True)]
-            chosen = chosen[own]
-        return self.tables(chosen, "confirm")
+            seeds = runs["lr"].map(lambda lr: fresh.get(lr, set()))
+            own = [seed in of for seed, of in zip(runs["seed"], seeds, strict=True)]
+            runs = runs[own]
+        return self.tables(runs, "confirm")
 
     def clear(self) -> None:
         """Nothing is kept that could be forgotten."""
 
-    def timed(self) -> dict[tuple[str, int], list[float]]:
+    def timed(self) -> dict[tuple[str, int], list[Timed]]:
         """Seconds of a step at every pack, one from each run that tells them at two steps."""
         if "seconds" not in self.runs:
             return {}
@@ -174,7 +185,7 @@ class Runs:
         passed = known.last() - known.first()
         is_known = (passed["step"] > 0) & (passed["seconds"] > 0)
         of_runs = (passed["seconds"] / passed["step"])[is_known]
-        return {pack: rows.tolist() for pack, rows in of_runs.groupby(PACK)}
+        return {pack: [Timed(each) for each in rows] for pack, rows in of_runs.groupby(PACK)}
 
     def tables(self, curves: pd.DataFrame, phase: str) -> Tables:
         """The tables of some runs: what ends before the longest of its pack was stopped."""

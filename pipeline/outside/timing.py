@@ -7,6 +7,7 @@ import numpy as np
 import pandas as pd
 import psutil
 
+from pipeline.outside.trainings import Timed
 from pipeline.workspace.processes import available_cores
 
 NOT_MEASURED = (
@@ -18,18 +19,20 @@ NOISY_SPREAD = 0.15
 
 
 def throughput(
-    packs: Sequence[tuple[str, int]], timed: Mapping[tuple[str, int], Sequence[float]], here: bool
+    packs: Sequence[tuple[str, int]], timed: Mapping[tuple[str, int], Sequence[Timed]], here: bool
 ) -> pd.DataFrame:
     """A row for each pack: the median of its seconds per step with their quartiles, NaN for one
     that was not timed. here: whether this machine measured them."""
     rows = []
     for variant, size in packs:
-        seconds = timed.get((variant, size), [])
-        low, middle, high = np.percentile(seconds, [25, 50, 75]) if len(seconds) else [np.nan] * 3
+        seconds = [each.step for each in timed.get((variant, size), [])]
+        calls = [each.call for each in timed.get((variant, size), [])]
+        low, middle, high = np.percentile(seconds, [25, 50, 75]) if seconds else [np.nan] * 3
         rows.append(
             {"variant": variant, "batch_size": size, "micro_batches": 1, "in_grid": True}
             | {"seconds_per_step": middle, "seconds_per_step_q25": low}
             | {"seconds_per_step_q75": high, "blocks": len(seconds)}
+            | {"call_seconds": np.median(calls) if calls else np.nan}
             | {"noisy": high - low > NOISY_SPREAD * middle, "examples_per_second": size / middle}
         )
     return pd.DataFrame(rows).assign(

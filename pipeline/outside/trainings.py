@@ -2,17 +2,21 @@
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
 
 from pipeline.outside.curve import LOSSES
+from pipeline.params.settings import Cell
 from pipeline.selection.keys import CELL, STOPPED, WHOLE
+from pipeline.workspace import files
 
 TASK = "outside"
 """Of which neither a score's name is known, nor how an example is scored."""
 UNKNOWN = ("train_loss_sd", "grad_norm", "weight_norm", "largest_weight", "update_to_weight")
 """Columns of a history that only this project's own trainings fill."""
+RUN_FILES = ("history.parquet", "failed.csv", "lanes.parquet")
 FAILED = (*CELL, "reason", "log")
 
 
@@ -24,6 +28,19 @@ class Tables:
     lanes: pd.DataFrame
     history: pd.DataFrame
     failed: pd.DataFrame
+
+
+@dataclass(frozen=True)
+class Timed:
+    """The seconds of a step, and those of a call beside its steps, NaN where none was made."""
+
+    step: float
+    call: float = float("nan")
+
+
+def named(cell: Cell) -> dict[str, object]:
+    """What names a cell in a table."""
+    return {name: getattr(cell, name) for name in CELL}
 
 
 def tables(
@@ -83,6 +100,13 @@ def together(parts: Iterable[Tables]) -> Tables:
         pd.concat([part.history for part in kept], ignore_index=True),
         pd.concat([part.failed for part in kept], ignore_index=True),
     )
+
+
+def write(run: Path, found: Tables) -> None:
+    """Write a pack's run."""
+    files.write_parquet(run / "history.parquet", found.history)
+    files.write_csv(run / "failed.csv", found.failed)
+    files.write_parquet(run / "lanes.parquet", found.lanes)
 
 
 def evaluation(lanes: pd.DataFrame) -> pd.DataFrame:

@@ -94,22 +94,15 @@ class Params:
                 is_whole = size == FULL or size <= (told.train_examples or size)
                 rule = f"is beyond the {told.train_examples} of trainer.train_examples"
                 require(is_whole, "grid.batch_size", size, rule)
-        rule = "is for trainer=lanes: another program's trainings cannot be"
         limits = self.limits
-        require(self.grid.race is False, "grid.race", self.grid.race, f"{rule} stopped")
-        require(
-            limits.study_seconds is None,
-            "limits.study_seconds",
-            limits.study_seconds,
-            f"{rule} stopped",
-        )
-        require(
-            limits.indifference is None,
-            "limits.indifference",
-            limits.indifference,
-            f"{rule} added to yet",
-        )
-        require(limits.memory_gb is None, "limits.memory_gb", limits.memory_gb, f"{rule} weighed")
+        rule = "is for trainer=lanes: another program's trainings cannot be weighed"
+        require(limits.memory_gb is None, "limits.memory_gb", limits.memory_gb, rule)
+        if told.command is None:
+            rule = "is for trainings to come: runs that exist cannot be"
+            seconds, share = limits.study_seconds, limits.indifference
+            require(self.grid.race is False, "grid.race", self.grid.race, f"{rule} stopped")
+            require(seconds is None, "limits.study_seconds", seconds, f"{rule} stopped")
+            require(share is None, "limits.indifference", share, f"{rule} added to")
 
     def packs(self) -> Iterator[tuple[str, BatchSize]]:
         """The (variant, batch size) pairs of the grid, in its order."""

@@ -1,6 +1,8 @@
 """What a pilot reached, and who reached it among the others."""
 
+import json
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -24,6 +26,14 @@ class Bar:
     def __post_init__(self) -> None:
         require(self.batch_size >= 1, "bar: batch_size", self.batch_size, "is below 1")
         require(self.lr is None or self.lr > 0, "bar: lr", self.lr, "is not above 0")
+
+
+def read(path: Path) -> tuple[Bar | None, dict[str, int]]:
+    """A bar.json: what a variant's pilot reached, None where there is no race, and how many steps
+    batch sizes may train, those that are limited."""
+    content = json.loads(path.read_text())
+    steps = content.pop("steps", {})
+    return Bar(**content) if content else None, steps
 
 
 def arrivals(lanes: pd.DataFrame, history: pd.DataFrame, bar: Bar) -> pd.DataFrame:

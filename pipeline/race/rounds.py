@@ -11,16 +11,12 @@ from pipeline.lanes import trainings, workers
 from pipeline.lanes.checkpoint import Store
 from pipeline.lanes.plan import Plan
 from pipeline.params.load import Params
+from pipeline.race import rule
 from pipeline.race.bar import Bar, arrivals, fastest_rate
 from pipeline.selection import targets
-from pipeline.selection.targets import WINDOW
 from pipeline.training.dataset import Dataset
 from pipeline.training.pack import Pack, Trained
 
-MARGIN = np.sqrt(10)
-"""How far beyond the pilot's rate, and below what the square-root rule makes of it, rates are
-tried."""
-FEWEST_RATES = 3
 FIRST_SHARE, LATER = 1 / 16, 2.0
 """One looks for the first time after this share of the budget, and then after so many times the
 steps: an odd round too far costs less than a look."""
@@ -85,17 +81,9 @@ class Race:
 
 
 def end(arrived: pd.DataFrame, evaluations: Sequence[int]) -> int | None:
-    """The evaluation after which the race is over; None while no rate leads.
-
-    It is the first beyond the windows of all evaluations that say who reached the bar within the
-    horizon.
-    """
+    """The evaluation after which the race is over; None while no rate leads."""
     horizon = targets.horizon(arrived)
-    if np.isinf(horizon):
-        return None
-    last = len(evaluations) - 1
-    looked_at = evaluations[min(last, bisect_left(evaluations, horizon))]
-    return evaluations[min(last, bisect_left(evaluations, looked_at * WINDOW * (1 + 1e-6)))]
+    return None if np.isinf(horizon) else rule.end(horizon, evaluations) or evaluations[-1]
 
 
 def next_stop(done: int, evaluations: Sequence[int]) -> int:
@@ -105,29 +93,11 @@ def next_stop(done: int, evaluations: Sequence[int]) -> int:
 
 
 def near(pack: Pack, pilot: Bar, extensions: int) -> Pack:
-    """The pack with the rates of its ``bracket`` alone; with all where none may be added to them.
+    """The pack with the rates of its ``rule.bracket`` alone; all where none may be added to them.
 
     extensions: how often rates may be.
     """
     if extensions == 0:
         return pack
-    rates = bracket(sorted({cell.lr for cell in pack.cells}), pilot, pack.batch_size)
+    rates = rule.bracket(sorted({cell.lr for cell in pack.cells}), pilot, pack.batch_size)
     return replace(pack, cells=tuple(cell for cell in pack.cells if cell.lr in rates))
-
-
-def bracket(rates: Sequence[float], pilot: Bar, batch_size: int) -> list[float]:
-    """The rates to begin with: from what the square-root rule makes of the pilot's fastest rate to
-    that rate itself, and a factor MARGIN to either side; at least FEWEST_RATES, the nearest. All
-    where the pilot has no fastest rate.
-
-    A wrong guess costs time alone: rates are added while the best lies at an end.
-    """
-    if pilot.lr is None:
-        return sorted(rates)
-    scaled = pilot.lr * float(np.sqrt(batch_size / pilot.batch_size))
-    low, high = min(scaled, pilot.lr) / MARGIN, max(scaled, pilot.lr) * MARGIN
-    inside = [rate for rate in rates if low * (1 - 1e-3) <= rate <= high * (1 + 1e-3)]
-    if len(inside) < FEWEST_RATES:
-        middle = np.sqrt(low * high)
-        inside = sorted(rates, key=lambda rate: abs(np.log(rate / middle)))[:FEWEST_RATES]
-    return sorted(inside)

@@ -24,13 +24,15 @@ import pandas as pd
 
 from pipeline.errors import InputError
 from pipeline.selection import statistics
-from pipeline.selection.keys import CELL, PACK, STOPPED
+from pipeline.selection.keys import CELL, PACK, STOPPED, TWO_FASTEST
 
 Floats = npt.NDArray[np.float64]
 WINDOW = 1.3
 DIGITS = 12
 """Means are rounded to these decimals, so that equal evaluations have an equal mean."""
 DENSE, FAR = 1.05, 2.0
+BEYOND = 4.0
+"""Times the expected steps."""
 REACH = 1.5
 """Trainings that take more than so many times the fewest median steps are told apart no further:
 how much slower they are says little of where the best rate lies, and costs the most to learn."""
@@ -190,6 +192,13 @@ def evaluations_near(steps: Sequence[float], last: int) -> tuple[int, ...]:
     low, high = (min(float(last), max(1.0, s)) for s in (min(steps) / FAR, max(steps) * FAR))
     count = int(np.log(max(1.0, high / low)) / np.log(DENSE)) + 1
     return tuple(sorted({round(low * DENSE**k) for k in range(count)}))
+
+
+def far_beyond(chosen: pd.DataFrame) -> float:
+    """Steps by which a training at any of the two fastest rates, of rows of the selection, has
+    arrived, or counts as one that takes longer."""
+    fastest = chosen.loc[chosen["criterion"].isin(TWO_FASTEST), "response_steps"]
+    return float(BEYOND * WINDOW * fastest.max())
 
 
 def crossing(steps: Floats, values: Floats, target: float) -> float:

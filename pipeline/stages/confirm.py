@@ -62,7 +62,7 @@ def confirmations(
             seeds = params.confirm_seeds()
             pack = trainings.fresh_pack(params, variant, size, rows, seeds, "confirm", data)
             if params.limits.study_seconds is not None and variant not in compared:
-                pack = pack.stopped(trainings.far_beyond(rows))
+                pack = pack.stopped(targets.far_beyond(rows))
             down = equal_loss.get((variant, pack.batch_size))
             pack = replace(pack, dense=(*pack.dense, *([] if down is None else [down])))
             is_trunk = (variant, pack.batch_size) == trunk

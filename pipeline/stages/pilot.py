@@ -18,12 +18,12 @@ import pandas as pd
 
 from pipeline import forecast
 from pipeline.errors import command, require
-from pipeline.forecast import Forecast
 from pipeline.lanes import trainings
 from pipeline.params.load import Params, load_params
 from pipeline.params.protocol import BatchSize
-from pipeline.race import bar as bars
+from pipeline.race import pilot
 from pipeline.race.bar import Bar
+from pipeline.race.pilot import Tables
 from pipeline.race.rounds import Race, near
 from pipeline.selection.targets import Validation
 from pipeline.training import budget, dataset
@@ -31,26 +31,6 @@ from pipeline.training.dataset import Dataset
 from pipeline.training.device import device
 from pipeline.training.pack import Pack
 from pipeline.workspace import durations, files
-
-Tables = tuple[pd.DataFrame, pd.DataFrame]
-RACE_SECONDS = 600.0
-"""Trainings that will take longer are raced where nobody says whether to."""
-
-
-def is_raced(params: Params, made: Forecast) -> bool:
-    """Whether to race: as asked for, or by the forecast of whole trainings."""
-    if params.grid.race is True:
-        return True
-    limit = params.limits.study_seconds
-    return made.total > (RACE_SECONDS if limit is None else limit)
-
-
-def may_take(params: Params, variant: str, made: Forecast) -> dict[str, int]:
-    """The steps that the variant's batch sizes may train, where ``limits.study_seconds`` says."""
-    if params.limits.study_seconds is None:
-        return {}
-    steps = made.steps_within(params.limits.study_seconds)
-    return {str(size): count for (name, size), count in steps.items() if name == variant}
 
 
 @dataclass(frozen=True)
@@ -65,16 +45,16 @@ class Pilots:
     data: Dataset
     steps: Mapping[str, int]
 
-    def pack(self, size: BatchSize) -> Pack:
-        """All cells of a batch size, to train as far as it may."""
-        cells = self.params.cells(self.variant, size, budget.resolve(size, len(self.data.train)))
-        pack = trainings.make_pack(self.params, self.variant, size, cells, self.data)
-        asked = self.steps.get(str(pack.batch_size))
-        return pack if asked is None else pack.stopped(asked)
+    def bar(self) -> Bar | None:
+        """Train them; what there is to race to."""
+        data = self.data
+        validation, examples = Validation(data.task, len(data.val)), len(data.train)
+        return pilot.bar(self.params, self.variant, examples, validation, self.train)
 
-    def train(self, pack: Pack, bar: Bar | None = None) -> Tables:
-        """Train whole, or raced to a bar, and write the run; its lanes and history."""
-        params, data, label = self.params, self.data, f"pilot {self.variant} {pack.batch_size}"
+    def train(self, size: BatchSize, bar: Bar | None) -> Tables:
+        """Train a batch size whole, or raced to a bar, and write the run; its lanes and history."""
+        params, data, pack = self.params, self.data, self.pack(size)
+        label = f"pilot {self.variant} {pack.batch_size}"
         store = trainings.checkpoints(label, params)
         if bar is None:
             pack, outcome = trainings.train_whole(params, pack, store, data, label)
@@ -88,36 +68,12 @@ class Pilots:
         durations.record(run / "lanes.parquet")  # that of the train stage, too
         return trainings.cell_table(pack, outcome), trainings.history(pack, outcome)
 
-    def bar(self) -> Bar | None:
-        """Train the pilot; what there is to race to.
-
-        Of the first variant, which an automatic target comes from, the largest batch size too: it
-        mostly gets least far.
-        """
-        params, examples = self.params, len(self.data.train)
-        target, sizes = params.target, params.grid.batch_size
-        validation = Validation(self.data.task, len(self.data.val))
-        own_budget = params.settings(self.variant).budget
-        pilot = self.pack(budget.cheapest(own_budget, examples, sizes))
-        tables = self.train(pilot)
-        found = bars.bar_of(*tables, target.metric, target.value, validation)
-        sets_target = target.value == "auto" and self.variant == params.grid.variant[0]
-        largest = self.pack(max(sizes, key=lambda size: budget.resolve(size, examples)))
-        if found and sets_target and largest.batch_size != pilot.batch_size:
-            value = bars.lowered(found, *self.train(largest, found), validation)
-            found = bars.bar_of(*tables, target.metric, value, validation)
-        return found
-
-
-def said(found: Bar | None) -> str:
-    """What there is to race to, in a line."""
-    if found is None:
-        return "the other batch sizes train whole: most seeds of the pilot diverge at every rate"
-    name = found.metric.replace("_", " ")
-    words = f"the other batch sizes are raced to a {name} of {found.value:.4g}, which batch size "
-    if found.lr is None:
-        return f"{words}{found.batch_size} does not reach"
-    return f"{words}{found.batch_size} reaches fastest with learning rate {found.lr:g}"
+    def pack(self, size: BatchSize) -> Pack:
+        """All cells of a batch size, to train as far as it may."""
+        cells = self.params.cells(self.variant, size, budget.resolve(size, len(self.data.train)))
+        pack = trainings.make_pack(self.params, self.variant, size, cells, self.data)
+        asked = self.steps.get(str(pack.batch_size))
+        return pack if asked is None else pack.stopped(asked)
 
 
 @command
@@ -130,13 +86,13 @@ def main() -> None:
     timed = pd.read_csv(files.RESULTS / "throughput.csv")
     made = forecast.of_timings(params, timed[timed["in_grid"]], examples)
     written: dict[str, object] = {}
-    if is_raced(params, made):
+    if pilot.is_raced(params, made):
         settings = params.settings(variant)
         data = dataset.load(files.PROCESSED, settings.scaling, device(params.impl.device))
-        steps = may_take(params, variant, made)
+        steps = pilot.may_take(params, variant, made)
         found = Pilots(params, variant, data, steps).bar()
         written = (asdict(found) if found else {}) | {"steps": steps}
-        print(f"pilot {variant}: {said(found)}", file=sys.stderr)
+        print(f"pilot {variant}: {pilot.said(found)}", file=sys.stderr)
     else:
         rule = f"whole trainings take about {made.total:.0f} s"
         print(f"pilot {variant}: no race, {rule}", file=sys.stderr)

@@ -7,7 +7,6 @@ fastest rate makes likely (``pipeline/race``).
 Writes runs/VARIANT-BATCH_SIZE/: history.parquet, lanes.parquet, weights.safetensors.
 """
 
-import json
 import sys
 from pathlib import Path
 
@@ -15,6 +14,7 @@ from pipeline import outlook
 from pipeline.errors import command
 from pipeline.lanes import trainings
 from pipeline.params.load import Params, load_params
+from pipeline.race import bar as bars
 from pipeline.race import rounds
 from pipeline.race.bar import Bar
 from pipeline.race.rounds import Race
@@ -29,9 +29,7 @@ def before(params: Params, variant: str) -> tuple[Bar | None, dict[str, int]]:
     may train, those that are limited."""
     if not params.waves.variant:
         return None, {}
-    content = json.loads((files.PILOTS / variant / "bar.json").read_text())
-    steps = content.pop("steps", {})
-    return Bar(**content) if content else None, steps
+    return bars.read(files.PILOTS / variant / "bar.json")
 
 
 def raced(params: Params, pack: Pack, variant: str) -> tuple[Pack, Bar | None]:

@@ -39,6 +39,23 @@ def as_csv(rows: list[dict[str, float]]) -> str:
     return "\n".join([",".join(names), *lines]) + "\n"
 
 
+def write_slowly(out: Path, text: str) -> None:
+    """Write line by line, as a long training does, each time with a piece of the next."""
+    lines = text.splitlines(keepends=True)
+    for count in range(1, len(lines)):
+        out.write_text("".join(lines[:count]) + lines[count][:3])
+        time.sleep(0.1)
+
+
+def faulty(rows: list[dict[str, float]], fault: str) -> list[dict[str, float]]:
+    """The rows with a fault."""
+    if fault == "short":
+        return rows[: len(rows) // 2]
+    if fault == "columns":
+        return [{"iteration": row["step"], "loss": row["val_loss"]} for row in rows]
+    return [*rows[:3], {**rows[3], "step": 1}, *rows[4:]] if fault == "backwards" else rows
+
+
 def main() -> None:
     """Train, write, fail as asked."""
     parser = argparse.ArgumentParser()
@@ -59,17 +76,13 @@ def main() -> None:
         sys.exit("out of memory")
     if fault == "status":
         sys.exit("the data are not there")
-    if fault == "short":
-        rows = rows[: len(rows) // 2]
-    if fault == "backwards":
-        rows[3]["step"] = 1
-    if fault == "columns":
-        rows = [{"iteration": row["step"], "loss": row["val_loss"]} for row in rows]
-    text = as_csv(rows)
+    text = as_csv(faulty(rows, fault))
     if fault == "half":
         text = text[: len(text) // 2].rstrip("0123456789.").rstrip(",")
     if fault == "json":
         text = "".join(json.dumps(row) + "\n" for row in rows)
+    if fault == "slow":
+        write_slowly(asked.out, text)
     asked.out.write_text(text)
     if fault == "once":  # fails the first time of all that find this file
         marker = asked.out.parent / "failed_once"

@@ -5,7 +5,6 @@ import sys
 import threading
 import time
 from pathlib import Path
-from typing import Any
 
 import pandas as pd
 import psutil
@@ -14,11 +13,7 @@ import pytest
 from makers import program as maker
 from pipeline.errors import InputError
 from pipeline.outside import program
-from pipeline.outside.called import Called
 from pipeline.outside.program import Call, Failure, Program
-from pipeline.params.load import Params
-from pipeline.params.protocol import Grid, Target
-from pipeline.params.schedule import Budget
 from pipeline.params.settings import Cell
 from pipeline.params.trainer import Trainer
 
@@ -46,12 +41,8 @@ def call(seed: int = 0, steps: int = 300) -> Call:
     return Call(Cell("baseline", 16, 0.1, seed), steps)
 
 
-def no_progress(_: int) -> None:
-    """Nobody listens."""
-
-
 def trained(made: Program, calls: list[Call]) -> list[pd.DataFrame | Failure]:
-    return program.all_trained(made, calls, no_progress)
+    return program.side_by_side(made, calls, made.train)
 
 
 def test_a_call_gives_the_curve_that_the_program_wrote() -> None:
@@ -169,55 +160,6 @@ def test_they_are_kept_while_another_call_fails() -> None:
     assert [isinstance(one, Failure) for one in found] == [False, True]
     made.clear()
     assert list(Path("finished").glob("baseline-16-0.1-0-300.csv"))
-
-
-def called(**sections: Any) -> Called:
-    """A study of the program."""
-    made = of()
-    return Called(Params(trainer=made.trainer, target=Target("val_loss"), **sections), made)
-
-
-def test_a_step_is_timed_by_the_program_s_own_clock(monkeypatch: pytest.MonkeyPatch) -> None:
-    """By the steps that its last rows tell of, not by those that were asked for."""
-    made = called(grid=Grid(batch_size=[16], lr=[0.1, 0.3]))
-    rows = {50: (40, 2.4), 150: (120, 3.2)}
-
-    def timed(call: Call) -> tuple[float, int, pd.DataFrame]:
-        step, seconds = rows[call.steps]
-        return seconds, step, pd.DataFrame({"step": [step], "val_loss": [0.5]})
-
-    monkeypatch.setattr(made.program, "timed", timed)
-    assert made.timed() == {("baseline", 16): pytest.approx([0.01] * 3)}
-
-
-def test_what_drowns_in_the_start_is_timed_longer(monkeypatch: pytest.MonkeyPatch) -> None:
-    made = called(grid=Grid(batch_size=[16], lr=[0.1]), budget=Budget(1, 10_000, 5))
-    asked = []
-
-    def timed(call: Call) -> tuple[float, int, pd.DataFrame]:
-        asked.append(call.steps)
-        table = pd.DataFrame({"step": [call.steps], "val_loss": [0.5]})
-        return 3.0 + 1e-3 * call.steps, call.steps, table
-
-    monkeypatch.setattr(made.program, "timed", timed)
-    assert made.timed() == {("baseline", 16): pytest.approx([1e-3] * 3)}
-    assert asked[:2] == [50, 150]
-    assert asked[-2:] == [800, 2400]
-
-
-def test_a_batch_size_that_cannot_be_timed_is_left_out(
-    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
-    made = called(grid=Grid(batch_size=[16, 64], lr=[0.1]))
-
-    def timed(call: Call) -> tuple[float, int, pd.DataFrame]:
-        if call.cell.batch_size == 64:
-            raise program.CurveError("out of memory")
-        return 1e-3 * call.steps, call.steps, pd.DataFrame({"step": [1], "val_loss": [0.5]})
-
-    monkeypatch.setattr(made.program, "timed", timed)
-    assert list(made.timed()) == [("baseline", 16)]
-    assert "throughput: baseline 64: out of memory" in capsys.readouterr().err
 
 
 def test_nothing_that_a_call_started_is_left() -> None:

@@ -115,13 +115,18 @@ class TestReading:
             runs.of_frame(known[known["batch_size"] == 16], Columns())
 
 
+def chosen(*rates: float) -> pd.DataFrame:
+    """Rates of batch size 16, the fastest first."""
+    return pd.DataFrame({"variant": "baseline", "batch_size": 16, "lr": rates})
+
+
 class TestFreshSeeds:
     def test_seeds_beyond_the_common_ones_are_fresh(self) -> None:
         """They give the intervals, and have no say in the choice of the rate."""
         more = table(6)
         more = more[(more["seed"] < 3) | (more["lr"] == 0.3)]
         told = Runs(runs.of_frame(more, Columns()), None)
-        screened, fresh = told.screened("baseline", 16), told.fresh("baseline", 16, [0.3, 0.1])
+        screened, fresh = told.screened("baseline", 16), told.fresh(chosen(0.3, 0.1))
         assert set(screened.lanes["seed"]) == {0, 1, 2}
         assert fresh.lanes[["lr", "seed"]].to_numpy().tolist() == [[0.3, 3], [0.3, 4], [0.3, 5]]
 
@@ -129,7 +134,7 @@ class TestFreshSeeds:
         more = table(6)
         more = more[(more["seed"] < 3) | (more["lr"] == 0.3)]
         told = Runs(runs.of_frame(more, Columns()), None)
-        assert set(told.fresh("baseline", 16, [0.1, 0.3]).lanes["seed"]) == set(range(6))
+        assert set(told.fresh(chosen(0.1, 0.3)).lanes["seed"]) == set(range(6))
 
     def test_where_all_chose_there_are_none(self, known: pd.DataFrame) -> None:
         assert runs.fresh_seeds(runs.of_frame(known, Columns()).query("batch_size == 16")) == {}

@@ -5,7 +5,7 @@ import pytest
 
 from makers.grid import history, lanes
 from pipeline.errors import InputError
-from pipeline.race import bar, rounds
+from pipeline.race import bar, rule
 from pipeline.race.bar import Bar
 from pipeline.selection import targets
 from pipeline.selection.targets import Validation
@@ -36,7 +36,7 @@ def test_a_target_that_is_set_is_the_bar() -> None:
 def test_what_the_pilot_does_not_reach_is_raced_to_without_a_rate() -> None:
     found = bar.bar_of(LANES, history(CURVES), "val_score", 0.99, VALIDATION)
     assert found == Bar("val_score", 0.99, 8, None)
-    assert rounds.bracket([0.1, 10.0], found, 4) == [0.1, 10.0]
+    assert rule.bracket([0.1, 10.0], found, 4) == [0.1, 10.0]
 
 
 def test_there_is_none_where_everything_diverges() -> None:

@@ -1,16 +1,15 @@
 """Who trains before the race."""
 
-import pandas as pd
 import pytest
 
 from makers.data import dataset
 from makers.grid import history, lanes
 from pipeline.params.load import Params
-from pipeline.params.protocol import Grid, Target
+from pipeline.params.protocol import BatchSize, Grid, Target
 from pipeline.params.schedule import Budget
 from pipeline.race.bar import Bar
+from pipeline.race.pilot import Tables
 from pipeline.stages.pilot import Pilots
-from pipeline.training.pack import Pack
 
 TOPS = {8: 0.95, 64: 0.7}
 """The scores that batch sizes come to; 64 examples are all of them, trained for many epochs."""
@@ -28,8 +27,8 @@ def before(
     )
     trained = []
 
-    def train(_: Pilots, pack: Pack, bar: Bar | None = None) -> tuple[pd.DataFrame, pd.DataFrame]:
-        size = pack.batch_size
+    def train(held: Pilots, asked: BatchSize, _: Bar | None) -> Tables:
+        size = held.pack(asked).batch_size
         trained.append(size)
         top = TOPS[size]
         cells = [(size, 0.1, seed, top) for seed in range(3)]

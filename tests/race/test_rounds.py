@@ -19,7 +19,7 @@ from pipeline.params.network import Model
 from pipeline.params.protocol import Grid
 from pipeline.params.schedule import Budget
 from pipeline.params.settings import Cell, Settings
-from pipeline.race import rounds
+from pipeline.race import rounds, rule
 from pipeline.race.bar import Bar, arrivals
 from pipeline.race.rounds import Race
 from pipeline.selection import targets
@@ -151,8 +151,8 @@ class TestBracket:
     @pytest.mark.parametrize("size", [1, 4, 32, 64, 128, 1000])
     def test_it_holds_the_pilots_rate_and_what_the_rule_makes_of_it(self, size: int) -> None:
         pilot = Bar("val_score", 0.9, 64, 0.4)
-        found = rounds.bracket(self.RATES, pilot, size)
-        assert len(found) >= rounds.FEWEST_RATES
+        found = rule.bracket(self.RATES, pilot, size)
+        assert len(found) >= rule.FEWEST_RATES
         scaled = 0.4 * np.sqrt(size / 64)
         for rate in (0.4, scaled):
             if self.RATES[0] < rate < self.RATES[-1]:
@@ -160,7 +160,7 @@ class TestBracket:
         assert found == sorted(found)
 
     def test_few_rates_are_all_taken(self) -> None:
-        assert rounds.bracket([0.1], Bar("val_score", 0.9, 64, 40.0), 4) == [0.1]
+        assert rule.bracket([0.1], Bar("val_score", 0.9, 64, 40.0), 4) == [0.1]
 
 
 def test_parts_of_a_stopped_pack_go_on(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

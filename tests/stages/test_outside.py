@@ -165,9 +165,32 @@ def test_a_program_says_where_its_variant_goes(study: Project) -> None:
 
 
 def test_what_only_lanes_can_is_refused(study: Project) -> None:
+    asked = ("python", "-m", "pipeline.stages.config")
     shutil.copy(program.__file__, study.folder / "program.py")
     said = study.run(
-        "python", "-m", "pipeline.stages.config", "trainer=command",
-        f"trainer.command='{COMMAND}'", "trainer.train_examples=2000", "grid.race=true", ok=False,
+        *asked, "trainer=command", f"trainer.command='{COMMAND}'", "trainer.train_examples=2000",
+        "limits.memory_gb=1", ok=False,
     )  # fmt: skip
-    assert "grid.race: True is for trainer=lanes" in said
+    assert "limits.memory_gb: 1.0 is for trainer=lanes" in said
+    pd.read_csv(study.folder / "tests/runs.csv").to_csv(study.folder / "runs.csv", index=False)
+    of_runs = ("trainer=runs", "trainer.path=runs.csv", "trainer.columns.batch_size=bs")
+    for key in ("grid.race=true", "limits.indifference=0.1", "limits.study_seconds=60"):
+        said = study.run(*asked, *of_runs, "trainer.columns.lr=learning_rate", key, ok=False)
+        assert f"{key.split('=')[0]}: " in said
+        assert "is for trainings to come: runs that exist cannot be" in said
+
+
+def test_a_race_ends_calls_and_a_contest_makes_more(study: Project) -> None:
+    """The pilot and the largest batch size first, whose runs are taken over; more seeds last."""
+    called(study, "grid.race=true", "limits.indifference=0.01", "grid.batch_size=[4,60,64]")
+    said = study.repro()
+    assert "pilot baseline: the other batch sizes are raced to a val loss of " in said
+    assert "train baseline 64: was trained before the race" in said
+    assert "contest: not told apart: baseline " in said
+    lanes = pd.read_parquet(study.folder / "runs/baseline-4/lanes.parquet")
+    assert "stopped" in set(lanes["status"])
+    more = pd.read_parquet(study.folder / "results/contest_lanes.parquet")
+    assert more["seed"].min() == 1005
+    assert set(more["phase"]) == {"contest"}
+    report = study.read("reports/report.md")
+    assert "screened trainings were stopped once another rate of their batch size" in report

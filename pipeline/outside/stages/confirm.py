@@ -16,8 +16,8 @@ def main() -> None:
     """Read runs/, select, train the winners, write results/."""
     params = load_params(files.PARAMS)
     lanes, history = files.runs(params, "lanes.parquet"), files.runs(params, "history.parquet")
-    told = trainer.of(params)
-    selection, found = confirmation.confirmed(params, lanes, history, told.fresh)
+    told, first = trainer.of(params), params.grid.variant[0]
+    selection, found = confirmation.confirmed(params, lanes, history, told.fresh, told.pilot(first))
     results = files.RESULTS
     files.write_parquet(results / "confirm.parquet", found.history)
     files.write_parquet(results / "confirm_lanes.parquet", found.lanes)

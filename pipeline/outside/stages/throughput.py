@@ -5,6 +5,7 @@ Writes results/throughput.csv, and results/alignment.csv, empty: of other sizes 
 
 import sys
 
+from pipeline import forecast
 from pipeline.errors import command
 from pipeline.outside import timing, trainer, unmeasured
 from pipeline.params.load import load_params
@@ -19,7 +20,11 @@ def main() -> None:
     timed = told.timed()
     if not timed:
         print("throughput: the runs do not tell their seconds", file=sys.stderr)
-    table = timing.throughput(told.packs(), timed, params.trainer.name == "command")
+    is_called = params.trainer.name == "command"
+    table = timing.throughput(told.packs(), timed, is_called)
+    if is_called:
+        made = forecast.of_timings(params, table, params.trainer.train_examples or 1)
+        print(f"throughput: {forecast.words(made)}", file=sys.stderr)
     files.write_csv(files.RESULTS / "throughput.csv", table)
     unmeasured.write("alignment")
     durations.record(files.RESULTS / "throughput.csv")

@@ -232,7 +232,8 @@ def warnings(study: Study) -> list[str]:
         )
     elif len(missed):
         words.append(f"Most seeds missed the target at {pack_words(missed, frame)}.")
-    words += on_another_program(study) if study.is_outside else out_of_time(study, missed)
+    words += on_another_program(study) if study.is_outside else []
+    words += out_of_time(study, missed)
     seeds = study.rates["seeds"].max()
     if seeds < 3 and not study.is_outside:
         count = f"{seeds} seed{'s' if seeds > 1 else ''}"
@@ -259,7 +260,7 @@ def on_another_program(study: Study) -> list[str]:
     seeds = confirmed.groupby(RATE)["seed"].nunique()
     if len(seeds) and seeds.max() < 2:
         words.append("One seed at each rate: no interval can be given.")
-    if len(study.raced):
+    if len(study.raced) and not told.command:
         words.append(
             f"{len(study.raced)} of {len(measured.lanes)} runs end before the longest of their "
             "batch size: what they would have reached is not known."
@@ -270,7 +271,8 @@ def on_another_program(study: Study) -> list[str]:
 def out_of_time(study: Study, missed: pd.DataFrame) -> list[str]:
     """Which of the batch sizes that missed the target were stopped for want of time, and how long a
     training of theirs takes at least."""
-    steps = study.raced.groupby(PACK)["steps"].max() if len(study.raced) else {}
+    is_bounded = study.params.limits.study_seconds is not None and len(study.raced)
+    steps = study.raced.groupby(PACK)["steps"].max() if is_bounded else {}
     packs = [(row, (row["variant"], row["batch_size"])) for _, row in missed.iterrows()]
     stopped = [(row, steps[pack]) for row, pack in packs if pack in steps]
     if not stopped:
@@ -300,7 +302,7 @@ def pack_words(table: pd.DataFrame, frame: Frame) -> str:
 
 def notes_on_race(study: Study) -> list[str]:
     """What was stopped, and what is not known for it."""
-    if study.raced.empty or study.is_outside:
+    if study.raced.empty or study.params.trainer.name == "runs":
         return []
     lanes, limit = study.measured.lanes, study.params.limits.study_seconds
     fresh = "are whole" if limit is None else "stop far beyond the target, not at equal budgets"

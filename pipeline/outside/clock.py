@@ -1,0 +1,74 @@
+"""Seconds of a program's steps, by short calls of it."""
+
+import sys
+from collections.abc import Sequence
+from dataclasses import replace
+
+from pipeline.errors import InputError
+from pipeline.outside.curve import CurveError, check_metric
+from pipeline.outside.program import Call, Program
+from pipeline.outside.trainings import Timed
+from pipeline.workspace.progress import progress
+
+TIMES = 3
+"""How often the steps of each batch size are timed."""
+LONG_ENOUGH, LONGER = 0.25, 4
+"""The steps that a long call has more than a short one must take this share of the short one; else
+both are made so many times as long."""
+
+
+def timed(
+    program: Program, calls: Sequence[Call], metric: str
+) -> dict[tuple[str, int], list[Timed]]:
+    """Seconds of a step by variant and batch size, TIMES each, one call at a time; without those
+    of which a call fails.
+
+    calls: a whole training of each. A step takes what a call takes longer than one of a third of
+    its steps: what the program takes to start and to end is in both. By its own clock where it
+    writes ``seconds``.
+
+    Raises InputError where nothing can be timed, and where the metric is not told.
+    """
+    packs = {(call.cell.variant, int(call.cell.batch_size)): call for call in calls}
+    found: dict[tuple[str, int], list[Timed]] = {pack: [] for pack in packs}
+    steps = dict.fromkeys(packs, program.trainer.timed_steps)
+    with progress("throughput", TIMES * len(packs), "timing") as on_done:
+        for seed in range(TIMES):  # in rounds: a busy minute shows at all batch sizes
+            for pack in list(found):
+                whole = packs[pack]
+                call = replace(whole, cell=replace(whole.cell, seed=seed))
+                try:
+                    once, steps[pack] = timed_once(program, call, steps[pack], metric)
+                    found[pack].append(once)
+                except CurveError as error:
+                    print(f"throughput: {' '.join(map(str, pack))}: {error}", file=sys.stderr)
+                    del found[pack]
+                on_done(1)
+    if not found:
+        raise InputError("trainer.command: no batch size could be timed; see the lines above")
+    return found
+
+
+def timed_once(program: Program, whole: Call, steps: int, metric: str) -> tuple[Timed, int]:
+    """What a step takes, and the steps of the short call that told it.
+
+    Calls are made longer than ``steps`` until their steps take long enough beside what all calls
+    take, or a whole training is timed.
+
+    Raises CurveError where a call fails, or all its steps take no time.
+    """
+    steps = min(steps, max(1, whole.steps // 3))
+    while True:
+        short = program.timed(replace(whole, steps=steps))
+        long = program.timed(replace(whole, steps=3 * steps))
+        is_far = long.seconds - short.seconds >= LONG_ENOUGH * short.seconds
+        if (long.steps > short.steps and is_far) or 3 * steps >= whole.steps:
+            break
+        steps = min(LONGER * steps, whole.steps // 3 + 1)
+    check_metric(long.table, metric)
+    more, longer = long.steps - short.steps, long.seconds - short.seconds
+    if more == 0 or longer <= 0:
+        rule = "take no time beside the rest of a call: let the program write `seconds`"
+        raise CurveError(f"{3 * steps} steps {rule}")
+    step = longer / more
+    return Timed(step, max(0.0, short.wall - step * steps)), steps

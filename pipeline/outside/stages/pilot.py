@@ -1,0 +1,64 @@
+"""Call the program for a variant's pilot, and say what it reached, as ``pipeline.stages.pilot``
+does.
+
+    python -m pipeline.outside.stages.pilot VARIANT
+
+Writes results/pilots/VARIANT/: bar.json and the runs that ``train`` takes over.
+"""
+
+import sys
+from dataclasses import asdict
+
+import numpy as np
+import pandas as pd
+
+from pipeline import forecast
+from pipeline.errors import command, require
+from pipeline.outside import trainings
+from pipeline.outside.called import Called
+from pipeline.outside.race import Race
+from pipeline.params.load import load_params
+from pipeline.params.protocol import BatchSize
+from pipeline.race import pilot
+from pipeline.race.bar import Bar
+from pipeline.race.pilot import Tables
+from pipeline.selection.targets import Validation
+from pipeline.training import budget
+from pipeline.workspace import durations, files
+
+
+@command
+def main() -> None:
+    """Read the timings, train if there is a race, write the bar."""
+    params = load_params(files.PARAMS)
+    variant = " ".join(sys.argv[1:])
+    require(variant in params.grid.variant, "VARIANT", variant, "is not in the grid")
+    told = Called.of(params)
+    timed = pd.read_csv(files.RESULTS / "throughput.csv")
+    made = forecast.of_timings(params, timed, told.examples)
+    written: dict[str, object] = {}
+    if pilot.is_raced(params, made):
+        steps = pilot.may_take(params, variant, made)
+
+        def train(asked: BatchSize, bar: Bar | None) -> Tables:
+            size = budget.resolve(asked, told.examples)
+            race = Race(bar, steps.get(str(size), np.inf))
+            found = told.raced(variant, size, bar, race)
+            run = files.pilot_folder(variant, size)
+            trainings.write(run, found)
+            durations.record(run / "lanes.parquet")  # that of the train stage, too
+            return found.lanes, found.history
+
+        validation = Validation(trainings.TASK, params.trainer.val_examples)
+        found = pilot.bar(params, variant, told.examples, validation, train)
+        told.clear()
+        written = (asdict(found) if found else {}) | {"steps": steps}
+        print(f"pilot {variant}: {pilot.said(found)}", file=sys.stderr)
+    else:
+        rule = f"whole trainings take about {made.total:.0f} s"
+        print(f"pilot {variant}: no race, {rule}", file=sys.stderr)
+    files.write_json(files.PILOTS / variant / "bar.json", written)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,68 @@
+"""Who trains before a race, and what the others are raced to."""
+
+from collections.abc import Callable
+
+import pandas as pd
+
+from pipeline.forecast import Forecast
+from pipeline.params.load import Params
+from pipeline.params.protocol import BatchSize
+from pipeline.race import bar as bars
+from pipeline.race.bar import Bar
+from pipeline.selection.targets import Validation
+from pipeline.training import budget
+
+Tables = tuple[pd.DataFrame, pd.DataFrame]
+Train = Callable[[BatchSize, Bar | None], Tables]
+"""Trains all cells of a batch size, whole or raced to a bar, and writes the run; its lanes and
+history."""
+RACE_SECONDS = 600.0
+"""Trainings that will take longer are raced where nobody says whether to."""
+
+
+def is_raced(params: Params, made: Forecast) -> bool:
+    """Whether to race: as asked for, or by the forecast of whole trainings."""
+    if params.grid.race is True:
+        return True
+    limit = params.limits.study_seconds
+    return made.total > (RACE_SECONDS if limit is None else limit)
+
+
+def may_take(params: Params, variant: str, made: Forecast) -> dict[str, int]:
+    """The steps that the variant's batch sizes may train, where ``limits.study_seconds`` says."""
+    if params.limits.study_seconds is None:
+        return {}
+    steps = made.steps_within(params.limits.study_seconds)
+    return {str(size): count for (name, size), count in steps.items() if name == variant}
+
+
+def bar(
+    params: Params, variant: str, examples: int, validation: Validation, train: Train
+) -> Bar | None:
+    """Train the variant's pilot; what there is to race to, None where there is nothing.
+
+    Of the first variant, which an automatic target comes from, the largest batch size too: it
+    mostly gets least far.
+    """
+    target, sizes = params.target, params.grid.batch_size
+    pilot = budget.cheapest(params.settings(variant).budget, examples, sizes)
+    tables = train(pilot, None)
+    found = bars.bar_of(*tables, target.metric, target.value, validation)
+    sets_target = target.value == "auto" and variant == params.grid.variant[0]
+    largest = max(sizes, key=lambda size: budget.resolve(size, examples))
+    is_other = budget.resolve(largest, examples) != budget.resolve(pilot, examples)
+    if found and sets_target and is_other:
+        value = bars.lowered(found, *train(largest, found), validation)
+        found = bars.bar_of(*tables, target.metric, value, validation)
+    return found
+
+
+def said(found: Bar | None) -> str:
+    """What there is to race to, in a line."""
+    if found is None:
+        return "the other batch sizes train whole: most seeds of the pilot diverge at every rate"
+    name = found.metric.replace("_", " ")
+    words = f"the other batch sizes are raced to a {name} of {found.value:.4g}, which batch size "
+    if found.lr is None:
+        return f"{words}{found.batch_size} does not reach"
+    return f"{words}{found.batch_size} reaches fastest with learning rate {found.lr:g}"

@@ -1,0 +1,149 @@
+"""A race among calls changes nothing but their length: what is looked at is that of whole ones."""
+
+import random
+import shlex
+import sys
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from makers import program as maker
+from pipeline.outside.called import Called
+from pipeline.outside.program import Call, Failure, Program
+from pipeline.outside.race import Race, likely_first
+from pipeline.params.load import Params
+from pipeline.params.protocol import Grid, Target
+from pipeline.params.schedule import Budget
+from pipeline.params.settings import Cell
+from pipeline.params.trainer import Trainer
+from pipeline.race.bar import Bar
+from pipeline.selection.keys import STOPPED
+
+STEPS = 300
+BAR = Bar("val_loss", 0.35, 64, 0.3)
+
+
+def whole(lr: float, seed: int) -> pd.DataFrame:
+    """The curve of a whole call, as it is read; the largest rates diverge."""
+    table = pd.DataFrame(maker.curve(16, lr, seed, STEPS)).drop(columns="seconds", errors="ignore")
+    return table.assign(val_loss=table["val_loss"].fillna(np.inf))
+
+
+def calls_of(rates: list[float], seeds: int) -> list[Call]:
+    return [Call(Cell("baseline", 16, lr, seed), STEPS) for lr in rates for seed in range(seeds)]
+
+
+def held(curves: dict[Call, pd.DataFrame], seed: int, at_once: int) -> tuple[Race, int]:
+    """A race in which calls tell by turns, and the rows that they told."""
+    rng, race = random.Random(seed), Race(BAR)
+    race.entered += list(curves)
+    waiting, running, told = list(curves), dict.fromkeys([], 0), 0
+    while waiting or running:
+        while waiting and len(running) < at_once:
+            running[waiting.pop(0)] = 0
+        call = rng.choice(list(running))
+        curve = curves[call]
+        running[call] = min(len(curve), running[call] + rng.randint(1, 10))
+        so_far = curve.iloc[: running[call]]
+        if race.is_enough(call, so_far) or len(so_far) == len(curve):
+            race.ended(call, so_far)
+            told += running.pop(call)
+    return race, told
+
+
+@settings(max_examples=30)
+@given(
+    st.lists(st.sampled_from([0.03, 0.1, 0.2, 0.5, 1.0, 2.5]), min_size=1, max_size=4, unique=True),
+    st.integers(1, 4),
+    st.integers(0, 10_000),
+    st.integers(1, 5),
+)
+def test_whoever_tells_when_the_end_is_that_of_whole_calls(
+    rates: list[float], seeds: int, order: int, at_once: int
+) -> None:
+    curves = {call: whole(call.cell.lr, call.cell.seed) for call in calls_of(rates, seeds)}
+    raced, rows = held(curves, order, at_once)
+    expected = Race(BAR)
+    expected.entered += list(curves)
+    for call, curve in curves.items():
+        expected.ended(call, curve)
+    assert raced.horizon == expected.horizon
+    for call, curve in curves.items():
+        pd.testing.assert_frame_equal(raced.cut(raced.told[call]), expected.cut(curve))
+        assert raced.is_cut(call, raced.told[call]) == expected.is_cut(call, curve)
+    assert rows <= sum(map(len, curves.values()))
+
+
+def test_a_race_costs_less() -> None:
+    curves = {call: whole(call.cell.lr, call.cell.seed) for call in calls_of([0.2, 0.3, 0.5], 3)}
+    _, rows = held(curves, 0, at_once=1)
+    assert rows < 0.75 * sum(map(len, curves.values()))
+
+
+def test_a_call_that_is_lost_is_waited_for_no_longer() -> None:
+    """Two of two seeds are there, the third has failed."""
+    race, calls = Race(BAR), calls_of([0.3], 3)
+    race.entered += calls
+    for call in calls[:2]:
+        race.ended(call, whole(0.3, call.cell.seed))
+    assert np.isfinite(race.horizon)
+    one = Race(BAR)
+    one.entered += calls
+    one.ended(calls[0], whole(0.3, 0))
+    assert np.isinf(one.horizon)
+    for call in calls[1:]:
+        one.ended(call, Failure("out of memory", Path("log")))
+    assert np.isfinite(one.horizon)
+
+
+def test_without_a_bar_calls_end_at_their_limit_alone() -> None:
+    curve = whole(0.3, 0)
+    assert Race(None).end(curve) is None
+    bounded = Race(None, limit=100.0)
+    end = bounded.end(curve)
+    assert end is not None
+    assert 100 <= end < 115
+    assert bounded.cut(curve)["step"].iloc[-1] == end
+
+
+def test_the_middle_rates_are_called_first() -> None:
+    calls = calls_of([0.01, 0.1, 1.0], 2)
+    assert [call.cell.lr for call in likely_first(calls)] == [0.1, 0.1, 0.01, 0.01, 1.0, 1.0]
+
+
+def called(at_once: int, fault: str, finished: str = "finished") -> Called:
+    """A study of the test's program."""
+    words = "--batch-size {batch_size} --lr {lr} --seed {seed} --steps {steps} --out {out}"
+    command = f"{shlex.quote(sys.executable)} {shlex.quote(str(maker.__file__))} {words}"
+    trainer = Trainer(
+        "command", f"{command} --fault {fault}", train_examples=1000, retries=0, at_once=at_once
+    )
+    params = Params(
+        trainer=trainer,
+        target=Target("val_loss"),
+        grid=Grid(batch_size=[16, 64], lr=[0.3, 0.5], seeds=1, extensions=0),
+        budget=Budget(1, STEPS, 5),
+    )
+    return Called(params, Program(trainer, Path(finished)))
+
+
+def test_a_program_that_writes_as_it_goes_is_ended(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What it had told is kept for whoever goes on after a kill."""
+    monkeypatch.chdir(tmp_path)
+    race = Race(BAR)
+    found = called(2, "slow").raced("baseline", 16, None, race)
+    assert STOPPED in set(found.lanes["status"])
+    longest = max(len(curve) for curve in race.told.values())
+    assert longest < len(whole(0.3, 0))
+    assert list(Path("finished").glob("*.begun.csv"))
+    again = called(2, "status").raced("baseline", 16, None, Race(BAR))  # fails where it is called
+    pd.testing.assert_frame_equal(again.history, found.history)
+    pd.testing.assert_frame_equal(again.lanes, found.lanes)
+    at_its_end = called(1, "no", "elsewhere").raced("baseline", 16, None, Race(BAR))
+    pd.testing.assert_frame_equal(at_its_end.lanes, found.lanes)
