@@ -76,7 +76,7 @@ if __name__ == "__main__":
         lr_scheduler_type="constant", dataloader_drop_last=True, report_to=[],
         save_strategy="no", logging_strategy="no", disable_tqdm=True,
     )  # fmt: skip
-    with open(args.out, "w", newline="") as file:
+    with open(args.out, "w", newline="", buffering=1) as file:
         table = csv.writer(file)
         table.writerow(["step", "val_loss", "seconds"])
         callback = Table(table, Counting(192, 272).tokens)

@@ -65,7 +65,7 @@ if __name__ == "__main__":
     loader = DataLoader(
         TensorDataset(x[train], y[train]), args.batch_size, shuffle=True, drop_last=True
     )
-    with open(args.out, "w", newline="") as file:
+    with open(args.out, "w", newline="", buffering=1) as file:
         table = csv.writer(file)
         table.writerow(["step", "val_loss", "seconds"])
         trainer = lightning.Trainer(

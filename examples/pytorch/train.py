@@ -30,7 +30,7 @@ loader = DataLoader(
     TensorDataset(x[train], y[train]), args.batch_size, shuffle=True, drop_last=True
 )
 start, step, due = time.perf_counter(), 0, 1.0
-with open(args.out, "w", newline="") as file:  # the table: one row for each evaluation
+with open(args.out, "w", newline="", buffering=1) as file:  # a row for each evaluation, at once
     table = csv.writer(file)
     table.writerow(["step", "val_loss", "val_score", "seconds"])
     while step < args.steps:
