@@ -141,7 +141,7 @@ def curves(experiments: list[Experiment]) -> bytes:
     whole = pd.concat(named, ignore_index=True)
     frame = Frame(0, "score", "each experiment's own", tuple(dict.fromkeys(whole["variant"])))
     with mpl.rc_context(STYLE):
-        return drawing.saved(compared(whole, frame), "svg")
+        return drawing.drawn(compared(whole, frame))["svg"]
 
 
 def label(one: Experiment, variant: str) -> str:

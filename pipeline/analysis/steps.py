@@ -30,14 +30,17 @@ def counted(arrived: pd.DataFrame, selection: pd.DataFrame) -> pd.DataFrame:
     chosen = selection[selection["criterion"].isin(TWO_FASTEST)]
     parts = []
     for pack, rates in chosen.groupby(PACK, sort=True):
-        order = rates.sort_values("criterion", key=lambda names: names.map(TWO_FASTEST.index))
+        order = [
+            rate for name in TWO_FASTEST for rate in rates.loc[rates["criterion"] == name, "lr"]
+        ]
         cells = rows_of(arrived, *pack)
-        cells = cells[cells["lr"].isin(order["lr"])]
-        for seed, of_seed in cells.groupby("seed"):
-            others = cells[cells["seed"] != seed]
-            times = [winners.running_time(others[others["lr"] == lr]) for lr in order["lr"]]
-            rate = order["lr"].iloc[int(np.argmin(times))]
-            parts.append(of_seed[of_seed["lr"] == rate])
+        cells = cells[cells["lr"].isin(order)]
+        seeds, rate = cells["seed"].to_numpy(), cells["lr"].to_numpy()
+        steps, missed = cells["steps"].to_numpy(float), cells["missed"].to_numpy(bool)
+        for seed in np.unique(seeds):
+            others = [(seeds != seed) & (rate == lr) for lr in order]
+            times = [winners.running_time(steps[other], missed[other]) for other in others]
+            parts.append(cells[(seeds == seed) & (rate == order[int(np.argmin(times))])])
     return pd.concat(parts, ignore_index=True) if parts else arrived[:0].copy()
 
 

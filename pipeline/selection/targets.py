@@ -222,10 +222,13 @@ def steps_to_target(smooth: pd.DataFrame, metric: str, target: float) -> pd.Data
     """One row per cell of ``curves``: steps_to_target and examples_to_target, NaN for a cell that
     missed it."""
     aim = -target if metric == "val_loss" else target
+    steps, examples, values = (
+        smooth[name].to_numpy(float) for name in ("step", "examples", "value")
+    )
     rows = []
-    for cell, table in smooth.groupby(CELL, sort=True):
-        step = crossing(table["step"].to_numpy(float), table["value"].to_numpy(), aim)
-        seen = np.interp(step, [0, *table["step"]], [0, *table["examples"]])
+    for cell, places in sorted(smooth.groupby(CELL).indices.items()):
+        step = crossing(steps[places], values[places], aim)
+        seen = np.interp(step, [0, *steps[places]], [0, *examples[places]])
         rows.append((*cell, step, seen))
     kinds = {"batch_size": "int64", "lr": float, "seed": "int64"}
     kinds |= {"steps_to_target": float, "examples_to_target": float}

@@ -2,6 +2,7 @@
 best under each budget that batch sizes are compared under."""
 
 import numpy as np
+import numpy.typing as npt
 import pandas as pd
 
 from pipeline.errors import InputError
@@ -23,6 +24,8 @@ from pipeline.selection.keys import (
 from pipeline.selection.response import response
 from pipeline.selection.targets import Validation, arrivals, best_per_cell
 
+Floats = npt.NDArray[np.float64]
+Flags = npt.NDArray[np.bool_]
 BESTS = ["best_val_score", "best_val_loss"]
 
 
@@ -142,17 +145,19 @@ def settled(selection: pd.DataFrame, arrived: pd.DataFrame) -> pd.DataFrame:
     swapped = selection.copy()
     for pack, rows in swapped[swapped["criterion"].isin(TWO_FASTEST)].groupby(PACK):
         cells = rows_of(arrived, *pack)
-        expected = [running_time(cells[cells["lr"] == lr]) for lr in rows["lr"]]
+        steps, missed = cells["steps"].to_numpy(float), cells["missed"].to_numpy(bool)
+        of_rates = [cells["lr"].to_numpy() == lr for lr in rows["lr"]]
+        expected = [running_time(steps[of_rate], missed[of_rate]) for of_rate in of_rates]
         if len(rows) == 2 and expected[1] < expected[0]:
             swapped.loc[rows.index, "criterion"] = list(reversed(TWO_FASTEST))
     return swapped
 
 
-def running_time(cells: pd.DataFrame) -> float:
+def running_time(steps: Floats, missed: Flags) -> float:
     """Expected steps to the target with restarts: all steps over the arrivals (Hansen et al. 2021,
-    COCO, section 4); infinite where nothing arrived."""
-    arrived = int((~cells["missed"]).sum())
-    return float(cells["steps"].sum() / arrived) if arrived else float("inf")
+    COCO, section 4); infinite where nothing arrived. Both (cells,)."""
+    arrived = int((~missed).sum())
+    return float(steps.sum() / arrived) if arrived else float("inf")
 
 
 def selected(grid_rates: pd.DataFrame, winner: pd.Series, criterion: str) -> dict[str, object]:

@@ -182,7 +182,7 @@ def main() -> None:
     for check in checks:
         print(f"{'passed' if check.passed else 'FAILED'}  {check.name}: {check.words}")
     with mpl.rc_context(STYLE), open(options.picture, "wb") as file:
-        file.write(drawing.saved(picture(outcomes[0], known, truth), "png"))
+        file.write(drawing.drawn(picture(outcomes[0], known, truth))["png"])
     print(f"Picture: {options.picture}")
     sys.exit(0 if all(check.passed for check in checks) else 1)
 

@@ -4,13 +4,15 @@ import io
 from collections.abc import Mapping, Sequence
 from functools import partial
 
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.backends.backend_svg import FigureCanvasSVG
 from matplotlib.figure import Figure
 
 from pipeline.analysis.study import Study
 from pipeline.reporting.figures.illustration import Illustration
 from pipeline.workspace.processes import OnDone, available_cores, in_processes
 
-KINDS = ("svg", "png")
+DPI = 150
 METADATA = {"svg": {"Date": None, "Creator": None}, "png": {"Software": None}}
 
 Images = Mapping[str, Mapping[str, bytes]]
@@ -19,16 +21,15 @@ Images = Mapping[str, Mapping[str, bytes]]
 
 def drawn(figure: Figure) -> dict[str, bytes]:
     """The figure as SVG and PNG; laid out once."""
-    figure.draw_without_rendering()
-    figure.set_layout_engine("none")
-    return {kind: saved(figure, kind) for kind in KINDS}
-
-
-def saved(figure: Figure, kind: str) -> bytes:
-    """The figure's bytes of one kind."""
-    buffer = io.BytesIO()
-    figure.savefig(buffer, format=kind, metadata=METADATA[kind], dpi=150)
-    return buffer.getvalue()
+    engine = figure.get_layout_engine()
+    if engine is not None:
+        engine.execute(figure)
+        figure.set_layout_engine("none")
+    svg, png = io.BytesIO(), io.BytesIO()
+    FigureCanvasSVG(figure).print_svg(svg, metadata=METADATA["svg"])
+    figure.dpi = DPI
+    FigureCanvasAgg(figure).print_png(png, metadata=METADATA["png"])
+    return {"svg": svg.getvalue(), "png": png.getvalue()}
 
 
 def all_drawn(study: Study, illustrations: Sequence[Illustration]) -> Images:
