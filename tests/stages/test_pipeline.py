@@ -108,6 +108,21 @@ class TestResults:
         assert "recommended.batch_size" in study.run("dvc", "metrics", "show")
         assert "index.html" in study.run("dvc", "plots", "show")
         assert "best_test_score" in study.run("dvc", "exp", "show", "--md")
+        (shown, *_) = json.loads(study.run("dvc", "exp", "show", "--json"))
+        metrics = shown["data"]["metrics"]["reports/metrics.json"]["data"]
+        assert metrics["recommended"]["batch_size"] in (32, 1077)
+
+    def test_dvc_lays_the_curves_of_two_commits_over_each_other(self, study: Project) -> None:
+        path = study.folder / "reports/tables/tradeoff.csv"
+        table = pd.read_csv(path)
+        table.assign(seconds_to_target=2 * table["seconds_to_target"]).to_csv(path, index=False)
+        said = study.run("dvc", "plots", "diff", "HEAD", "workspace", "--json")
+        plots = json.loads(said)["data"]
+        for name in ("seconds to target", "steps to target", "test score", "seconds by rate"):
+            (plot,) = plots[name]
+            rows = plot["content"]["data"]["values"]
+            assert {row["rev"] for row in rows} == {"HEAD", "workspace"}
+            assert "<DVC_METRIC" not in json.dumps(plot["content"])
 
 
 def trained_in(said: str) -> list[str]:
