@@ -55,6 +55,7 @@ MAY_IMPORT = {  # folder or top-level module -> what else of the project it may 
     "selfcheck": {"errors", "params", "workspace", "selection", "analysis", "reporting"},
     "forecast": {"params", "training"},
     "outlook": {"forecast", "params", "training", "workspace"},
+    "to_mlflow": {"errors", "params", "workspace", "selection"},
     "from_python": {"params", "outside", "selection", "analysis", "reporting"},
     "settings": {"errors", "params", "workspace", "selection", "reporting"},
     "compare": {"errors", "params", "workspace", "analysis", "reporting"},
