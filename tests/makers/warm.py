@@ -62,7 +62,7 @@ def commands(folder: Path, owner: int) -> Path:
             shim = folder / "bin" / name
             shim.write_text(SHIM.format(python=sys.executable, address=str(address)))
             shim.chmod(0o755)
-        os.spawnl(os.P_NOWAIT, sys.executable, "python", __file__, str(address), str(owner))
+        os.spawnl(os.P_NOWAIT, sys.executable, sys.executable, __file__, str(address), str(owner))
         deadline = time.monotonic() + START_SECONDS
         while not address.exists():
             assert time.monotonic() < deadline, f"no server at {address}"
