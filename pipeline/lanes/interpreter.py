@@ -59,7 +59,9 @@ def recorded_program(
 
     with torch.no_grad():
         graph = recorded(values, [rows, now, number, *twin.tensors()])
-    return Program(interpreted(graph), tree_flatten(twin.gradients)[1])
+    gradients = tree_flatten(twin.gradients)[1]
+    twin.gradients.clear()  # from Python 3.13 on TorchScript keeps hold of this call's variables
+    return Program(interpreted(graph), gradients)
 
 
 def as_written() -> AbstractContextManager[None]:
