@@ -28,20 +28,20 @@ def counted(arrived: pd.DataFrame, selection: pd.DataFrame) -> pd.DataFrame:
     ``targets.arrivals`` of the fresh trainings.
     """
     chosen = selection[selection["criterion"].isin(TWO_FASTEST)]
-    parts = []
+    kept = []
     for pack, rates in chosen.groupby(PACK, sort=True):
-        order = [
-            rate for name in TWO_FASTEST for rate in rates.loc[rates["criterion"] == name, "lr"]
-        ]
+        by_criterion = rates.set_index("criterion")["lr"]
+        order = [by_criterion[name] for name in TWO_FASTEST if name in by_criterion]
         cells = rows_of(arrived, *pack)
-        cells = cells[cells["lr"].isin(order)]
         seeds, rate = cells["seed"].to_numpy(), cells["lr"].to_numpy()
         steps, missed = cells["steps"].to_numpy(float), cells["missed"].to_numpy(bool)
-        for seed in np.unique(seeds):
+        for seed in np.unique(seeds[np.isin(rate, order)]):
             others = [(seeds != seed) & (rate == lr) for lr in order]
             times = [winners.running_time(steps[other], missed[other]) for other in others]
-            parts.append(cells[(seeds == seed) & (rate == order[int(np.argmin(times))])])
-    return pd.concat(parts, ignore_index=True) if parts else arrived[:0].copy()
+            own = (seeds == seed) & (rate == order[int(np.argmin(times))])
+            kept.append(cells.index[own])
+    places = np.concatenate(kept) if kept else arrived.index[:0]
+    return arrived.loc[places].reset_index(drop=True)
 
 
 @dataclass(frozen=True)

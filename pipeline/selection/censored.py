@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
-from scipy import optimize, special, stats
+from scipy import optimize, special
 
 from pipeline.selection.statistics import LEVEL, Estimate
 
@@ -100,7 +100,7 @@ def mean(values: Floats, censored: Flags, spread: float, freedom: int) -> Estima
 
     far = 40 * spread + np.ptp(values)
     best = optimize.brentq(slope, hits.mean() - 1e-9 - spread, values.max() + far)
-    allowed = likelihood(best) - stats.t.ppf((1 + LEVEL) / 2, freedom) ** 2 / 2
+    allowed = likelihood(best) - special.stdtrit(freedom, (1 + LEVEL) / 2) ** 2 / 2
     low, high = (
         optimize.brentq(lambda c: likelihood(c) - allowed, best, best + sign * 4 * far)
         for sign in (-1, 1)
