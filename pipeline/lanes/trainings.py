@@ -131,9 +131,10 @@ def extended(
 def train_whole(
     params: Params, pack: Pack, store: Store, data: Dataset, label: str
 ) -> tuple[Pack, Trained]:
-    """Train the pack and the rates that are added to it to their end; what was begun with is gone
-    on with."""
-    trained = train(pack, data, params, store, label)
+    """Train the pack and the rates that are added to it to their end, all by one plan; what was
+    begun with is gone on with."""
+    plan = workers.planned(pack, data, params.impl)
+    trained = train(pack, data, params, store, label, plan)
     pack = replace(pack, begun=None)
 
     def best_rates(
@@ -142,7 +143,7 @@ def train_whole(
         return edges.best_rates(lanes, history, pack.end, shares)
 
     def train_more(more: Pack, _pack: Pack, _trained: Trained) -> Trained:
-        return train(more, data, params, store, f"{label}, added rates")
+        return train(more, data, params, store, f"{label}, added rates", plan)
 
     return extended(params, pack, trained, best_rates, train_more)
 

@@ -24,7 +24,7 @@ def spread(pack: Pack, job: Job) -> Trained:
     """
     if job.data.train.x.device.type != "cpu":
         return train_pieces(pack, job)
-    workers = job.plan.workers
+    workers = min(job.plan.workers, len(pack.cells))
     with one_thread():
         if workers == 1:
             return train_pieces(pack, job)

@@ -36,6 +36,11 @@ def trained_by(count: int, model: Model = SMALL) -> Trained:
     return trained
 
 
+def alone(count: int) -> Trained:
+    plan = Plan("traced", "", count, 2, 1)
+    return workers.spread(make_pack().part([0]), Job(dataset(), plan, lambda _: None))
+
+
 def start_threads() -> None:
     """Work that two intra-op threads share, as scaling a large data set does."""
     torch.set_num_threads(2)
@@ -77,6 +82,11 @@ def test_the_number_of_processes_changes_no_bit() -> None:
     one, two, three = (fresh(trained_by, count) for count in (1, 2, 3))
     assert_same_bits(two, one)
     assert_same_bits(three, one)
+
+
+def test_a_lone_cell_needs_no_second_process() -> None:
+    """Rates are added by the plan of the grid, and may be fewer than it has processes."""
+    assert_same_bits(fresh(alone, 3), fresh(alone, 1))
 
 
 def test_threads_of_the_parent_stay_there() -> None:
