@@ -34,11 +34,12 @@ MOST = 0.5
 @dataclass(frozen=True)
 class Forecast:
     """What each pack will take, by (variant, batch size): the seconds of its screening with added
-    rates, those of its fresh seeds, and those of one step of all its cells; and the steps of all
-    packs' cells in the grid alone."""
+    rates, those of its fresh seeds, those of starting, and those of one step of all its cells; and
+    the steps of all packs' cells in the grid alone."""
 
     seconds: Mapping[tuple[str, int], float]
     fresh_seconds: Mapping[tuple[str, int], float]
+    start_seconds: Mapping[tuple[str, int], float]
     step_seconds: Mapping[tuple[str, int], float]
     steps: int
 
@@ -50,9 +51,9 @@ class Forecast:
     def steps_within(self, study_seconds: float) -> dict[tuple[str, int], int]:
         """How many steps each pack may train for the study to take so long: all packs the same
         seconds. A training that takes longer than that is none to recommend."""
-        each = TRAINED_SHARE * study_seconds / len(self.seconds) - START_SECONDS
+        each = TRAINED_SHARE * study_seconds / len(self.seconds)
         return {
-            pack: max(FEWEST_STEPS, int(each / seconds))
+            pack: max(FEWEST_STEPS, int((each - self.start_seconds[pack]) / seconds))
             for pack, seconds in self.step_seconds.items()
         }
 
@@ -82,7 +83,7 @@ def forecast(
     at_once: processes of lanes, or calls of a program; call_seconds: what a call takes beside its
     steps. The constants are those of the default study on two cores.
     """
-    seconds, fresh_seconds, step_seconds, steps = {}, {}, {}, 0
+    seconds, fresh_seconds, start_seconds, step_seconds, steps = {}, {}, {}, {}, 0
     for variant, asked in params.packs():
         size = budget.resolve(asked, examples)
         settings = params.settings(variant)
@@ -95,12 +96,14 @@ def forecast(
         confirmed = min(CONFIRMED_RATES, len(settings.lr)) * params.confirm.seeds
         pack_steps = budget.total_steps(settings.budget, examples, size)
         trained, fresh = screened + few * added, few * confirmed
-        per_cell = (call_seconds + pack_steps * cell_step) / at_once
+        per_call = call_seconds / at_once
+        per_cell = per_call + pack_steps * cell_step / at_once
+        start_seconds[variant, size] = START_SECONDS + (trained + fresh) * per_call
         step_seconds[variant, size] = (trained + fresh) * cell_step / at_once
         seconds[variant, size] = START_SECONDS + trained * per_cell
         fresh_seconds[variant, size] = fresh * per_cell
         steps += screened * pack_steps
-    return Forecast(seconds, fresh_seconds, step_seconds, steps)
+    return Forecast(seconds, fresh_seconds, start_seconds, step_seconds, steps)
 
 
 def cost(
@@ -157,8 +160,11 @@ def duration(seconds: float) -> str:
     return f"{minutes:.0f} minutes" if minutes >= 2 else f"{seconds:.0f} seconds"
 
 
-def words(made: Forecast) -> str:
-    """The forecast in a sentence or two, with what would make a long study cheaper."""
+def words(made: Forecast, may_race: bool) -> str:
+    """The forecast in a sentence or two, with what would make a long study cheaper.
+
+    may_race: whether the study is raced where it takes long.
+    """
     text = (
         f"the grid trains {made.steps:,} steps; with added rates and fresh seeds that takes about "
         f"{duration(made.total)}"
@@ -166,8 +172,10 @@ def words(made: Forecast) -> str:
     if made.total < LONG_MINUTES * MINUTE:
         return text
     sizes = ", ".join(str(size) for size in made.dearest())
+    race = "" if may_race else "grid.race=true, "
+    raced = " if all train whole; the study is raced, and takes less" if may_race else ""
     return (
-        f"{text}, at least half of it at batch size {sizes}. Cheaper: leave those out "
-        "(grid.batch_size), fewer budget.epochs or grid.seeds, grid.race=true, or "
-        "limits.study_seconds; grid=large is for large data"
+        f"{text}{raced}, at least half of it at batch size {sizes}. Cheaper: leave those out "
+        f"(grid.batch_size), fewer budget.epochs or grid.seeds, {race}or limits.study_seconds; "
+        "grid=large is for large data"
     )

@@ -2,7 +2,7 @@
 
     python -m pipeline.to_mlflow [--uri URI] [--experiment NAME]
 
-The study's run has the changed settings, the answer and the report; a training's its batch size,
+The study's run has the settings, the answer and the report; a training's its batch size,
 rate and seed, and its curve by steps. Needs `pip install -e '.[mlflow]'`.
 """
 
@@ -46,7 +46,7 @@ def client(uri: str) -> "MlflowClient":
 
 
 def settings() -> dict[str, str]:
-    """What somebody chose of params.yaml, by dotted key."""
+    """The values of params.yaml by dotted key, but those that follow from others."""
     chosen = flattened(OmegaConf.to_container(OmegaConf.load(files.PARAMS)))
     return {key: str(value)[:LONGEST] for key, value in chosen.items() if key not in DERIVED}
 
@@ -58,9 +58,9 @@ def trainings() -> tuple[pd.DataFrame, pd.DataFrame]:
     """
     params, results = load_params(files.PARAMS), files.RESULTS
     fresh = [results / f"{name}_lanes.parquet" for name in ("confirm", "contest")]
-    for path in fresh:
+    for path in (*fresh, *(files.REPORTS / report for report in ANSWER)):
         if not path.is_file():
-            raise InputError(f"{path}: missing; `dvc repro` trains it")
+            raise InputError(f"{path}: missing; `dvc repro` makes it")
     lanes = [files.runs(params, "lanes.parquet"), *map(pd.read_parquet, fresh)]
     history = [files.runs(params, "history.parquet")]
     history += [pd.read_parquet(results / f"{name}.parquet") for name in ("confirm", "contest")]
@@ -114,8 +114,8 @@ def main() -> None:
     parser.add_argument("--uri", default="sqlite:///mlflow.db", help="MLflow's address")
     parser.add_argument("--experiment", default="batchwise", help="a name; made where it is new")
     asked = parser.parse_args()
-    told = client(asked.uri)
     lanes, history = trainings()
+    told = client(asked.uri)
     found = told.get_experiment_by_name(asked.experiment)
     experiment = found.experiment_id if found else told.create_experiment(asked.experiment)
     study = log_study(told, experiment, Path.cwd().name)

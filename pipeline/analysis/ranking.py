@@ -11,7 +11,7 @@ from collections.abc import Mapping
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
-from scipy import stats
+from scipy import special
 
 from pipeline.analysis.steps import Steps
 from pipeline.selection.statistics import LEVEL, Estimate
@@ -57,7 +57,7 @@ def deviations(logs: Floats, freedom: int, rng: np.random.Generator, count: int)
     student = np.sqrt(freedom / rng.chisquare(freedom, count)) * rng.standard_normal(
         (len(logs), count)
     )
-    reach = stats.t.ppf((1 + LEVEL) / 2, freedom)
+    reach = special.stdtrit(freedom, (1 + LEVEL) / 2)
     halves = np.where(student > 0, (high - middle)[:, None], (middle - low)[:, None]) / reach
     return np.asarray(np.nan_to_num(halves) * student)
 

@@ -10,7 +10,7 @@ import pandas as pd
 
 from pipeline.outside import clock, program
 from pipeline.outside.curve import check_metric, diverged_step
-from pipeline.outside.program import Call, Failure, Program, side_by_side
+from pipeline.outside.program import Call, Failure, Program, Told, side_by_side
 from pipeline.outside.race import Race, likely_first
 from pipeline.outside.trainings import Tables, Timed, named, tables, together
 from pipeline.params.load import Params
@@ -20,7 +20,7 @@ from pipeline.race import bar as bars
 from pipeline.race import rule
 from pipeline.race.bar import Bar
 from pipeline.selection import edges, targets
-from pipeline.selection.keys import CELL
+from pipeline.selection.keys import CELL, STOPPED
 from pipeline.training import budget
 from pipeline.workspace import files
 from pipeline.workspace.progress import progress
@@ -68,12 +68,16 @@ class Called:
     def screened(self, variant: str, batch_size: BatchSize) -> Tables:
         """A pack of the grid, and the rates that are added to it, raced if a pilot says so."""
         if not self.params.waves.variant:
-            return self.raced(variant, batch_size, None, Race(None))
+            return self.raced(variant, batch_size, None, self.race())
         first, _ = bars.read(files.PILOTS / self.params.grid.variant[0] / "bar.json")
         own, steps = bars.read(files.PILOTS / variant / "bar.json")
         size = budget.resolve(batch_size, self.examples)
-        race = Race(first, steps.get(str(size), np.inf))
+        race = self.race(first, steps.get(str(size), np.inf))
         return self.raced(variant, batch_size, own if first else None, race)
+
+    def race(self, bar: Bar | None = None, limit: float = np.inf) -> Race:
+        """A race of one pack's calls, which all train whole without a bar or a limit."""
+        return Race(self.params.target.metric, bar, limit)
 
     def raced(self, variant: str, batch_size: BatchSize, pilot: Bar | None, race: Race) -> Tables:
         """A pack of the grid, beginning with the rates that its pilot makes likely, and the rates
@@ -87,7 +91,7 @@ class Called:
             cells = [cell for cell in cells if cell.lr in near]
         found = self.train(cells, label, race)
         for phase, rates_of, shares in edges.rounds(params.grid.extensions):
-            if found.lanes.empty:
+            if found.lanes.empty or is_out_of_time(found, race):
                 break
             best = best_rates(found, race, shares)
             added = [edges.of_grid(rate, rates) for rate in rates_of(found.lanes, best)]
@@ -100,10 +104,9 @@ class Called:
                 found = together([found, self.train(cells, f"{label}, added rates", race)])
         return found
 
-    def fresh(self, chosen: pd.DataFrame) -> Tables:
+    def fresh(self, chosen: pd.DataFrame, is_bounded: bool) -> Tables:
         """Chosen rates of one pack on seeds that the screening never saw; far beyond the target
-        they may end where a study is bounded."""
-        is_bounded = self.params.limits.study_seconds is not None
+        they may end where that is bounded."""
         limit = targets.far_beyond(chosen) if is_bounded else np.inf
         return self.on_seeds(chosen, self.params.confirm_seeds(), "confirm", limit)
 
@@ -118,7 +121,7 @@ class Called:
             for lr in dict.fromkeys(chosen["lr"])
             for seed in seeds
         ]
-        return self.train(cells, f"{phase} {variant} {size}", Race(None, limit))
+        return self.train(cells, f"{phase} {variant} {size}", self.race(limit=limit))
 
     def timed(self) -> dict[tuple[str, int], list[Timed]]:
         """Seconds of a step at every pack of the grid; without packs of which a call fails."""
@@ -135,11 +138,13 @@ class Called:
         left out."""
         calls = [self.call(cell) for cell in cells]
         race.entered += calls
-        for call, begun in self.program.begun(calls).items():
-            race.is_enough(call, begun)
+        for call in calls:
+            known = self.program.known(call) if race.may_end else None
+            if known:
+                race.ended(call, known)
         with progress(label, len(calls), "training") as on_done:
 
-            def train(call: Call) -> pd.DataFrame | Failure:
+            def train(call: Call) -> Told | Failure:
                 result = self.program.train(call, race.is_enough if race.may_end else None)
                 race.ended(call, result)
                 if not self.program.is_ended:
@@ -150,22 +155,26 @@ class Called:
             by_call = dict(zip(order, side_by_side(self.program, order, train), strict=True))
         results = [by_call[call] for call in calls]
         both = list(zip(calls, results, strict=True))
-        trained = [(call, curve) for call, curve in both if isinstance(curve, pd.DataFrame)]
+        trained = [(call, told) for call, told in both if isinstance(told, Told)]
         failed = [(call, failure) for call, failure in both if isinstance(failure, Failure)]
         if failed:
             call, failure = failed[0]
             words = f"{call.name}: {failure.reason} ({failure.log})"
             count = f"{len(failed)} of {len(calls)} calls fail"
             print(f"{label}: {count}; the first, {words}", file=sys.stderr)
-        for _, curve in trained:
-            if diverged_step(curve) is None:
-                check_metric(curve, self.params.target.metric)
-        curves = [race.cut(curve).assign(**named(call.cell)) for call, curve in trained]
+        for _, told in trained:
+            if diverged_step(told.curve) is None:
+                check_metric(told.curve, race.metric)
+        ended = sum(not told.is_whole for _, told in trained)
+        if ended:
+            words = "calls were ended, for what else they would tell cannot change the answer"
+            print(f"{label}: {ended} of {len(calls)} {words}", file=sys.stderr)
+        curves = [race.cut(told.curve).assign(**named(call.cell)) for call, told in trained]
         done = [
             named(call.cell)
             | {"phase": call.cell.phase, "steps": call.steps}
-            | {"is_stopped": race.is_cut(call, curve)}
-            for call, curve in trained
+            | {"is_stopped": race.is_cut(call, told)}
+            for call, told in trained
         ]
         lost = [
             named(call.cell) | {"reason": failure.reason, "log": str(failure.log)}
@@ -182,6 +191,12 @@ class Called:
         return Call(
             replace(cell, batch_size=size), budget.total_steps(own_budget, self.examples, size)
         )
+
+
+def is_out_of_time(found: Tables, race: Race) -> bool:
+    """Whether calls were stopped for want of time before any rate led: others would be, too."""
+    is_stopped = (found.lanes["status"] == STOPPED).any()
+    return bool(is_stopped and np.isinf(race.horizon))
 
 
 def best_rates(found: Tables, race: Race, shares: Collection[float]) -> Collection[float | None]:

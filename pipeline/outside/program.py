@@ -29,8 +29,9 @@ from pipeline.workspace import files
 LOGS = Path(".cache/logs")
 TAIL = 200
 """So many characters of a log's end tell what went wrong."""
-LOOK_SECONDS = 0.5
-"""How often one looks at what a call has written, if it may be ended early."""
+LOOK_SECONDS, LOOK_SHARE = 0.5, 0.02
+"""How long one waits before looking again at what a call has written, if it may be ended early: so
+long, or this share of what it has taken."""
 PATIENCE_SECONDS = 10.0
 """A program that is told to end has so long for it."""
 
@@ -68,6 +69,14 @@ class Clocked:
     table: pd.DataFrame
 
 
+@dataclass(frozen=True)
+class Told:
+    """What a call told: its curve, and whether the call came to its end."""
+
+    curve: pd.DataFrame
+    is_whole: bool = True
+
+
 IsEnough = Callable[[Call, pd.DataFrame], bool]
 """A call and what it has written so far to whether that is enough of it."""
 
@@ -103,22 +112,23 @@ class Program:
         kept = self.finished / f"{call.name}-{call.steps}.csv"
         return kept, kept.with_suffix(".begun.csv")
 
-    def begun(self, calls: Sequence[Call]) -> dict[Call, pd.DataFrame]:
-        """What was kept of calls that were ended early."""
-        found = {call: curve.so_far(self.places(call)[1]) for call in calls}
-        return {call: table for call, table in found.items() if table is not None}
+    def known(self, call: Call) -> Told | None:
+        """What was kept of a call that was made before; None where nothing was."""
+        kept, begun = self.places(call)
+        if kept.is_file():
+            return Told(curve.read(kept))
+        table = curve.so_far(begun)
+        return None if table is None else Told(table, is_whole=False)
 
-    def train(self, call: Call, is_enough: IsEnough | None = None) -> pd.DataFrame | Failure:
-        """The call's curve, by a call that is repeated ``trainer.retries`` times if it fails.
+    def train(self, call: Call, is_enough: IsEnough | None = None) -> Told | Failure:
+        """What the call tells; it is made again ``trainer.retries`` times if it fails.
 
         is_enough: ends the call before its end; None where it must not be.
         """
         kept, begun = self.places(call)
         self.used += [kept, begun]
-        if kept.is_file():
-            return curve.read(kept)
-        before = curve.so_far(begun)
-        if is_enough and before is not None and is_enough(call, before):
+        before = self.known(call)
+        if before and (before.is_whole or (is_enough and is_enough(call, before.curve))):
             return before
         log = LOGS / f"{call.name}.log"
         reason = ""
@@ -134,27 +144,35 @@ class Program:
 
     def trained(
         self, call: Call, kept: Path, begun: Path, log: Path, is_enough: IsEnough | None
-    ) -> pd.DataFrame:
-        """The curve of one call, which is kept, whole or begun.
+    ) -> Told:
+        """What one call tells, which is kept, whole or begun.
 
-        Raises CurveError where it fails.
+        Raises CurveError where it fails before that is enough.
         """
         out = kept.with_suffix(".unfinished.csv")
         out.unlink(missing_ok=True)
 
+        enough: list[pd.DataFrame] = []
+
         def look() -> bool:
             table = curve.so_far(out)
-            return is_enough is not None and table is not None and is_enough(call, table)
+            if is_enough and table is not None and is_enough(call, table):
+                enough.append(table)
+            return bool(enough)
 
         try:
-            _, is_whole = self.run(self.words(call, out), log, look if is_enough else None)
-            table = curve.read(out) if is_whole else curve.so_far(out)
-            if table is None:
-                raise CurveError("took its table back when it was told to end")
-            if is_whole:
-                curve.check_length(table, call.steps)
-            os.replace(out, kept if is_whole else begun)
-            return table
+            self.run(self.words(call, out), log, look if is_enough else None)
+            table = curve.read(out)
+            curve.check_length(table, call.steps)
+            os.replace(out, kept)
+            return Told(table)
+        except CurveError:
+            if not look():
+                raise
+            files.write_csv(
+                begun, enough[-1]
+            )  # the program may have been ended in the middle of it
+            return Told(enough[-1], is_whole=False)
         finally:
             out.unlink(missing_ok=True)
 
@@ -173,7 +191,7 @@ class Program:
         out, log = self.finished / f"timed-{call.name}.csv", LOGS / f"timed-{call.name}.log"
         out.unlink(missing_ok=True)
         try:
-            wall, _ = self.run(self.words(call, out), log)
+            wall = self.run(self.words(call, out), log)
             table = curve.read(out)
             lost = curve.diverged_step(table)
             if lost is not None:
@@ -189,12 +207,13 @@ class Program:
 
     def run(
         self, words: Sequence[str], log: Path, is_enough: Callable[[], bool] | None = None
-    ) -> tuple[float, bool]:
-        """Run a command line to its end, or until that is enough, its output in a log; the seconds
-        it took, and whether it came to its end.
+    ) -> float:
+        """Run a command line to its end, its output in a log; the seconds it took.
 
-        Raises CurveError where it ends with another status than 0 or takes too long, and InputError
-        where there is no such program.
+        is_enough: whether it may be told to end.
+
+        Raises CurveError where it was, ends with another status than 0 or takes too long, and
+        InputError where there is no such program.
         """
         self.finished.mkdir(parents=True, exist_ok=True)
         log.parent.mkdir(parents=True, exist_ok=True)
@@ -225,28 +244,31 @@ class Program:
         if status:
             how = f"status {status}" if status > 0 else signal.Signals(-status).name
             raise CurveError(f"ended with {how}{said(log)}")
-        return time.perf_counter() - start, status is not None
+        return time.perf_counter() - start
 
     def waited(
         self, process: "subprocess.Popen[bytes]", is_enough: Callable[[], bool] | None
-    ) -> int | None:
-        """A process's status; None where it was told to end, for that is enough.
+    ) -> int:
+        """A process's status.
 
-        Raises subprocess.TimeoutExpired where it takes too long.
+        Raises subprocess.TimeoutExpired where it takes too long, and CurveError where it was told
+        to end, for that is enough.
         """
         limit = self.trainer.timeout_seconds
         if is_enough is None:
             return process.wait(limit)
         start = time.monotonic()
         while True:
-            left = math.inf if limit is None else limit - (time.monotonic() - start)
+            taken = time.monotonic() - start
+            left = math.inf if limit is None else max(0.0, limit - taken)
+            pause = max(LOOK_SECONDS, LOOK_SHARE * taken)
             try:
-                return process.wait(max(0.0, min(LOOK_SECONDS, left)))
+                return process.wait(min(pause, left))
             except subprocess.TimeoutExpired:
                 if is_enough():
                     tell_to_end(process)
-                    return None
-                if left <= LOOK_SECONDS:
+                    raise CurveError("was told to end") from None
+                if left <= pause:
                     raise
 
     def end(self) -> None:
@@ -283,8 +305,8 @@ def said(log: Path) -> str:
 
 
 def side_by_side(
-    program: Program, calls: Sequence[Call], train: Callable[[Call], pd.DataFrame | Failure]
-) -> list[pd.DataFrame | Failure]:
+    program: Program, calls: Sequence[Call], train: Callable[[Call], Told | Failure]
+) -> list[Told | Failure]:
     """What each call gives, in order, ``trainer.at_once`` at a time; all end with this process."""
     with ThreadPoolExecutor(program.trainer.at_once) as pool:
         try:

@@ -8,7 +8,7 @@ from threading import Lock
 import numpy as np
 import pandas as pd
 
-from pipeline.outside.program import Call, Failure
+from pipeline.outside.program import Call, Failure, Told
 from pipeline.outside.trainings import named, tables
 from pipeline.race import bar as bars
 from pipeline.race import rule
@@ -25,13 +25,15 @@ class Race:
     Once one rate has more than half of its seeds at the bar, all calls end beyond the horizon that
     this sets (``rule.end``). What is known of the calls, whoever is ahead, only brings that nearer:
     a call that has not told yet counts as one that never arrives. So what is recorded up to the
-    last horizon does not hang on who was looked at when.
+    last horizon does not hang on who was looked at when, unless a call fails that had set one.
 
-    entered: all calls; told: what is known of each; whole: those that told all there is; lost:
-    those that gave no training.
+    metric: what the bar is a value of; rows without it are no evaluations. entered: all calls;
+    told: what is known of each up to the limit; whole: those that told all there is; lost: those
+    that gave no training.
     """
 
-    bar: Bar | None
+    metric: str
+    bar: Bar | None = None
     limit: float = np.inf
     entered: list[Call] = field(default_factory=list)
     told: dict[Call, pd.DataFrame] = field(default_factory=dict)
@@ -40,47 +42,63 @@ class Race:
     horizon: float = np.inf
     lock: Lock = field(default_factory=Lock)
 
+    @property
+    def may_end(self) -> bool:
+        """Whether calls may end early."""
+        return self.bar is not None or self.limit < np.inf
+
     def is_enough(self, call: Call, curve: pd.DataFrame) -> bool:
         """Take what a call has told so far; whether it may end."""
         with self.lock:
-            if call not in self.told or len(curve) > len(self.told[call]):
-                self.told[call] = curve
+            within = self.within(curve)
+            if call not in self.told or len(within) > len(self.told[call]):
+                self.told[call] = within
                 self.horizon = self.found()
         return self.end(curve) is not None
 
-    def ended(self, call: Call, result: pd.DataFrame | Failure) -> None:
+    def ended(self, call: Call, result: Told | Failure) -> None:
         """Take what a call has told when it has ended."""
         with self.lock:
             if isinstance(result, Failure):
                 self.lost.add(call)
                 self.told.pop(call, None)
             else:
-                self.told[call] = result
-                if self.end(result) is None:  # else it may have been ended
+                self.told[call] = self.within(result.curve)
+                if result.is_whole and self.limit_of(result.curve) is None:
                     self.whole.add(call)
             self.horizon = self.found()
 
     def end(self, curve: pd.DataFrame) -> int | None:
         """The step after which nothing of a curve is looked at; None where it does not go so
         far."""
-        steps = curve["step"].tolist()
-        at_limit = bisect_left(steps, self.limit)
-        ends = [rule.end(self.horizon, steps), *steps[at_limit : at_limit + 1]]
+        ends = (rule.end(self.horizon, self.evaluations(curve)), self.limit_of(curve))
         return min((end for end in ends if end is not None), default=None)
 
-    @property
-    def may_end(self) -> bool:
-        """Whether calls may end early."""
-        return self.bar is not None or self.limit < np.inf
+    def limit_of(self, curve: pd.DataFrame) -> int | None:
+        """The first evaluation from the limit on; None where there is none."""
+        steps = self.evaluations(curve)
+        place = bisect_left(steps, self.limit)
+        return steps[place] if place < len(steps) else None
 
-    def is_cut(self, call: Call, curve: pd.DataFrame) -> bool:
-        """Whether less of a call is looked at than it trains."""
-        return self.end(curve) is not None and call.steps > int(self.cut(curve)["step"].iloc[-1])
+    def evaluations(self, curve: pd.DataFrame) -> list[int]:
+        """The steps at which a curve has the metric."""
+        has_any = curve[self.metric].notna() if self.metric in curve else np.zeros(len(curve), bool)
+        return [int(step) for step in curve.loc[has_any, "step"]]
+
+    def within(self, curve: pd.DataFrame) -> pd.DataFrame:
+        """A curve up to the limit."""
+        end = self.limit_of(curve)
+        return curve if end is None else curve[curve["step"] <= end]
 
     def cut(self, curve: pd.DataFrame) -> pd.DataFrame:
         """A curve up to its end."""
         end = self.end(curve)
         return curve if end is None else curve[curve["step"] <= end]
+
+    def is_cut(self, call: Call, told: Told) -> bool:
+        """Whether less of a call is looked at than it trains."""
+        end = self.end(told.curve)
+        return not told.is_whole or (end is not None and end < call.steps)
 
     def found(self) -> float:
         """The horizon by what is known; infinite where no rate leads."""

@@ -159,7 +159,7 @@ class Runs:
         examples = pd.Series(steps.index * steps.to_numpy(), index=steps.index)
         return int(examples[::-1].idxmin())
 
-    def fresh(self, chosen: pd.DataFrame) -> Tables:
+    def fresh(self, chosen: pd.DataFrame, _is_bounded: bool = False) -> Tables:
         """The runs of a pack's chosen rates, rows of the selection, the fastest first, that
         intervals come from: those on ``fresh_seeds``, of the rates that have any, if the fastest
         does; else all."""

@@ -27,9 +27,9 @@ class Trainer(Protocol):
     def pilot(self, variant: str) -> int:
         """The batch size that a variant's automatic target comes from."""
 
-    def fresh(self, chosen: pd.DataFrame) -> Tables:
-        """The trainings at a pack's chosen rates, the fastest first, that the intervals come
-        from."""
+    def fresh(self, chosen: pd.DataFrame, is_bounded: bool, /) -> Tables:
+        """The trainings at a pack's chosen rates, the fastest first, that the intervals come from;
+        whether they may end far beyond the target."""
 
     def clear(self) -> None:
         """Forget what a killed stage would have gone on with: all is written."""

@@ -50,10 +50,13 @@ def bar_of(
     value: float | str,
     validation: Validation,
 ) -> Bar | None:
-    """The bar of a pilot; None where there is none to find, for most seeds diverge at every rate.
+    """The bar of a pilot; None where there is none to find, for most seeds diverge at every rate,
+    or nothing was trained.
 
     value: the target, or ``auto`` for what the pilot reaches, eased as an automatic target is.
     """
+    if lanes.empty:
+        return None
     smooth = targets.curves(lanes, history, metric)
     if value == "auto":
         best = targets.tuned_bests(lanes, smooth).iloc[0]
@@ -67,7 +70,10 @@ def bar_of(
 
 def lowered(bar: Bar, lanes: pd.DataFrame, history: pd.DataFrame, validation: Validation) -> float:
     """The value that another pack allows to race to: the bar's own where most seeds reach it at
-    some rate, or where the pack was stopped before its end, else what the pack reaches, eased."""
+    some rate, or where the pack was stopped before its end or gave no training, else what the pack
+    reaches, eased."""
+    if lanes.empty:
+        return bar.value
     is_stopped = (lanes["status"] == STOPPED).any()
     if is_stopped or fastest_rate(arrivals(lanes, history, bar)) is not None:
         return bar.value

@@ -60,7 +60,8 @@ def bar(
 def said(found: Bar | None) -> str:
     """What there is to race to, in a line."""
     if found is None:
-        return "the other batch sizes train whole: most seeds of the pilot diverge at every rate"
+        why = "most seeds of the pilot diverge, or fail, at every rate"
+        return f"the other batch sizes train whole: {why}"
     name = found.metric.replace("_", " ")
     words = f"the other batch sizes are raced to a {name} of {found.value:.4g}, which batch size "
     if found.lr is None:

@@ -196,9 +196,9 @@ def evaluations_near(steps: Sequence[float], last: int) -> tuple[int, ...]:
 
 def far_beyond(chosen: pd.DataFrame) -> float:
     """Steps by which a training at any of the two fastest rates, of rows of the selection, has
-    arrived, or counts as one that takes longer."""
+    arrived, or counts as one that takes longer; infinite without such rates."""
     fastest = chosen.loc[chosen["criterion"].isin(TWO_FASTEST), "response_steps"]
-    return float(BEYOND * WINDOW * fastest.max())
+    return float(BEYOND * WINDOW * fastest.max()) if len(fastest) else float("inf")
 
 
 def crossing(steps: Floats, values: Floats, target: float) -> float:

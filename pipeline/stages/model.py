@@ -1,8 +1,8 @@
 """Keep the recommended model: the weights of one of its fresh trainings, and a card.
 
-Of the fresh seeds the first: the best one would be the luckiest. Writes results/model/:
-README.md, and, where this project trained and something is recommended, model.safetensors and
-model.json, what else there is to know for using it.
+Of the fresh seeds the first that came to its end: the best one would be the luckiest. Writes
+results/model/: README.md, and, where this project trained and something is recommended,
+model.safetensors and model.json, what else there is to know for using it.
 """
 
 import json
@@ -66,9 +66,9 @@ def predict(x: torch.Tensor) -> torch.Tensor:
 
 ## What it is not
 
-One training of {seeds} with different seeds, the first of them, not the best: their test scores lie
-between {low:.4g} and {high:.4g}. Its batch size and learning rate were chosen for the time to the
-target, on this data and this machine, not for the best score.
+One training of {seeds} that came to their end with different seeds, the first, not the best:
+their test scores lie between {low:.4g} and {high:.4g}. Its batch size and learning rate were chosen
+for the time to the target, on this data and this machine, not for the best score.
 """
 
 

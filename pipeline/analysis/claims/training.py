@@ -40,7 +40,9 @@ def constant_product(study: Study) -> Outcome:
     """Examples to target of every batch size against the thriftiest one's."""
     table = study.overheads
     if len(table) < 3:
-        return untested("Fewer than three batch sizes reached the target.")
+        return untested(
+            "Fewer than three batch sizes reached the target with a best rate inside the grid."
+        )
     worst = table.loc[table["overhead"].idxmax()]
     effect = Estimate(worst["overhead"], worst["overhead_low"], worst["overhead_high"], len(table))
     beyond = table.loc[table["scaling"] == "beyond", "batch_size"]
@@ -144,13 +146,15 @@ def scaling_rule(study: Study, exponent: float, rule: str) -> Outcome:
     )
     region = Region(exponent - RULE_MARGIN, exponent + RULE_MARGIN, step=RULE_MARGIN)
     outcome = judged(effect, region, "batch sizes", finding)
-    if outcome.verdict == "undecided" and not effect.low <= exponent <= effect.high:
+    if outcome.verdict == "undecided" and (effect.high < exponent or exponent < effect.low):
         return Outcome("refuted", effect, finding, region=region)
     return outcome
 
 
 def exponent_words(exponent: Estimate) -> str:
-    """An exponent with its interval."""
+    """An exponent with its interval, where it has one."""
+    if not np.isfinite([exponent.low, exponent.high]).all():
+        return f"{exponent.value:.2f} (no interval, n = {exponent.n} batch sizes)"
     return (
         f"{exponent.value:.2f} ({exponent.low:.2f} to {exponent.high:.2f}, n = {exponent.n} batch "
         "sizes)"

@@ -23,20 +23,21 @@ def main() -> None:
     """Look, train, look again, write."""
     params = load_params(files.PARAMS)
     held = Contest(params, contest.confirmed(files.RESULTS))
-    if params.limits.indifference is not None:
-        told = Called.of(params)
+    told = Called.of(params) if params.limits.indifference is not None else None
 
-        def train(packs: Iterable[pd.DataFrame], seeds: list[int], _: int) -> Iterator[Tables]:
-            for chosen in packs:
-                limit = targets.far_beyond(chosen)
-                found = told.on_seeds(chosen, seeds, "contest", limit)
-                yield found.lanes, found.history
+    def train(packs: Iterable[pd.DataFrame], seeds: list[int], _: int) -> Iterator[Tables]:
+        assert told is not None
+        for chosen in packs:
+            limit = targets.far_beyond(chosen)
+            found = told.on_seeds(chosen, seeds, "contest", limit)
+            yield found.lanes, found.history
 
-        held.hold(train)
-        told.clear()
+    held.hold(train)
     lanes, history = held.tables()
     files.write_parquet(files.RESULTS / "contest.parquet", history)
     files.write_parquet(files.RESULTS / "contest_lanes.parquet", lanes)
+    if told:
+        told.clear()
     durations.record(files.RESULTS / "contest_lanes.parquet")
 
 

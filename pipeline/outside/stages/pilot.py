@@ -16,7 +16,6 @@ from pipeline import forecast
 from pipeline.errors import command, require
 from pipeline.outside import trainings
 from pipeline.outside.called import Called
-from pipeline.outside.race import Race
 from pipeline.params.load import load_params
 from pipeline.params.protocol import BatchSize
 from pipeline.race import pilot
@@ -42,7 +41,7 @@ def main() -> None:
 
         def train(asked: BatchSize, bar: Bar | None) -> Tables:
             size = budget.resolve(asked, told.examples)
-            race = Race(bar, steps.get(str(size), np.inf))
+            race = told.race(bar, steps.get(str(size), np.inf))
             found = told.raced(variant, size, bar, race)
             run = files.pilot_folder(variant, size)
             trainings.write(run, found)
@@ -51,13 +50,13 @@ def main() -> None:
 
         validation = Validation(trainings.TASK, params.trainer.val_examples)
         found = pilot.bar(params, variant, told.examples, validation, train)
-        told.clear()
         written = (asdict(found) if found else {}) | {"steps": steps}
         print(f"pilot {variant}: {pilot.said(found)}", file=sys.stderr)
     else:
         rule = f"whole trainings take about {made.total:.0f} s"
         print(f"pilot {variant}: no race, {rule}", file=sys.stderr)
     files.write_json(files.PILOTS / variant / "bar.json", written)
+    told.clear()
 
 
 if __name__ == "__main__":

@@ -24,7 +24,8 @@ def main() -> None:
     table = timing.throughput(told.packs(), timed, is_called)
     if is_called:
         made = forecast.of_timings(params, table, params.trainer.train_examples or 1)
-        print(f"throughput: {forecast.words(made)}", file=sys.stderr)
+        words = forecast.words(made, may_race=bool(params.waves.variant))
+        print(f"throughput: {words}", file=sys.stderr)
     files.write_csv(files.RESULTS / "throughput.csv", table)
     unmeasured.write("alignment")
     durations.record(files.RESULTS / "throughput.csv")
