@@ -64,3 +64,11 @@ def test_a_pack_that_was_stopped_does_not_lower_it() -> None:
     found = Bar("val_score", 0.97, 8, 1.0)
     stopped = LANES.assign(status="stopped")
     assert bar.lowered(found, stopped, history(CURVES), VALIDATION) == 0.97
+
+
+def test_a_pilot_that_gave_no_training_sets_none() -> None:
+    """All calls of a program may fail at one batch size, which costs that one alone."""
+    found = Bar("val_score", 0.9, 8, 1.0)
+    for value in ("auto", 0.9):
+        assert bar.bar_of(LANES[:0], history({}), "val_score", value, VALIDATION) is None
+    assert bar.lowered(found, LANES[:0], history({}), VALIDATION) == found.value

@@ -3,6 +3,7 @@
 import itertools
 
 import numpy as np
+import pandas as pd
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -180,3 +181,9 @@ def test_the_band_goes_from_easy_to_hard() -> None:
     losses = targets.band("val_loss", 0.2, Validation("regression", 200))
     assert losses[0] == pytest.approx(0.2 * 1.2)
     assert (np.diff(losses) < 0).all()
+
+
+def test_nothing_lies_beyond_rates_that_never_arrive() -> None:
+    chosen = pd.DataFrame({"criterion": ["fastest", "best_score"], "response_steps": [100.0, 900.0]})
+    assert targets.far_beyond(chosen) == pytest.approx(4 * 1.3 * 100)
+    assert targets.far_beyond(chosen[1:]) == np.inf

@@ -59,6 +59,13 @@ def test_the_scaling_rules(low: float, high: float, linear: str, root: str) -> N
         assert verdict("scale-sqrt", surface=surface) == root
 
 
+def test_without_an_interval_no_rule_is_refuted() -> None:
+    exponent = Estimate(0.56, float("nan"), float("nan"), 3)
+    surface = Surface(UNKNOWN, UNKNOWN, exponent, None, 0.0)
+    for rule in ("scale-linear", "scale-sqrt"):
+        assert verdict(rule, surface=surface) == "undecided"
+
+
 def test_without_a_curve_no_rule_is_tested() -> None:
     nothing = Surface(UNKNOWN, UNKNOWN, UNKNOWN, None, float("nan"))
     assert verdict("scale-linear", surface=nothing) == "not tested"
