@@ -184,6 +184,7 @@ def test_the_band_goes_from_easy_to_hard() -> None:
 
 
 def test_nothing_lies_beyond_rates_that_never_arrive() -> None:
-    chosen = pd.DataFrame({"criterion": ["fastest", "best_score"], "response_steps": [100.0, 900.0]})
+    criteria = ["fastest", "best_score"]
+    chosen = pd.DataFrame({"criterion": criteria, "response_steps": [100.0, 900.0]})
     assert targets.far_beyond(chosen) == pytest.approx(4 * 1.3 * 100)
     assert targets.far_beyond(chosen[1:]) == np.inf
