@@ -151,7 +151,6 @@ class Program:
         """
         out = kept.with_suffix(".unfinished.csv")
         out.unlink(missing_ok=True)
-
         enough: list[pd.DataFrame] = []
 
         def look() -> bool:
@@ -169,9 +168,8 @@ class Program:
         except CurveError:
             if not look():
                 raise
-            files.write_csv(
-                begun, enough[-1]
-            )  # the program may have been ended in the middle of it
+            # its own table may have been left half-written when it was told to end
+            files.write_csv(begun, enough[-1])
             return Told(enough[-1], is_whole=False)
         finally:
             out.unlink(missing_ok=True)
