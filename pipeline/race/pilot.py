@@ -1,6 +1,8 @@
 """Who trains before a race, and what the others are raced to."""
 
-from collections.abc import Callable
+import sys
+from collections.abc import Callable, Mapping
+from dataclasses import asdict
 
 import pandas as pd
 
@@ -55,6 +57,26 @@ def bar(
         value = bars.lowered(found, *train(largest, found), validation)
         found = bars.bar_of(*tables, target.metric, value, validation)
     return found
+
+
+def outcome(
+    params: Params,
+    variant: str,
+    made: Forecast,
+    race: Callable[[Mapping[str, int]], Bar | None],
+) -> dict[str, object]:
+    """What bar.json says, empty where there is no race; told on standard error.
+
+    race: from how many steps each batch size may train, as text, to what there is to race to.
+    """
+    if not is_raced(params, made):
+        rule = f"whole trainings take about {made.total:.0f} s"
+        print(f"pilot {variant}: no race, {rule}", file=sys.stderr)
+        return {}
+    steps = may_take(params, variant, made)
+    found = race(steps)
+    print(f"pilot {variant}: {said(found)}", file=sys.stderr)
+    return (asdict(found) if found else {}) | {"steps": steps}
 
 
 def said(found: Bar | None) -> str:

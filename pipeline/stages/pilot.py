@@ -12,7 +12,7 @@ run; where the pilot only diverges, a run and the steps that others may train, i
 import json
 import sys
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 
 import pandas as pd
 
@@ -85,17 +85,13 @@ def main() -> None:
     examples = json.loads((files.PROCESSED / "summary.json").read_text())["examples"]["train"]
     timed = pd.read_csv(files.RESULTS / "throughput.csv")
     made = forecast.of_timings(params, timed[timed["in_grid"]], examples)
-    written: dict[str, object] = {}
-    if pilot.is_raced(params, made):
-        settings = params.settings(variant)
-        data = dataset.load(files.PROCESSED, settings.scaling, device(params.impl.device))
-        steps = pilot.may_take(params, variant, made)
-        found = Pilots(params, variant, data, steps).bar()
-        written = (asdict(found) if found else {}) | {"steps": steps}
-        print(f"pilot {variant}: {pilot.said(found)}", file=sys.stderr)
-    else:
-        rule = f"whole trainings take about {made.total:.0f} s"
-        print(f"pilot {variant}: no race, {rule}", file=sys.stderr)
+
+    def race(steps: Mapping[str, int]) -> Bar | None:
+        scaling = params.settings(variant).scaling
+        data = dataset.load(files.PROCESSED, scaling, device(params.impl.device))
+        return Pilots(params, variant, data, steps).bar()
+
+    written = pilot.outcome(params, variant, made, race)
     files.write_json(files.PILOTS / variant / "bar.json", written)
 
 

@@ -7,7 +7,7 @@ Writes results/pilots/VARIANT/: bar.json and the runs that ``train`` takes over.
 """
 
 import sys
-from dataclasses import asdict
+from collections.abc import Mapping
 
 import numpy as np
 import pandas as pd
@@ -35,26 +35,21 @@ def main() -> None:
     told = Called.of(params)
     timed = pd.read_csv(files.RESULTS / "throughput.csv")
     made = forecast.of_timings(params, timed, told.examples)
-    written: dict[str, object] = {}
-    if pilot.is_raced(params, made):
-        steps = pilot.may_take(params, variant, made)
 
+    def race(steps: Mapping[str, int]) -> Bar | None:
         def train(asked: BatchSize, bar: Bar | None) -> Tables:
             size = budget.resolve(asked, told.examples)
-            race = told.race(bar, steps.get(str(size), np.inf))
-            found = told.raced(variant, size, bar, race)
+            limit = steps.get(str(size), np.inf)
+            found = told.raced(variant, size, bar, told.race(bar, limit))
             run = files.pilot_folder(variant, size)
             trainings.write(run, found)
             durations.record(run / "lanes.parquet")  # that of the train stage, too
             return found.lanes, found.history
 
         validation = Validation(trainings.TASK, params.trainer.val_examples)
-        found = pilot.bar(params, variant, told.examples, validation, train)
-        written = (asdict(found) if found else {}) | {"steps": steps}
-        print(f"pilot {variant}: {pilot.said(found)}", file=sys.stderr)
-    else:
-        rule = f"whole trainings take about {made.total:.0f} s"
-        print(f"pilot {variant}: no race, {rule}", file=sys.stderr)
+        return pilot.bar(params, variant, told.examples, validation, train)
+
+    written = pilot.outcome(params, variant, made, race)
     files.write_json(files.PILOTS / variant / "bar.json", written)
     told.clear()
 
