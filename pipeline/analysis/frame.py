@@ -2,7 +2,12 @@
 
 from dataclasses import dataclass
 
-SCORE_NAME = {"classification": "accuracy", "regression": "R²", "outside": "score"}
+SCORE_NAME = {
+    "classification": "accuracy",
+    "regression": "R²",
+    "language": "next-token accuracy",
+    "outside": "score",
+}
 
 
 @dataclass(frozen=True)

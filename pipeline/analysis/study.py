@@ -223,7 +223,7 @@ class Study:
     @cached_property
     def band(self) -> pd.DataFrame:
         """``band.table``: the answer over a band of targets."""
-        validation = Validation(self.measured.data["task"], self.measured.data["examples"]["val"])
+        validation = Validation.of(self.measured.data)
         values = targets.band(self.params.target.metric, self.measured.target, validation)
         answers = {float(value): self.answer_at(value) for value in values}
         return band.table(answers, self.params.limits)

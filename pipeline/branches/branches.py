@@ -37,8 +37,8 @@ POWERS = (0.0, 0.5, 1.0)
 """Of that factor, by which a branch's rate is multiplied; which one is best is not known."""
 MOST_STEPS = 256
 FEWEST_STEPS = 4
-EXAMPLES = 2048
-"""Of the training part, on which losses are compared."""
+EXAMPLES, TOKENS = 2048, 16384
+"""Of the training part, on which losses are compared; of a text no more than these tokens."""
 COLUMNS = (
     "variant", "batch_size", "factor", "step", "examples", "seed", "lr",
     "loss_before", "loss_after",
@@ -200,7 +200,8 @@ def orders(trunk: Trunk, data: Dataset, lanes: Lanes, rows: list[int]) -> Tensor
 
 
 def training_losses(lanes: Lanes, data: Dataset) -> npt.NDArray[np.float64]:
-    """The mean loss of each lane on the first EXAMPLES of the training part."""
-    part = Part(data.train.x[:EXAMPLES], data.train.y[:EXAMPLES])
+    """The mean loss of each lane on the beginning of the training part."""
+    rows = slice(min(EXAMPLES, max(1, TOKENS // data.train.predicted)))
+    part = Part(data.train.x[rows], data.train.y[rows])
     loss, _ = losses_and_scores(predictor(lanes), len(lanes), part, data.task)
     return loss.numpy()

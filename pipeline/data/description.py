@@ -55,9 +55,11 @@ def md5(data: Data) -> str | None:
 
 def features(prepared: Prepared) -> pd.DataFrame:
     """One row per input feature, of images per channel: mean, standard deviation and quantiles of
-    the training part, of large ones of DESCRIBED_ROWS evenly spaced examples."""
-    values = by_feature(evenly(prepared.parts["train"].x)).astype(np.float64)
+    the training part, of large ones of DESCRIBED_ROWS evenly spaced examples; none of a text."""
     table = pd.DataFrame({"feature": prepared.features})
+    if not prepared.features:
+        return table
+    values = by_feature(evenly(prepared.parts["train"].x)).astype(np.float64)
     table["mean"], table["sd"] = values.mean(0), values.std(0)
     rows = np.quantile(values, list(QUANTILES.values()), axis=0)
     return table.assign(**dict(zip(QUANTILES, rows, strict=True)))
@@ -69,11 +71,12 @@ def evenly(x: Array) -> Array:
 
 
 def classes(prepared: Prepared) -> pd.DataFrame:
-    """One row per class: examples in each part; empty for regression."""
+    """One row per class: examples in each part, or of a text how often each token is to be
+    predicted; empty for regression."""
     table = pd.DataFrame({"class": prepared.classes})
     for name, part in prepared.parts.items():
         if prepared.classes:
-            table[name] = np.bincount(part.y, minlength=len(prepared.classes))
+            table[name] = np.bincount(part.y.ravel(), minlength=len(prepared.classes))
     return table
 
 

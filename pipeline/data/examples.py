@@ -1,7 +1,8 @@
 """Inputs and targets as found, before any split: what every source gives.
 
 Images stay uint8, shaped (examples, channels, height, width); tables are float64, shaped
-(examples, features). Labels are int64 from 0, regression targets float64.
+(examples, features). Labels are int64 from 0, regression targets float64. Of a text both are
+tokens, uint8 or int32, shaped (windows, context).
 """
 
 from dataclasses import dataclass

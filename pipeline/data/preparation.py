@@ -10,6 +10,7 @@ from pipeline.data.examples import Source
 from pipeline.data.prepared import Prepared
 from pipeline.data.sources import arrays, images, named
 from pipeline.data.table.prepare import prepare_table
+from pipeline.data.text.prepare import prepare_text
 from pipeline.errors import InputError
 from pipeline.params.data import Data
 
@@ -24,7 +25,7 @@ READERS: dict[str, Callable[[Data], Source]] = {
     "images": lambda data: images.read(place(data), data.images),
     "arrays": lambda data: arrays.read(place(data), data.task),
 }
-"""Every source but a table, which is split before it is encoded."""
+"""Every source but a table and a text, which are split before they are encoded."""
 
 
 def prepare(data: Data, seed: int) -> Prepared:
@@ -34,6 +35,8 @@ def prepare(data: Data, seed: int) -> Prepared:
     """
     if data.source == "table":
         return prepare_table(data, seed)
+    if data.source == "text":
+        return prepare_text(data, seed)
     source = read(data)
     check_task(source, data)
     has_test = source.test is not None and data.split.test == "official"

@@ -29,8 +29,8 @@ class Prepared:
 
     def __post_init__(self) -> None:
         targets = self.parts["train"].y
-        if len(targets) == 0 or (targets == targets[0]).all():
-            value = targets[0] if len(targets) else "absent"
+        if len(targets) == 0 or (targets == targets.flat[0]).all():
+            value = targets.flat[0] if len(targets) else "absent"
             raise InputError(f"data.split: every target of the training part is {value}")
 
     def arrays(self) -> dict[str, Array]:

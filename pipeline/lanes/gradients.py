@@ -24,7 +24,8 @@ from pipeline.training.losses import elementary_loss
 class Batch:
     """One step's examples of every lane, and the step's number for the dropout keys.
 
-    x: (lanes, batch, ...); y: (lanes, batch, outputs), one-hot for classification; step: int64.
+    x: (lanes, batch, ...); y: (lanes, batch, outputs), one-hot for classification, or the next
+    tokens (lanes, batch, context); step: int64.
     """
 
     x: Tensor

@@ -1,10 +1,13 @@
 """Cells as lanes: their weights stacked on a leading axis.
 
-Nothing of a lane depends on its place or on its neighbours, but a lone lane would take other
-kernels than several and end with other bits: FEWEST, and who keeps to it, stand in this file.
+Nothing of a lane depends on its place or on its neighbours. A lone lane would take other kernels
+than several and end with other bits: FEWEST, and who keeps to it, stand in this file. And MKL adds
+up in another order where a matrix begins at another place of a cache line, unless it is told not to
+before it is first called.
 """
 
 import functools
+import os
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TypeVar
@@ -13,11 +16,13 @@ import torch
 from torch import Tensor, nn
 from torch.func import functional_call, vmap
 
-from pipeline.models.batch_norm import elementary
+from pipeline.models.build import elementary
 from pipeline.params.settings import Cell
 from pipeline.training import seeds
 from pipeline.training.dataset import Dataset
 from pipeline.training.pack import Pack
+
+os.environ.setdefault("MKL_CBWR", "AUTO,STRICT")
 
 Item = TypeVar("Item")
 Tensors = dict[str, Tensor]

@@ -19,7 +19,7 @@ from pipeline.params.network import MODELS
 from pipeline.params.protocol import Impl
 from pipeline.training import seeds
 from pipeline.training.dataset import Dataset
-from pipeline.training.losses import EVALUATION_ROWS, targets_of
+from pipeline.training.losses import evaluation_rows, targets_of
 from pipeline.training.memory import USABLE_MEMORY, free_bytes, peak_bytes_of_rows
 from pipeline.training.pack import Pack
 from pipeline.workspace.processes import available_cores
@@ -157,7 +157,7 @@ def lane_bytes(pack: Pack, data: Dataset, micro: int) -> LaneBytes:
         return lambda: predictor(lanes)(batch(count).x[0])
 
     rows = micro_batches(torch.zeros(1, pack.largest_batch_size), micro)[0].shape[1]
-    chunk = min(EVALUATION_ROWS, len(data.train))
+    chunk = min(evaluation_rows(data.train), len(data.train))
     weights = sum(tensor.nbytes for tensor in lanes.params.values())
     copies = 4 + len(rules.slot_names(pack.settings.optimizer)) + len(pack.snapshots)
     with torch.no_grad():

@@ -97,8 +97,12 @@ def make_step(
 
 def batch_maker(data: Dataset) -> Callable[[Tensor, Tensor], Batch]:
     """Rows (lanes, batch) and a step's number to the batch of these examples."""
-    y = targets_of(data.train.y, data.outputs, data.task)
-    x = data.train.x.flatten(1)
+    x, y = data.train.x.flatten(1), data.train.y
+    if data.task == "language":  # whole numbers of few bytes until they are looked up
+        return lambda rows, number: Batch(
+            functional.embedding(rows, x).long(), functional.embedding(rows, y).long(), number
+        )
+    y = targets_of(y, data.outputs, data.task)
 
     def batch(rows: Tensor, number: Tensor) -> Batch:
         # a lookup of whole rows is several times as fast as indexing on a CPU

@@ -90,15 +90,3 @@ def statistics(x: Tensor) -> tuple[Tensor, Tensor]:
     over = [0, *range(2, x.ndim)]
     mean = x.mean(over)
     return mean, (x - mean.view(1, -1, *[1] * (x.ndim - 2))).square().mean(over)
-
-
-def elementary(model: nn.Module) -> nn.Module:
-    """Put ElementaryBatchNorm in every batch norm's place; the names of all tensors stay.
-
-    A batch norm without running statistics, or with cumulative ones, stays as it is.
-    """
-    for parent in list(model.modules()):
-        for name, child in list(parent.named_children()):
-            if isinstance(child, _BatchNorm) and child.track_running_stats and child.momentum:
-                setattr(parent, name, ElementaryBatchNorm(child))
-    return model

@@ -7,10 +7,13 @@ from collections.abc import Callable
 
 import torch
 from torch import nn
+from torch.nn.modules.batchnorm import _BatchNorm
 
 from pipeline.errors import InputError
+from pipeline.models.batch_norm import ElementaryBatchNorm
 from pipeline.models.images import cnn, resnet
 from pipeline.models.mlp import mlp
+from pipeline.models.transformer import Attention, transformer, written_out
 from pipeline.params.network import Model, is_factory
 
 Shape = tuple[int, ...]
@@ -26,6 +29,7 @@ NETWORKS: dict[str, Callable[[Model, Shape, int], nn.Module]] = {
     "mlp": lambda model, shape, outputs: mlp(model, math.prod(shape), outputs),
     "cnn": cnn,
     "resnet": resnet,
+    "transformer": transformer,
 }
 """The project's own networks, by ``model.name``."""
 
@@ -83,3 +87,18 @@ def check(name: str, made: nn.Module, shape: tuple[int, ...], outputs: int) -> N
         raise InputError(f"model.name: {name!r} maps two inputs to {got}; {asked}")
     if not any(parameter.requires_grad for parameter in made.parameters()):
         raise InputError(f"model.name: {name!r} has no parameter to train")
+
+
+def elementary(model: nn.Module) -> nn.Module:
+    """Put ElementaryBatchNorm in every batch norm's place, and let attention be written out; the
+    names of all tensors stay. It is what lanes need.
+
+    A batch norm without running statistics, or with cumulative ones, stays as it is.
+    """
+    for parent in list(model.modules()):
+        if isinstance(parent, Attention):
+            parent.attend = written_out
+        for name, child in list(parent.named_children()):
+            if isinstance(child, _BatchNorm) and child.track_running_stats and child.momentum:
+                setattr(parent, name, ElementaryBatchNorm(child))
+    return model

@@ -7,7 +7,7 @@ from typing import Any
 from pipeline.errors import InputError, require
 from pipeline.params.checks import is_number, one_of
 
-TASKS = ("auto", "classification", "regression")
+TASKS = ("auto", "classification", "regression", "language")
 SOURCES = (
     "digits",
     "breast_cancer",
@@ -19,8 +19,9 @@ SOURCES = (
     "table",
     "images",
     "arrays",
+    "text",
 )
-FILES = ("table", "images", "arrays")
+FILES = ("table", "images", "arrays", "text")
 """Sources that are a user's own file or folder."""
 OWN_TEST_SET = ("mnist", "fashion_mnist", "cifar10")
 SCALINGS = ("none", "minmax", "standard")
@@ -111,6 +112,25 @@ class Images:
 
 
 @dataclass(frozen=True)
+class Text:
+    """How a text becomes examples, windows of ``context`` tokens.
+
+    tokens: ``char``, ``byte``, or a tokenizer's file; key: under which the text stands in a .jsonl
+    or .parquet file; split: in which order the shares of ``data.split`` are taken, by ``position``
+    in the text or, each ``document`` whole, by lot.
+    """
+
+    tokens: str = "char"
+    context: int = 64
+    key: str = "text"
+    split: str = "position"
+
+    def __post_init__(self) -> None:
+        require(self.context >= 1, "data.text.context", self.context, "is below 1")
+        one_of("data.text.split", self.split, ("position", "document"))
+
+
+@dataclass(frozen=True)
 class Data:
     """Where the examples come from, and what is predicted.
 
@@ -124,11 +144,14 @@ class Data:
     split: Split = field(default_factory=Split)
     table: Table = field(default_factory=Table)
     images: Images = field(default_factory=Images)
+    text: Text = field(default_factory=Text)
 
     def __post_init__(self) -> None:
         one_of("data.source", self.source, SOURCES)
         one_of("data.task", self.task, TASKS)
         self._check_source()
+        is_text, rule = self.source == "text", "is for text, and text is for nothing else"
+        require(is_text == (self.task == "language"), "data.task", self.task, rule)
         is_table = self.source == "table"
         require(is_table == (self.target is not None), "data.target", self.target, self._rule())
         by = self.split.by

@@ -218,6 +218,9 @@ def from_config(config: DictConfig) -> Params:
     params = _build(OmegaConf.create(dict(OmegaConf.to_container(config))))  # type: ignore[arg-type]
     for variant in params.variants:
         check_batch_norm(params, variant)
+    if params.trainer.name == "lanes":
+        for variant in params.grid.variant:
+            check_text(params, variant)
     return params
 
 
@@ -227,6 +230,16 @@ def check_batch_norm(params: Params, variant: str) -> None:
     refused = norm != "none" and variant in params.grid.variant and 1 in params.grid.batch_size
     rule = f"is too small for variant {variant}: batch norm needs two examples for a variance"
     require(not refused, "grid.batch_size", 1, rule)
+
+
+def check_text(params: Params, variant: str) -> None:
+    """Check that a variant's network is one for the data, and that tokens are not scaled."""
+    settings, is_text = params.settings(variant), params.data.source == "text"
+    name = settings.model.name
+    rule = "cannot read a text: model=transformer can" if is_text else "reads text alone: data=text"
+    require((name == "transformer") == is_text, "model.name", name, rule)
+    rule = "is for numbers, and a text has tokens"
+    require(not is_text or settings.scaling == "none", "scaling", settings.scaling, rule)
 
 
 def load_params(path: Path = Path("params.yaml")) -> Params:

@@ -6,9 +6,10 @@ from typing import Any
 from pipeline.errors import require
 from pipeline.params.checks import one_of
 
-MODELS = ("linear", "mlp", "cnn", "resnet")
+MODELS = ("linear", "mlp", "cnn", "resnet", "transformer")
 ACTIVATIONS = ("relu", "tanh", "gelu")
 NORMS = ("none", "batch", "ghost")
+POSITIONS = ("learned", "rotary")
 
 
 def is_factory(name: str) -> bool:
@@ -24,6 +25,9 @@ class Model:
     ``norm_layers`` is ``all`` or a list of hidden-layer numbers from 0; ``ghost_size`` is how many
     examples a ghost batch norm takes together; a ``module.path:function`` as the name is a user's
     own network, which is given ``options``.
+
+    Of a transformer: so many ``layers`` with ``heads`` heads of attention each, ``width`` numbers a
+    token; positions are ``learned`` or ``rotary``; a ``tied`` head is the embedding itself.
     """
 
     name: str = "mlp"
@@ -33,6 +37,11 @@ class Model:
     norm_layers: Any = "all"
     ghost_size: int = 32
     dropout: float = 0.0
+    layers: int = 4
+    heads: int = 4
+    width: int = 128
+    positions: str = "learned"
+    tied: bool = False
     options: dict[str, Any] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
@@ -61,6 +70,24 @@ class Model:
         require(0 <= self.dropout < 1, "model.dropout", self.dropout, "is outside [0, 1)")
         if self.norm_layers != "all":
             self._check_norm_layers()
+        self._check_transformer()
+
+    def _check_transformer(self) -> None:
+        for name in ("layers", "heads", "width", "positions", "tied"):
+            value, default = getattr(self, name), getattr(Model, name)
+            used = value == default or self.name == "transformer"
+            require(used, f"model.{name}", value, f"is not used by {self.name}")
+        for name in ("layers", "heads", "width"):
+            require(getattr(self, name) >= 1, f"model.{name}", getattr(self, name), "is below 1")
+        one_of("model.positions", self.positions, POSITIONS)
+        if self.name == "transformer":
+            rule = "has layer norms: batch norm is for the other networks"
+            require(self.norm == "none", "model.norm", self.norm, rule)
+            rule = f"is no multiple of model.heads={self.heads}"
+            require(self.width % self.heads == 0, "model.width", self.width, rule)
+            rule = f"leaves an odd width, {self.width // self.heads}, to turn in pairs"
+            is_even = self.positions != "rotary" or self.width // self.heads % 2 == 0
+            require(is_even, "model.heads", self.heads, rule)
 
     def _check_norm_layers(self) -> None:
         known = range(len(self.hidden))

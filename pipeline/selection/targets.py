@@ -14,7 +14,7 @@ averaged weights are steadier still on the table (0.16), but they are another tr
 user's. So the user's own metric is kept, and smoothed.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -36,16 +36,25 @@ BEYOND = 4.0
 REACH = 1.5
 """Trainings that take more than so many times the fewest median steps are told apart no further:
 how much slower they are says little of where the best rate lies, and costs the most to learn."""
+COUNTED = ("classification", "language")
+"""Tasks whose score is a share of predictions that are right."""
 BAND = 9
 """How many targets the answer is looked at for."""
 
 
 @dataclass(frozen=True)
 class Validation:
-    """What decides how finely a validation score or loss is known."""
+    """What decides how finely a validation score or loss is known; of a text each predicted token
+    is an example."""
 
     task: str
     examples: int
+
+    @classmethod
+    def of(cls, summary: Mapping[str, Any]) -> "Validation":
+        """From the summary of the processed data."""
+        predicted = summary["shape"][0] if summary["task"] == "language" else 1
+        return cls(summary["task"], summary["examples"]["val"] * predicted)
 
     def standard_error(self, metric: str, value: float) -> float:
         """Of the metric over draws of the validation examples.
@@ -53,14 +62,14 @@ class Validation:
         Binomial for an accuracy; for a mean loss, and R² through its loss, that of a mean square
         of normal residuals, sqrt(2 / examples) of the loss.
         """
-        if metric == "val_score" and self.task == "classification":
+        if metric == "val_score" and self.task in COUNTED:
             return float(np.sqrt(max(0.0, value * (1 - value)) / self.examples))
         loss = value if metric == "val_loss" else 1 - value
         return float(abs(loss) * np.sqrt(2 / self.examples))
 
     def between(self, metric: str, value: float) -> float:
         """The nearest value half-way between two that the metric can take."""
-        if metric == "val_score" and self.task == "classification":
+        if metric == "val_score" and self.task in COUNTED:
             return float((np.floor(value * self.examples) + 0.5) / self.examples)
         return value
 

@@ -130,7 +130,7 @@ class Archive:
 
 def constant_loss(data: Dataset) -> float:
     """The training loss of the best constant prediction: the labels' entropy, or their variance."""
-    if data.task == "classification":
-        shares = torch.bincount(data.train.y).double() / len(data.train)
-        return float(torch.special.entr(shares).sum())
-    return float(data.train.y.double().var(correction=0))
+    if data.task == "regression":
+        return float(data.train.y.double().var(correction=0))
+    shares = torch.bincount(data.train.y.flatten()).double() / data.train.y.numel()
+    return float(torch.special.entr(shares).sum())

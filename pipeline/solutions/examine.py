@@ -146,11 +146,14 @@ def scores(archive: Archive, ends: PackSolutions, snapshots: PackSolutions) -> p
 
 
 def in_own_terms(table: pd.DataFrame, solutions: Solutions, data: Dataset) -> pd.DataFrame:
-    """With the test error in the target's unit, or the accuracy with every class counted alike."""
+    """With the test error in the target's unit, the accuracy with every class counted alike, or
+    the perplexity of a text, exp(loss)."""
     if table.empty:
         return table
     if data.task == "regression":
         return table.assign(test_rmse=np.sqrt(table["test_loss"]) * data.target_sd)
+    if data.task == "language":
+        return table.assign(test_perplexity=np.exp(table["test_loss"]))
     labels = data.test.y.cpu().numpy()
     accuracies = [balanced_accuracy_score(labels, row) for row in solutions.predictions(data.test)]
     return table.assign(test_balanced_accuracy=accuracies)

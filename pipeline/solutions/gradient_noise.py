@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 from torch.linalg import vector_norm as norm
 
-from pipeline.solutions.surface import EXAMPLES_AT_ONCE, Floats, Solutions, slopes
+from pipeline.solutions.surface import Floats, Solutions, examples_at_once, slopes
 from pipeline.training import seeds
 from pipeline.training.dataset import Part
 
@@ -67,7 +67,8 @@ def single_gradients(solution: Solutions, part: Part) -> tuple[Floats, Floats]:
     """|g_i|^2 and g_i . mean gradient of every example of a part at one solution."""
     mean = solution.gradients(part)[0]
     squares, products = [], []
-    for rows in torch.arange(len(part), device=part.x.device).split(batches_at_once(mean, 1)):
+    several = batches_at_once(mean, 1, part)
+    for rows in torch.arange(len(part), device=part.x.device).split(several):
         gradients = batch_gradients(solution, part, rows[:, None])
         squares.append(norm(gradients, dim=1).square())
         products.append(gradients @ mean)
@@ -87,9 +88,9 @@ def batch_gradients(solution: Solutions, part: Part, rows: Tensor) -> Tensor:
         return slopes(solution.each(loss, flat, part.x[rows], part.y[rows]), flat)
 
 
-def batches_at_once(gradient: Tensor, batch: int) -> int:
+def batches_at_once(gradient: Tensor, batch: int, part: Part) -> int:
     """How many batches' gradients are computed together: it bounds the memory."""
-    return max(1, min(GRADIENT_BYTES // gradient.nbytes, EXAMPLES_AT_ONCE // batch))
+    return max(1, min(GRADIENT_BYTES // gradient.nbytes, examples_at_once(part) // batch))
 
 
 def numbers(tensor: Tensor) -> Floats:
@@ -128,7 +129,7 @@ def agreement(
     generator = torch.Generator().manual_seed(seeds.keyed("batches", base_seed, size))
     orders = [torch.randperm(len(part), generator=generator)[:size] for _ in range(draws)]
     squares, cosines = [], []
-    for rows in torch.stack(orders).to(whole.device).split(batches_at_once(whole, size)):
+    for rows in torch.stack(orders).to(whole.device).split(batches_at_once(whole, size, part)):
         gradients = batch_gradients(solution, part, rows)
         lengths = norm(gradients, dim=1)
         moving = lengths > 0

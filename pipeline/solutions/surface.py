@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from torch.func import functional_call, vmap
 from torch.utils._pytree import tree_leaves, tree_map
 
-from pipeline.models.batch_norm import elementary
+from pipeline.models.build import elementary
 from pipeline.params.network import MODELS
 from pipeline.params.settings import Settings
 from pipeline.training import seeds
@@ -85,16 +85,16 @@ class Solutions:
         return self.of_examples(part, lambda outputs, y: outputs.argmax(-1))
 
     def outcomes(self, part: Part) -> Floats32:
-        """Of every example whether its class is found, 1 or 0, or its squared error, (solutions,
-        n)."""
-        if self.task == "classification":
-            return self.of_examples(part, lambda outputs, y: (outputs.argmax(-1) == y).float())
-        return self.of_examples(part, lambda outputs, y: (outputs - y).square()[..., 0].float())
+        """Of every example whether its class is found, 1 or 0, the share of its tokens, or its
+        squared error, (solutions, n)."""
+        if self.task == "regression":
+            return self.of_examples(part, lambda outputs, y: (outputs - y).square()[..., 0].float())
+        return self.of_examples(part, lambda outputs, y: hits(outputs, y, self.task))
 
     def of_examples(self, part: Part, quantity: Callable[[Tensor, Tensor], Tensor]) -> Any:
         """A quantity of outputs (solutions, rows, outputs) and targets (rows, ...), for all
         examples: (solutions, n)."""
-        rows = EXAMPLES_AT_ONCE // len(self) + 1
+        rows = examples_at_once(part) // len(self) + 1
         chunks = zip(part.x.split(rows), part.y.split(rows), strict=True)
         with torch.no_grad():
             return torch.cat([quantity(self.outputs(x), y) for x, y in chunks], dim=1).cpu().numpy()
@@ -136,7 +136,7 @@ class Solutions:
         of solutions, to a tensor with one.
         """
         flat = self.flat().detach().requires_grad_()
-        rows = max(1, EXAMPLES_AT_ONCE // len(self))
+        rows = max(1, examples_at_once(part) // len(self))
         total = torch.zeros((), dtype=flat.dtype, device=flat.device)
         for start in range(0, len(part), rows):
             x, y = part.x[start : start + rows], part.y[start : start + rows]
@@ -160,6 +160,17 @@ class Solutions:
         """A function of tensors without their axis 0, over it: batched, or one after the other."""
         several = len(tree_leaves(stacked)[0]) > 1
         return (vmap(function) if self.batched and several else one_by_one(function))(*stacked)
+
+
+def examples_at_once(part: Part) -> int:
+    """How many examples are looked at together, of one solution: it bounds the memory."""
+    return max(1, EXAMPLES_AT_ONCE // part.predicted)
+
+
+def hits(outputs: Tensor, y: Tensor, task: str) -> Tensor:
+    """Whether each class is found, or of each window the share of its tokens: (solutions, rows)."""
+    found = (outputs.argmax(-1) == y).float()
+    return found.mean(-1) if task == "language" else found
 
 
 def slopes(losses: Tensor, flat: Tensor, create_graph: bool = False) -> Tensor:

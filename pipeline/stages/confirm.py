@@ -135,7 +135,7 @@ def selected(params: Params, lanes: pd.DataFrame, history: pd.DataFrame) -> pd.D
     examples = summary["examples"]
     own_budget = params.settings(params.grid.variant[0]).budget
     pilot = budget.cheapest(own_budget, examples["train"], params.grid.batch_size)
-    validation = Validation(summary["task"], examples["val"])
+    validation = Validation.of(summary)
     size = budget.resolve(pilot, examples["train"])
     return winners.select(params, lanes, history, validation, size)
 

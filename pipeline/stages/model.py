@@ -30,14 +30,26 @@ tags: [batchwise, {task}]
 
 {headline}
 """
+SCORES = {"classification": "accuracy", "regression": "R²", "language": "next-token accuracy"}
 STANDARDISED = " What comes out is the target less `target_mean`, over `target_sd`."
-USE = """
-## Use it
-
+OF_NUMBERS = """
 The inputs of training were `(x - offset) * scale` of the raw ones, feature by feature or channel by
 channel ({scaling} scaling, fitted on the training part).{unit} A table's columns became features as
 `encoding` in `model.json` says.
-
+"""
+PREDICT_NUMBERS = """def predict(x: torch.Tensor) -> torch.Tensor:
+    each = (1, -1, *[1] * (x.ndim - 2))
+    offset, scale = (torch.tensor(told[name]).double().view(each) for name in ("offset", "scale"))
+    return model(((x - offset) * scale).float())"""
+OF_TOKENS = """
+The inputs are tokens, whole numbers (windows, context); `classes` in `model.json` names them by
+their numbers. What comes out for each are the logarithms of the next token's odds.
+"""
+PREDICT_TOKENS = """def predict(x: torch.Tensor) -> torch.Tensor:
+    return model(x)"""
+USE = """
+## Use it
+{inputs}
 ```python
 import json
 from pathlib import Path
@@ -54,10 +66,7 @@ model.load_state_dict(load_file("model.safetensors"))
 model.eval()
 
 
-def predict(x: torch.Tensor) -> torch.Tensor:
-    each = (1, -1, *[1] * (x.ndim - 2))
-    offset, scale = (torch.tensor(told[name]).double().view(each) for name in ("offset", "scale"))
-    return model(((x - offset) * scale).float())
+{predict}
 ```
 
 ## What it is
@@ -83,7 +92,7 @@ def described(params: Params, best: dict[str, Any]) -> dict[str, Any]:
     """model.json: the network, its inputs and outputs, and how it was trained."""
     settings = params.settings(best["variant"])
     summary = json.loads((files.PROCESSED / "summary.json").read_text())
-    numbers = json.loads((files.PROCESSED / "scaling.json").read_text())[settings.scaling]
+    numbers = json.loads((files.PROCESSED / "scaling.json").read_text()).get(settings.scaling, {})
     told = ("task", "shape", "outputs", "features", "classes", "target_mean", "target_sd")
     return {
         "model": asdict(settings.model),
@@ -106,7 +115,7 @@ def card(
 ) -> str:
     """The model's card. scores: of the fresh trainings on the test part, the first of the model."""
     best, training = answer["recommended"], told["training"]
-    measure = "R²" if told["task"] == "regression" else "accuracy"
+    measure = SCORES[told["task"]]
     facts = {
         "network": told["model"]["name"],
         "data": f"{training['data']}, {training['examples']:,} training examples",
@@ -121,9 +130,12 @@ def card(
     head = HEAD.format(
         task=told["task"], title="The recommended model", headline=answer["headline"]
     )
+    is_text = told["task"] == "language"
+    scaling = params.settings(best["variant"]).scaling
+    unit = STANDARDISED if told["task"] == "regression" else ""
     return head + USE.format(
-        scaling=params.settings(best["variant"]).scaling,
-        unit=STANDARDISED if told["task"] == "regression" else "",
+        inputs=OF_TOKENS if is_text else OF_NUMBERS.format(scaling=scaling, unit=unit),
+        predict=PREDICT_TOKENS if is_text else PREDICT_NUMBERS,
         facts=listed,
         seeds=len(scores),
         low=min(scores),

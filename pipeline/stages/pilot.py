@@ -48,7 +48,7 @@ class Pilots:
     def bar(self) -> Bar | None:
         """Train them; what there is to race to."""
         data = self.data
-        validation, examples = Validation(data.task, len(data.val)), len(data.train)
+        validation, examples = Validation(data.task, data.val.y.numel()), len(data.train)
         return pilot.bar(self.params, self.variant, examples, validation, self.train)
 
     def train(self, size: BatchSize, bar: Bar | None) -> Tables:

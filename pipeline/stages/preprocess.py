@@ -24,9 +24,8 @@ def say(prepared: Prepared) -> None:
     for note in (*prepared.notes, *prepared.warnings):
         print(f"preprocess: {note}", file=sys.stderr)
     parts = ", ".join(f"{len(part):,} {name}" for name, part in prepared.parts.items())
-    print(
-        f"preprocess: {prepared.task}, {len(prepared.features)} features, {parts}", file=sys.stderr
-    )
+    kinds = f"{len(prepared.features)} features" if prepared.features else "windows of tokens"
+    print(f"preprocess: {prepared.task}, {kinds}, {parts}", file=sys.stderr)
 
 
 @command
@@ -34,7 +33,7 @@ def main() -> None:
     """Read params.yaml and the source, write data/processed."""
     params = load_params(files.PARAMS)
     prepared = prepare(params.data, params.seed)
-    scalers = scaling.fit(prepared.parts["train"].x)
+    scalers = scaling.fit(prepared.parts["train"].x) if prepared.features else {}
     texts = {
         "scaling": {name: dataclasses.asdict(scaler) for name, scaler in scalers.items()},
         "encoding": prepared.fitted,

@@ -13,7 +13,10 @@ CHUNK_ROWS = 16384
 
 @dataclass(frozen=True)
 class Part:
-    """Scaled inputs, and labels (int64, (n,)) or standardised targets (float32, (n, 1))."""
+    """Scaled inputs, and labels (int64, (n,)) or standardised targets (float32, (n, 1)).
+
+    Of a text both are tokens, (n, context), uint8 or int32: the targets follow the inputs.
+    """
 
     x: Tensor
     y: Tensor
@@ -21,11 +24,16 @@ class Part:
     def __len__(self) -> int:
         return len(self.x)
 
+    @property
+    def predicted(self) -> int:
+        """How many things are predicted for each example: 1, or each token of a window."""
+        return self.y[0].numel()
+
 
 @dataclass(frozen=True)
 class Dataset:
-    """What a training sees; ``outputs`` is the number of classes, or 1 for regression, whose
-    targets times ``target_sd`` have their own unit."""
+    """What a training sees; ``outputs`` is the number of classes or of tokens, or 1 for regression,
+    whose targets times ``target_sd`` have their own unit."""
 
     task: str
     outputs: int
@@ -56,16 +64,20 @@ def scaled(x: Tensor, offset: list[float], scale: list[float]) -> Tensor:
 
 
 def load(folder: Path, scaling: str, device: torch.device) -> Dataset:
-    """Read a processed folder onto ``device`` under one scaling."""
+    """Read a processed folder onto ``device`` under one scaling; a text has none, and on a CPU is
+    read from the file where it is used."""
     from safetensors.torch import load_file
 
     summary = json.loads((folder / "summary.json").read_text())
-    numbers = json.loads((folder / "scaling.json").read_text())[scaling]
+    numbers = json.loads((folder / "scaling.json").read_text())
     arrays = load_file(folder / "examples.safetensors", device=str(device))
 
     def part(name: str) -> Part:
-        x = scaled(arrays[f"{name}_x"], numbers["offset"], numbers["scale"])
-        return Part(x, _target(arrays[f"{name}_y"], summary))
+        x, y = arrays[f"{name}_x"], arrays[f"{name}_y"]
+        if summary["task"] == "language":
+            return Part(x, y)
+        inputs = scaled(x, numbers[scaling]["offset"], numbers[scaling]["scale"])
+        return Part(inputs, _target(y, summary))
 
     return Dataset(
         summary["task"],

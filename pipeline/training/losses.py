@@ -9,15 +9,17 @@ from torch.nn import functional
 from pipeline.training.dataset import Part
 
 EVALUATION_ROWS = 512
+EVALUATION_TOKENS = 8192
 DIVERGED_LOSS = 1e3
 """A mean loss beyond this is a divergence: a constant prediction's is about log(classes) or 1."""
 
 
 def mean_loss(outputs: Tensor, y: Tensor, task: str) -> Tensor:
-    """Mean cross entropy (outputs (n, classes), y (n,)), or mean squared error (both (n, 1))."""
-    if task == "classification":
-        return functional.cross_entropy(outputs, y)
-    return functional.mse_loss(outputs, y)
+    """Mean cross entropy (outputs (n, ..., classes), y (n, ...)), or mean squared error (both
+    (n, 1))."""
+    if task == "regression":
+        return functional.mse_loss(outputs, y)
+    return functional.cross_entropy(outputs.flatten(0, -2), y.flatten().long())
 
 
 def elementary_loss(outputs: Tensor, targets: Tensor, task: str) -> Tensor:
@@ -26,17 +28,22 @@ def elementary_loss(outputs: Tensor, targets: Tensor, task: str) -> Tensor:
     The cross entropy is log sum exp - outputs[label] with the largest output subtracted from
     both: torch's log_softmax over so few numbers takes four times as long on a CPU.
     """
-    if task == "classification":
-        shifted = outputs - outputs.detach().amax(-1, keepdim=True)
-        return (shifted.exp().sum(-1).log() - (shifted * targets).sum(-1)).mean()
-    return (outputs - targets).square().mean()
+    if task == "regression":
+        return (outputs - targets).square().mean()
+    shifted = outputs - outputs.detach().amax(-1, keepdim=True)
+    if task == "language":  # as many one-hot rows as tokens would not fit
+        chosen = shifted.gather(-1, targets[..., None])[..., 0]
+    else:
+        chosen = (shifted * targets).sum(-1)
+    return (shifted.exp().sum(-1).log() - chosen).mean()
 
 
 def targets_of(y: Tensor, outputs: int, task: str) -> Tensor:
-    """Labels (n,) as one-hot float32 rows (n, outputs); regression targets as they are."""
+    """Labels (n,) as one-hot float32 rows (n, outputs); tokens as int64; regression targets as
+    they are."""
     if task == "classification":
         return (y[..., None] == torch.arange(outputs, device=y.device)).float()
-    return y
+    return y.long() if task == "language" else y
 
 
 def has_diverged(loss: float) -> bool:
@@ -44,22 +51,27 @@ def has_diverged(loss: float) -> bool:
     return not loss <= DIVERGED_LOSS
 
 
+def evaluation_rows(part: Part) -> int:
+    """How many examples are evaluated at once: of a text fewer, for each predicts many tokens."""
+    return max(1, min(EVALUATION_ROWS, EVALUATION_TOKENS // part.predicted))
+
+
 def loss_and_score(
     predict: Callable[[Tensor], Tensor], part: Part, task: str
 ) -> tuple[float, float]:
-    """Mean loss and score (accuracy, or R²) over a part.
+    """Mean loss and score (accuracy, of examples or next tokens, or R²) over a part.
 
     Chunks have a fixed size: the evaluation never knows the training's batch size.
     """
-    loss, hits = 0.0, 0.0
-    for start in range(0, len(part), EVALUATION_ROWS):
-        rows = slice(start, start + EVALUATION_ROWS)
+    loss, hits, chunk = 0.0, 0.0, evaluation_rows(part)
+    for start in range(0, len(part), chunk):
+        rows = slice(start, start + chunk)
         outputs, y = predict(part.x[rows]), part.y[rows]
         loss += mean_loss(outputs, y, task).item() * len(y)
-        if task == "classification":
+        if task != "regression":
             hits += (outputs.argmax(-1) == y).sum().item()
-    if task == "classification":
-        return loss / len(part), hits / len(part)
+    if task != "regression":
+        return loss / len(part), hits / part.y.numel()
     spread = part.y.double().var(correction=0).item()
     return loss / len(part), 1 - loss / len(part) / spread
 
@@ -73,24 +85,26 @@ def losses_and_scores(
     chunks, as ``loss_and_score``.
     """
     sums = torch.zeros(2, trainings, dtype=torch.float64, device=part.x.device)
+    chunk = evaluation_rows(part)
     with torch.no_grad():
-        for start in range(0, len(part), EVALUATION_ROWS):
-            rows = slice(start, start + EVALUATION_ROWS)
+        for start in range(0, len(part), chunk):
+            rows = slice(start, start + chunk)
             outputs, y = predict(part.x[rows]), part.y[rows]
-            if task == "classification":
-                sums[0] += cross_entropies(outputs, y).sum(1)
-                sums[1] += (outputs.argmax(-1) == y).sum(1)
-            else:
+            if task == "regression":
                 sums[0] += (outputs - y).square().sum((1, 2))
-    loss = sums[0].cpu() / len(part)
-    if task == "classification":
-        return loss, sums[1].cpu() / len(part)
+            else:
+                sums[0] += cross_entropies(outputs, y).flatten(1).sum(1)
+                sums[1] += (outputs.argmax(-1) == y).flatten(1).sum(1)
+    loss = sums[0].cpu() / part.y.numel()
+    if task != "regression":
+        return loss, sums[1].cpu() / part.y.numel()
     return loss, 1 - loss / part.y.double().var(correction=0).item()
 
 
 def cross_entropies(outputs: Tensor, y: Tensor) -> Tensor:
-    """(trainings, n, classes) and labels (n,) to every example's cross entropy (trainings, n)."""
-    labels = y.expand(len(outputs), -1)[..., None]
+    """(trainings, n, ..., classes) and labels (n, ...) to every cross entropy (trainings, n,
+    ...)."""
+    labels = y.long().expand(len(outputs), *y.shape)[..., None]
     return outputs.logsumexp(-1) - outputs.gather(-1, labels)[..., 0]
 
 

@@ -31,7 +31,7 @@ def test_every_model_is_built() -> None:
 
 
 def test_every_source_is_read() -> None:
-    assert set(READERS) | {"table"} == set(SOURCES)
+    assert set(READERS) | {"table", "text"} == set(SOURCES)
 
 
 @pytest.mark.parametrize("name", OPTIMIZERS)

@@ -9,11 +9,12 @@ import torch
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from makers.data import MakeData
+from makers.data import MakeData, text_dataset
 from makers.packs import (
     MODELS,
     OPTIMIZERS,
     SCHEDULES,
+    TRANSFORMERS,
     assert_close,
     assert_same_bits,
     lanes,
@@ -75,6 +76,12 @@ class TestEqualsThePlainLoop:
         pack = replace(pack, settings=replace(pack.settings, budget=Budget(1, 3, 2)))
         assert_close(lanes(pack, data), plain(pack, data))
 
+    @pytest.mark.parametrize("name", TRANSFORMERS)
+    def test_transformers(self, name: str) -> None:
+        keys = {"model": TRANSFORMERS[name], "optimizer": OPTIMIZERS["adamw"]}
+        pack, data = make_pack(**keys), text_dataset()
+        assert_close(lanes(pack, data), plain(pack, data))
+
     @pytest.mark.slow
     @settings(max_examples=12, deadline=None, suppress_health_check=list(HealthCheck))
     @given(
@@ -108,6 +115,14 @@ class TestEqualsThePlainLoop:
 
 
 class TestBits:
+    @pytest.mark.parametrize("name", TRANSFORMERS)
+    def test_a_transformer_does_not_depend_on_its_neighbours(self, name: str) -> None:
+        keys = {"model": TRANSFORMERS[name], "optimizer": OPTIMIZERS["adamw"]}
+        pack, data = make_pack(**keys), text_dataset()
+        whole = lanes(pack, data)
+        assert_same_bits(lanes(pack.part([0]), data), whole.part([0]))
+        assert_same_bits(lanes(pack.part([1, 4, 5]), data), whole.part([1, 4, 5]))
+
     @pytest.mark.parametrize(
         "optimizer", ["momentum", pytest.param("adam", marks=pytest.mark.slow)]
     )

@@ -57,11 +57,19 @@ MODELS = {
     "linear": Model("linear"),
     "mlp": Model("mlp", [8, 5]),
     "tanh": Model("mlp", [8], "tanh"),
+    "odd": Model("mlp", [33, 7]),
     "batch_norm": Model("mlp", [8, 5], norm="batch"),
     "chosen_norm": Model("mlp", [8, 5], "gelu", "batch", [1]),
     "dropout": Model("mlp", [8, 5], dropout=0.3),
     "ghost": Model("mlp", [8, 5], norm="ghost", ghost_size=4),
     "both": Model("mlp", [8, 5], norm="batch", dropout=0.2),
+}
+
+
+TRANSFORMERS = {
+    "learned": Model("transformer", [], "gelu", layers=2, heads=2, width=8),
+    "rotary": Model("transformer", [], "relu", layers=1, heads=2, width=8, positions="rotary"),
+    "tied": Model("transformer", [], "gelu", layers=1, heads=1, width=6, tied=True, dropout=0.2),
 }
 
 

@@ -137,7 +137,7 @@ def loss_words(study: Study) -> str:
         return ""
     falls = (
         ", and the curvature of cross entropy falls with the loss"
-        if study.frame.score_name == "accuracy"
+        if study.frame.score_name.endswith("accuracy")
         else ""
     )
     return f" They end at training losses from {losses.min():.2g} to {losses.max():.2g}{falls}."

@@ -9,6 +9,7 @@ from pipeline.analysis import timings
 from pipeline.analysis.frame import Frame
 from pipeline.analysis.study import Study
 from pipeline.params.load import Params, flattened
+from pipeline.params.network import Model
 from pipeline.reporting.words import numbers
 from pipeline.selection.keys import PACK, RATE, rows_of
 from pipeline.selection.targets import WINDOW
@@ -64,10 +65,12 @@ def chance(probability: float) -> str:
 
 
 def in_own_terms(row: pd.Series, is_imbalanced: bool) -> dict[str, str]:
-    """The test error in the target's unit, or, of classes that differ in size, the accuracy that
-    counts them alike."""
+    """The test error in the target's unit, the perplexity of a text, or, of classes that differ in
+    size, the accuracy that counts them alike."""
     if "test_rmse" in row:
         return {"test RMSE": numbers.number(row["test_rmse"])}
+    if "test_perplexity" in row:
+        return {"test perplexity": numbers.number(row["test_perplexity"])}
     if "test_balanced_accuracy" in row and is_imbalanced:
         return {"balanced accuracy": numbers.number(row["test_balanced_accuracy"])}
     return {}
@@ -132,7 +135,7 @@ def facts(study: Study) -> dict[str, str]:
     machine = measured.throughput.iloc[0]
     return {
         "data": data_words(measured.data),
-        "model": f"{params.model.name} {list(params.model.hidden) or ''}".strip(),
+        "model": model_words(params.model),
         **variant_facts(params),
         "optimizer": f"{params.optimizer.name}, momentum {params.optimizer.momentum:g}, "
         f"weight decay {params.optimizer.weight_decay:g}, {params.schedule.name} schedule",
@@ -173,6 +176,17 @@ def contested(study: Study) -> str:
     return f", up to {most} where batch sizes were not told apart (`limits.indifference`)"
 
 
+def model_words(model: Model) -> str:
+    """The network in a line."""
+    if model.name == "transformer":
+        head = "tied" if model.tied else "untied"
+        return (
+            f"transformer, {model.layers} layers of width {model.width} with {model.heads} heads, "
+            f"{model.positions} positions, {head} head"
+        )
+    return f"{model.name} {list(model.hidden) or ''}".strip()
+
+
 def data_words(data: Mapping[str, Any]) -> str:
     """The data in a line."""
     parts = ", ".join(f"{count:,} {name}" for name, count in data["examples"].items())
@@ -180,7 +194,8 @@ def data_words(data: Mapping[str, Any]) -> str:
     task = data["task"] + (f" of {data['target']}" if data.get("target") else "")
     file = f" {data['file']}" if data.get("file") else ""
     md5 = f" (MD5 {data['md5']})" if data.get("md5") else ""
-    return f"{data['source']}{file}{md5}, {task}, inputs {shape}; {parts}"
+    inputs = f"windows of {shape} tokens" if data["task"] == "language" else f"inputs {shape}"
+    return f"{data['source']}{file}{md5}, {task}, {inputs}; {parts}"
 
 
 def variant_facts(params: Params) -> dict[str, str]:
