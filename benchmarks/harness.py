@@ -113,7 +113,7 @@ def user_loop(pack: Pack, cell: Cell, data: Dataset, source: Source) -> None:
     device = data.train.x.device
     model = seeds.initial_model(pack.settings.model, data.shape, data.outputs, 0, cell.seed)
     model = model.to(device).train()
-    optimizer = torch_optimizer(model.parameters(), pack.settings.optimizer, cell.lr)
+    optimizer = torch_optimizer(model, pack.settings.optimizer, cell.lr)
     epoch, evaluations, step = source(pack, cell, data), set(pack.evaluation_steps), 0
     while step < pack.steps:
         for x, y in epoch():

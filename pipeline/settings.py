@@ -24,8 +24,13 @@ from pipeline.reporting.words import numbers
 from pipeline.selection.keys import rows_of
 from pipeline.workspace import files
 
-TORCH = {"sgd": "SGD", "nesterov": "SGD", "adagrad": "Adagrad", "adam": "Adam", "adamw": "AdamW"}
+TORCH = {
+    "sgd": "SGD", "nesterov": "SGD", "adagrad": "Adagrad", "rmsprop": "RMSprop", "adam": "Adam",
+    "adamw": "AdamW",
+}  # fmt: skip
 """Optimizers that torch has a class for."""
+HUGGINGFACE = ("constant", "growth", "cosine", "linear")
+"""Schedules whose rate Hugging Face's arguments can name."""
 LINE = 88
 
 
@@ -104,9 +109,13 @@ def setting(
         notes.append("optimizer, warm-up and schedule stay those of your program")
     if optimizer and optimizer.name not in TORCH:
         notes.append(f"{optimizer.name} is no optimizer of torch: bring your own")
+    if optimizer and optimizer.clip_norm is not None:
+        notes.append(f"gradients are clipped to norm {optimizer.clip_norm:g}, before each update")
     if schedule and schedule.name == "growth":
         shares = ", ".join(f"{share:.0%}" for share in schedule.milestones)
         notes.append(f"the batch is divided by {schedule.factor:g} after {shares} of the steps")
+        if schedule.exchange == "adam":
+            notes.append(f"and the rate is multiplied by {schedule.factor**0.5:.3g} there")
     if not is_outside and chosen.model.norm == "batch" and parts.per_device < size:
         notes.append(f"batch norm sees {parts.per_device} examples at a time here, not {size}")
     return Setting(best["lr"], parts, steps, optimizer, schedule, tuple(notes))
@@ -154,6 +163,8 @@ def optimizer_lines(chosen: Setting) -> list[str]:
         named["nesterov"] = True
     if optimizer.name in ADAMS:
         named |= {"betas": (optimizer.beta1, optimizer.beta2), "eps": optimizer.epsilon}
+    if optimizer.name == "rmsprop":
+        named |= {"alpha": optimizer.beta2, "eps": optimizer.epsilon}
     if optimizer.weight_decay or optimizer.name == "adamw":
         named["weight_decay"] = optimizer.weight_decay
     name = f"torch.optim.{TORCH[optimizer.name]}"
@@ -167,6 +178,10 @@ def factor(schedule: Schedule, steps: int, unit: int = 1) -> str:
     after = "1.0"
     if schedule.name == "cosine":
         after = f"0.5 * (1 + math.cos(math.pi * (n - {warmup}) / {max(unit, last - warmup)}))"
+    if schedule.name == "linear":
+        after = f"({last} - n) / {max(unit, last - warmup)}"
+    if schedule.name == "wsd":
+        after = f"min(1.0, ({last} - n) / {max(1.0, schedule.decay * last):g})"
     if schedule.name == "step":
         places = [unit * int(share * steps) for share in schedule.milestones]
         after = f"{schedule.factor:g} ** sum(n >= place for place in {places})"
@@ -179,6 +194,10 @@ def scheduler_lines(chosen: Setting, unit: int = 1) -> list[str]:
     """torch's scheduler, ``unit`` steps of it for each update; none for a constant rate."""
     if chosen.schedule is None or not has_optimizer(chosen):
         return []
+    if chosen.schedule.name == "onecycle":
+        named = {"total_steps": unit * chosen.steps, "cycle_momentum": False}
+        whole = call("torch.optim.lr_scheduler.OneCycleLR", "optimizer", repr(chosen.lr), **named)
+        return [f"scheduler = {whole}"]
     text = factor(chosen.schedule, chosen.steps, unit)
     name = "torch.optim.lr_scheduler.LambdaLR"
     return [f"scheduler = {call(name, 'optimizer', f'lambda n: {text}')}"] if text else []
@@ -226,11 +245,12 @@ def huggingface_lines(chosen: Setting) -> list[str]:
     schedule, optimizer = chosen.schedule, chosen.optimizer
     if schedule is None or optimizer is None:
         return [f"args = {call('transformers.TrainingArguments', **named)}"]
-    named["max_grad_norm"] = 0.0  # what the rate was tuned without
-    is_known = schedule.name != "step"
+    named["max_grad_norm"] = optimizer.clip_norm or 0.0
+    is_known = schedule.name in HUGGINGFACE
     if is_known:
         warmed = "constant_with_warmup" if schedule.warmup_steps else "constant"
-        named["lr_scheduler_type"] = "cosine" if schedule.name == "cosine" else warmed
+        is_falling = schedule.name in ("cosine", "linear")
+        named["lr_scheduler_type"] = schedule.name if is_falling else warmed
         named["warmup_steps"] = schedule.warmup_steps
     if optimizer.name == "adamw":
         named |= {

@@ -43,6 +43,7 @@ OPTIMIZERS = (
     Optimizer("sgd", momentum=0.9, weight_decay=1e-4),
     Optimizer("nesterov", momentum=0.9),
     Optimizer("adagrad", weight_decay=1e-4),
+    Optimizer("rmsprop", momentum=0.5, beta2=0.9),
     Optimizer("adam", beta2=0.95),
     Optimizer("adamw", weight_decay=0.1, epsilon=1e-7),
 )
@@ -53,6 +54,9 @@ SCHEDULES = (
     Schedule("cosine"),
     Schedule("step", milestones=[0.4, 0.75], factor=0.1),
     Schedule("step", warmup_steps=3, milestones=[0.5], factor=0.2),
+    Schedule("linear", warmup_steps=7),
+    Schedule("wsd", warmup_steps=7, decay=0.3),
+    Schedule("onecycle"),
 )
 
 
@@ -114,7 +118,7 @@ class TestTorch:
     @pytest.mark.parametrize("optimizer", OPTIMIZERS)
     def test_the_optimizer_is_the_one_that_was_tuned(self, optimizer: Optimizer) -> None:
         known = executed("torch", made(optimizer))
-        own = torch_optimizer(known["model"].parameters(), optimizer, 0.25)
+        own = torch_optimizer(known["model"], optimizer, 0.25)
         assert type(known["optimizer"]) is type(own)
         assert groups(known["optimizer"]) == groups(own)
 

@@ -26,7 +26,6 @@ from pipeline.params.settings import Cell
 from pipeline.training import seeds
 from pipeline.training.dataset import Dataset, Part
 from pipeline.training.device import on_one_thread
-from pipeline.training.learning_rate import rate_factor
 from pipeline.training.losses import losses_and_scores
 from pipeline.training.pack import Pack
 from pipeline.workspace.processes import Job, OnDone, dealt
@@ -68,8 +67,7 @@ class Trunk:
     def rate(self, row: int) -> float:
         """The rate at a row's moment."""
         step, cell = self.table[["step", "cell"]].iloc[row]
-        schedule = self.pack.settings.schedule
-        return self.pack.cells[cell].lr * rate_factor(schedule, step, self.pack.steps)
+        return self.pack.cells[cell].lr * self.pack.rate_factor(step)
 
 
 def measure(trunk: Trunk, data: Dataset, params: Params) -> pd.DataFrame:

@@ -59,7 +59,7 @@ def _smoothed_losses(
     model = seeds.initial_model(settings.model, data.shape, data.outputs, settings.seed, seed)
     model = model.to(data.train.x.device)
     rule = settings.optimizer.at(batch_size)
-    optimizer = loop.torch_optimizer(model.parameters(), rule, float(rates[0]))
+    optimizer = loop.torch_optimizer(model, rule, float(rates[0]))
     dropout = seeds.dropout_bases(model, settings.seed, seed)
     batches = endless_batches(settings.seed, seed, data, batch_size)
     mean, smoothed = 0.0, []
@@ -67,6 +67,7 @@ def _smoothed_losses(
         loop.set_rate(optimizer, float(rate))
         loop.set_dropout_keys(model, dropout, step)
         loss = loop.gradient_step(model, optimizer, data, rows)
+        loop.clip(model, rule)
         optimizer.step()
         mean = SMOOTHING * mean + (1 - SMOOTHING) * loss
         smoothed.append(mean / (1 - SMOOTHING**step))

@@ -18,6 +18,10 @@ from pipeline.params.optimizer import Optimizer
 ADAGRAD_EPSILON = 1e-10
 LAMB_EPSILON = 1e-6
 LARS_TRUST = 0.001
+MUON_RMS = 0.2
+MUON_TINY = 1e-7
+MUON_ITERATIONS = 5
+MUON_LINEAR, MUON_CUBIC, MUON_QUINTIC = 3.4445, -4.7750, 2.0315
 
 
 @dataclass(frozen=True)
@@ -29,6 +33,7 @@ class Rule:
     lanes); the first is minus the step size.
     step: changes a parameter and its slots in place, by its gradient and the step's quantities,
     each in a shape that multiplies the lanes.
+    matrix_step: the same for hidden matrices, where they are changed otherwise.
     step_by_product: the same for a gradient that is a product of two factors and need not be
     written out; False, and nothing done, where the rule does not allow it.
     """
@@ -36,6 +41,7 @@ class Rule:
     slots: Callable[[Optimizer], tuple[str, ...]]
     quantities: Callable[[Optimizer, Tensor, int], Tensor]
     step: Callable[[Optimizer, Tensor, Tensor, Tensors, list[Tensor]], None]
+    matrix_step: Callable[[Optimizer, Tensor, Tensor, Tensors, list[Tensor]], None] | None = None
     step_by_product: (
         Callable[[Optimizer, Tensor, tuple[Tensor, Tensor], Tensors, list[Tensor]], bool] | None
     ) = None
@@ -49,6 +55,16 @@ def velocity_slot(optimizer: Optimizer) -> tuple[str, ...]:
 def squares_slot(_: Optimizer) -> tuple[str, ...]:
     """The sum of squared gradients."""
     return ("squares",)
+
+
+def squares_and_velocity_slots(optimizer: Optimizer) -> tuple[str, ...]:
+    """The mean of squared gradients, and the velocity where there is momentum."""
+    return ("squares", *velocity_slot(optimizer))
+
+
+def mean_slot(_: Optimizer) -> tuple[str, ...]:
+    """The running mean of the gradients."""
+    return ("mean",)
 
 
 def moment_slots(_: Optimizer) -> tuple[str, ...]:
@@ -69,6 +85,16 @@ def adam_quantities(optimizer: Optimizer, rates: Tensor, step: int) -> Tensor:
     root = torch.full_like(rates, 1 / math.sqrt(1 - optimizer.beta2**step))
     decay = 1 - rates * optimizer.weight_decay
     return torch.stack([-rates / (1 - optimizer.beta1**step), root, decay])
+
+
+def muon_quantities(optimizer: Optimizer, rates: Tensor, step: int) -> Tensor:
+    """Those of AdamW, and minus the rate."""
+    return torch.cat([adam_quantities(optimizer, rates, step), -rates[None]])
+
+
+def lion_quantities(optimizer: Optimizer, rates: Tensor, _: int) -> Tensor:
+    """Minus the rate, and the factor of decoupled decay."""
+    return torch.stack([-rates, 1 - rates * optimizer.weight_decay])
 
 
 def lamb_quantities(optimizer: Optimizer, rates: Tensor, step: int) -> Tensor:
@@ -130,6 +156,18 @@ def adagrad(
     param.addcmul_(gradient / squares.sqrt().add_(ADAGRAD_EPSILON), now[0])
 
 
+def rmsprop(
+    optimizer: Optimizer, param: Tensor, gradient: Tensor, slots: Tensors, now: list[Tensor]
+) -> None:
+    """Tieleman & Hinton 2012 as torch.optim has it, with momentum where the optimizer has some."""
+    gradient, beta2 = decayed(optimizer, param, gradient), optimizer.beta2
+    squares = slots["squares"].mul_(beta2).addcmul_(gradient, gradient, value=1 - beta2)
+    move = gradient / squares.sqrt().add_(optimizer.epsilon)
+    if optimizer.momentum:
+        move = slots["momentum"].mul_(optimizer.momentum).add_(move)
+    param.addcmul_(move, now[0])
+
+
 def adam(
     optimizer: Optimizer, param: Tensor, gradient: Tensor, slots: Tensors, now: list[Tensor]
 ) -> None:
@@ -145,6 +183,43 @@ def adamw(
     if optimizer.weight_decay:
         param.mul_(now[2])
     param.addcmul_(adam_direction(optimizer, gradient, slots, now[1], optimizer.epsilon), now[0])
+
+
+def lion(
+    optimizer: Optimizer, param: Tensor, gradient: Tensor, slots: Tensors, now: list[Tensor]
+) -> None:
+    """Chen et al. 2023, algorithm 2."""
+    mean = slots["mean"]
+    direction = mean.mul(optimizer.beta1).add_(gradient, alpha=1 - optimizer.beta1).sign_()
+    if optimizer.weight_decay:
+        param.mul_(now[1])
+    param.addcmul_(direction, now[0])
+    mean.mul_(optimizer.beta2).add_(gradient, alpha=1 - optimizer.beta2)
+
+
+def muon(
+    optimizer: Optimizer, param: Tensor, gradient: Tensor, slots: Tensors, now: list[Tensor]
+) -> None:
+    """Jordan et al. 2024, with steps as long as AdamW's (Liu et al. 2025, equation 4)."""
+    mean, momentum = slots["mean"], optimizer.momentum
+    mean.mul_(momentum).add_(gradient, alpha=1 - momentum)
+    direction = orthogonalised(mean.mul(momentum).add_(gradient, alpha=1 - momentum))
+    if optimizer.weight_decay:
+        param.mul_(now[2])
+    param.addcmul_(direction, now[3] * (MUON_RMS * math.sqrt(max(param.shape[1:]))))
+
+
+def orthogonalised(matrices: Tensor) -> Tensor:
+    """Nearly U V' of each lane's matrix U S V', (lanes, rows, columns), by Newton and Schulz's
+    iteration (Jordan et al. 2024)."""
+    is_tall = matrices.shape[1] > matrices.shape[2]
+    x = matrices.mT if is_tall else matrices
+    x = x / norms(matrices).clamp(min=MUON_TINY)
+    for _ in range(MUON_ITERATIONS):
+        gram = torch.bmm(x, x.mT)
+        quintic = torch.baddbmm(gram, gram, gram, beta=MUON_CUBIC, alpha=MUON_QUINTIC)
+        x = torch.baddbmm(x, quintic, x, beta=MUON_LINEAR)
+    return x.mT if is_tall else x
 
 
 def lars(
@@ -188,11 +263,14 @@ def norms(tensor: Tensor) -> Tensor:
 
 
 RULES = {
-    "sgd": Rule(velocity_slot, rate_alone, sgd, sgd_by_product),
+    "sgd": Rule(velocity_slot, rate_alone, sgd, step_by_product=sgd_by_product),
     "nesterov": Rule(velocity_slot, rate_alone, nesterov),
     "adagrad": Rule(squares_slot, rate_alone, adagrad),
+    "rmsprop": Rule(squares_and_velocity_slots, rate_alone, rmsprop),
     "adam": Rule(moment_slots, adam_quantities, adam),
     "adamw": Rule(moment_slots, adam_quantities, adamw),
+    "lion": Rule(mean_slot, lion_quantities, lion),
+    "muon": Rule(moment_slots, muon_quantities, adamw, matrix_step=muon),
     "lars": Rule(velocity_slot, rate_alone, lars),
     "lamb": Rule(moment_slots, lamb_quantities, lamb),
 }
@@ -224,14 +302,30 @@ def table(optimizer: Optimizer, rates: Tensor, factors: Sequence[float], first_s
     return torch.stack(rows).float()
 
 
+def clipped(optimizer: Optimizer, gradients: dict[str, Gradient]) -> dict[str, Gradient]:
+    """Each lane's gradient, shortened where it is too long (Pascanu et al. 2013, algorithm 1, as
+    torch has it)."""
+    if optimizer.clip_norm is None:
+        return gradients
+    whole = {name: dense(gradient) for name, gradient in gradients.items()}
+    lengths = [torch.linalg.vector_norm(tensor.flatten(1), dim=1) for tensor in whole.values()]
+    length = torch.linalg.vector_norm(torch.stack(lengths), dim=0)
+    factor = (optimizer.clip_norm / (length + 1e-6)).clamp(max=1)
+    return {
+        name: tensor * factor.view(-1, *[1] * (tensor.ndim - 1)) for name, tensor in whole.items()
+    }
+
+
 def update(
     optimizer: Optimizer,
     params: Tensors,
     gradients: Mapping[str, Gradient],
     state: dict[str, Tensors],
     now: Tensor,
+    matrices: frozenset[str] = frozenset(),
 ) -> None:
-    """Change ``params`` and ``state`` in place by one step; ``now`` is a row of the table."""
+    """Change ``params`` and ``state`` in place by one step; ``now`` is a row of the table;
+    ``matrices`` are the names of the hidden ones."""
     rule = RULES[optimizer.name]
     shapes = {param.ndim for param in params.values()}
     by_ndim = {n: [quantity.view(-1, *[1] * (n - 1)) for quantity in now] for n in shapes}
@@ -244,4 +338,7 @@ def update(
             and rule.step_by_product(optimizer, param, gradient, slots, quantities)
         )
         if not is_done:
-            rule.step(optimizer, param, dense(gradient), slots, quantities)
+            is_matrix = rule.matrix_step is not None and name in matrices
+            step = rule.matrix_step if is_matrix else rule.step
+            assert step is not None
+            step(optimizer, param, dense(gradient), slots, quantities)

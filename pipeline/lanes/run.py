@@ -18,7 +18,6 @@ from pipeline.lanes.job import Job
 from pipeline.lanes.lanes import Tensors, dense, norms, padded, predictor, stacked
 from pipeline.lanes.order import Order
 from pipeline.lanes.step import Captured, Step, Trainee, compiled, make_step, run_steps
-from pipeline.training.learning_rate import rate_factor
 from pipeline.training.losses import losses_and_scores
 from pipeline.training.pack import CURVES, Pack, Trained
 
@@ -159,8 +158,7 @@ class Run:
 
     def losses_of_steps(self, numbers: range) -> Floats:
         """Take the steps of these numbers (from 1); their losses (steps, lanes)."""
-        schedule = self.pack.settings.schedule
-        factors = [rate_factor(schedule, number, self.pack.steps) for number in numbers]
+        factors = [self.pack.rate_factor(number) for number in numbers]
         table = self.update_table(factors, numbers[0])
         rows = self.order.rows(self.trainee.lanes, numbers)
         steps = torch.tensor(numbers, device=rows.device)

@@ -17,7 +17,8 @@ from torch.nn import functional
 from pipeline.lanes import gradients
 from pipeline.lanes.gradients import Batch
 from pipeline.lanes.lanes import Gradient, Lanes, Tensors, dense, picked
-from pipeline.lanes.rules import update
+from pipeline.lanes.rules import RULES, clipped, update
+from pipeline.models.build import matrices
 from pipeline.params.optimizer import Optimizer
 from pipeline.training.dataset import Dataset
 from pipeline.training.losses import targets_of
@@ -75,6 +76,9 @@ def make_step(
         for size, part in by_size.items()
     }
 
+    is_split = RULES[optimizer.name].matrix_step is not None
+    hidden = matrices(lanes.model) if is_split else frozenset()
+
     def step(rows: Tensor, now: Tensor, number: Tensor) -> Tensor:
         trainee.gradients.clear()  # their factors are the last step's activations
         total: dict[str, Gradient] = {}
@@ -88,7 +92,8 @@ def make_step(
             losses = losses + part_losses * share if micro > 1 else part_losses
             for name, gradient in part_gradients.items():
                 total[name] = added(total.get(name), gradient, share)
-        update(optimizer, lanes.params, total, trainee.state, now)
+        total = clipped(optimizer, total)
+        update(optimizer, lanes.params, total, trainee.state, now, hidden)
         trainee.gradients.update(total)
         return losses
 

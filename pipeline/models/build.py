@@ -9,11 +9,11 @@ import torch
 from torch import nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
-from pipeline.errors import InputError
+from pipeline.errors import InputError, require
 from pipeline.models.batch_norm import ElementaryBatchNorm
 from pipeline.models.images import cnn, resnet
 from pipeline.models.mlp import mlp
-from pipeline.models.transformer import Attention, transformer, written_out
+from pipeline.models.transformer import Attention, Transformer, transformer, written_out
 from pipeline.params.network import Model, is_factory
 
 Shape = tuple[int, ...]
@@ -87,6 +87,20 @@ def check(name: str, made: nn.Module, shape: tuple[int, ...], outputs: int) -> N
         raise InputError(f"model.name: {name!r} maps two inputs to {got}; {asked}")
     if not any(parameter.requires_grad for parameter in made.parameters()):
         raise InputError(f"model.name: {name!r} has no parameter to train")
+
+
+def matrices(model: nn.Module) -> frozenset[str]:
+    """The names of the hidden matrices, which Muon is for: weights of linear layers, without the
+    last one of a network, which makes its outputs.
+
+    Raises InputError where there is none.
+    """
+    linear = [name for name, module in model.named_modules() if isinstance(module, nn.Linear)]
+    has_head = not (isinstance(model, Transformer) and model.head is None)
+    names = frozenset(f"{name}.weight" for name in (linear[:-1] if has_head else linear))
+    rule = "is for hidden matrices, and the network has none"
+    require(len(names) > 0, "optimizer.name", "muon", rule)
+    return names
 
 
 def elementary(model: nn.Module) -> nn.Module:

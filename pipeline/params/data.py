@@ -115,18 +115,22 @@ class Images:
 class Text:
     """How a text becomes examples, windows of ``context`` tokens.
 
-    tokens: ``char``, ``byte``, or a tokenizer's file; key: under which the text stands in a .jsonl
+    tokens: ``char``, ``byte``, or a tokenizer's file; limit: of characters, where the rest of the
+    text is left alone; key: under which the text stands in a .jsonl
     or .parquet file; split: in which order the shares of ``data.split`` are taken, by ``position``
     in the text or, each ``document`` whole, by lot.
     """
 
     tokens: str = "char"
     context: int = 64
+    limit: int | None = None
     key: str = "text"
     split: str = "position"
 
     def __post_init__(self) -> None:
         require(self.context >= 1, "data.text.context", self.context, "is below 1")
+        is_some = self.limit is None or self.limit >= 1
+        require(is_some, "data.text.limit", self.limit, "is below 1")
         one_of("data.text.split", self.split, ("position", "document"))
 
 

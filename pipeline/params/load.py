@@ -218,6 +218,7 @@ def from_config(config: DictConfig) -> Params:
     params = _build(OmegaConf.create(dict(OmegaConf.to_container(config))))  # type: ignore[arg-type]
     for variant in params.variants:
         check_batch_norm(params, variant)
+        check_muon(params, variant)
     if params.trainer.name == "lanes":
         for variant in params.grid.variant:
             check_text(params, variant)
@@ -230,6 +231,16 @@ def check_batch_norm(params: Params, variant: str) -> None:
     refused = norm != "none" and variant in params.grid.variant and 1 in params.grid.batch_size
     rule = f"is too small for variant {variant}: batch norm needs two examples for a variance"
     require(not refused, "grid.batch_size", 1, rule)
+
+
+def check_muon(params: Params, variant: str) -> None:
+    """Check that a network of this project's own has hidden matrices where Muon trains it."""
+    settings = params.settings(variant)
+    name, widths = settings.model.name, settings.model.hidden
+    has_none = name in ("linear", "cnn", "resnet") or (name == "mlp" and not widths)
+    is_used = settings.optimizer.name == "muon" and variant in params.grid.variant
+    rule = f"is for hidden matrices, and {name} has none"
+    require(not (is_used and has_none), "optimizer.name", "muon", rule)
 
 
 def check_text(params: Params, variant: str) -> None:

@@ -9,13 +9,21 @@ from typing import Any
 from pipeline.errors import require
 from pipeline.params.checks import one_of
 
-OPTIMIZERS = ("sgd", "nesterov", "adagrad", "adam", "adamw", "lars", "lamb")
-WITH_MOMENTUM = ("sgd", "nesterov", "lars")
+OPTIMIZERS = (
+    "sgd", "nesterov", "adagrad", "rmsprop", "adam", "adamw", "lion", "muon", "lars", "lamb",
+)  # fmt: skip
+WITH_MOMENTUM = ("sgd", "nesterov", "rmsprop", "muon", "lars")
 ADAMS = ("adam", "adamw")
+WITH_BETA2 = (*ADAMS, "rmsprop", "lion", "muon", "lamb")
+USED_BY = {
+    "beta1": (*ADAMS, "lion", "muon"),
+    "epsilon": (*ADAMS, "rmsprop", "muon"),
+    "beta2": WITH_BETA2,
+}
 MOVING = {
-    "beta2_batch_size": (*ADAMS, "lamb"),
+    "beta2_batch_size": (*ADAMS, "rmsprop", "lamb"),
     "noise_batch_size": ADAMS,
-    "decay_batch_size": ("adamw",),
+    "decay_batch_size": ("adamw", "lion", "muon"),
 }
 """The keys by which values move with the batch size, and whose they are."""
 
@@ -24,12 +32,15 @@ MOVING = {
 class Optimizer:
     """The update rule; its rate comes from the grid.
 
-    beta1, epsilon: of Adam and AdamW; beta2: of LAMB too. A key that ends with ``batch_size`` says
-    that values are those of this batch size, and move with it elsewhere:
+    beta1, beta2, epsilon: of Adam and its kin; beta2 is of LAMB too, and the squares' of RMSprop.
+    Lion's betas are those of its step and of its memory. Muon trains hidden matrices with momentum,
+    and all else as AdamW. clip_norm: the longest that a gradient may be, None for any.
+    A key that ends with ``batch_size`` says that values are those of this batch size, and move with
+    it elsewhere:
     beta2_batch_size: beta2, such that its half-life in examples stays (Marek et al. 2025);
     noise_batch_size: both betas and epsilon, such that with rates by ``schedule.batch_rule=sqrt``
     the path through the noise stays (Malladi et al. 2022, definition 5.1);
-    decay_batch_size: AdamW's weight decay, such that the examples over which it averages the
+    decay_batch_size: decoupled weight decay, such that the examples over which it averages the
     weights stay (Wang & Aitchison 2024, equation 3).
     """
 
@@ -39,6 +50,7 @@ class Optimizer:
     beta1: float = 0.9
     beta2: float = 0.999
     epsilon: float = 1e-8
+    clip_norm: float | None = None
     beta2_batch_size: int | None = None
     noise_batch_size: int | None = None
     decay_batch_size: int | None = None
@@ -73,10 +85,12 @@ class Optimizer:
             require(base is None or base >= 1, f"optimizer.{name}", base, "is below 1")
             used = base is None or self.name in of
             require(used, f"optimizer.{name}", base, f"is not used by {self.name}")
-        for name in ("beta1", "epsilon"):
+        for name, of in USED_BY.items():
             value, default = getattr(self, name), getattr(Optimizer, name)
-            used = value == default or self.name in ADAMS
+            used = value == default or self.name in of
             require(used, f"optimizer.{name}", value, f"is not used by {self.name}")
+        is_length = self.clip_norm is None or self.clip_norm > 0
+        require(is_length, "optimizer.clip_norm", self.clip_norm, "is not above 0")
         both = self.beta2_batch_size is not None and self.noise_batch_size is not None
         rule = "moves beta2, and so does optimizer.noise_batch_size"
         require(not both, "optimizer.beta2_batch_size", self.beta2_batch_size, rule)

@@ -5,7 +5,8 @@ from dataclasses import dataclass, field
 from pipeline.errors import require
 from pipeline.params.checks import one_of
 
-SCHEDULES = ("constant", "cosine", "step", "growth")
+SCHEDULES = ("constant", "cosine", "linear", "wsd", "onecycle", "step", "growth")
+EXCHANGES = ("sgd", "adam")
 BATCH_RULES = {"none": 0.0, "linear": 1.0, "sqrt": 0.5}
 """Exponents of the rate against the batch size."""
 
@@ -14,8 +15,11 @@ BATCH_RULES = {"none": 0.0, "linear": 1.0, "sqrt": 0.5}
 class Schedule:
     """How the rate changes along the budget; milestones are shares of it.
 
+    ``wsd`` stays, and falls to zero over the last share ``decay`` of the budget.
     At each milestone ``step`` multiplies the rate by ``factor``, and ``growth`` divides the batch
-    size by it instead, so that the same examples are seen in fewer steps (Smith et al. 2018).
+    size by it instead, so that the same examples are seen in fewer steps: at the same rate with
+    ``exchange: sgd`` (Smith et al. 2018), with ``adam`` at the root of ``factor`` times it (Meterez
+    et al. 2025, Seesaw).
 
     batch_rule: the grid's rates are those at ``base_batch_size``, and are scaled linearly, or by
     the square root, to every other batch size.
@@ -25,16 +29,25 @@ class Schedule:
     warmup_steps: int = 0
     milestones: list[float] = field(default_factory=list)
     factor: float = 1.0
+    decay: float = 0.2
+    exchange: str = "sgd"
     batch_rule: str = "none"
     base_batch_size: int = 32
 
     def __post_init__(self) -> None:
         one_of("schedule.name", self.name, SCHEDULES)
+        one_of("schedule.exchange", self.exchange, EXCHANGES)
+        is_used = self.exchange == "sgd" or self.name == "growth"
+        require(is_used, "schedule.exchange", self.exchange, f"is not used by {self.name}")
         one_of("schedule.batch_rule", self.batch_rule, tuple(BATCH_RULES))
         base = self.base_batch_size
         require(base >= 1, "schedule.base_batch_size", base, "is below 1")
         require(self.warmup_steps >= 0, "schedule.warmup_steps", self.warmup_steps, "is below 0")
         require(0 < self.factor <= 1, "schedule.factor", self.factor, "is outside (0, 1]")
+        require(0 < self.decay <= 1, "schedule.decay", self.decay, "is outside (0, 1]")
+        rule = "is not used by onecycle, which warms up by itself"
+        is_used = self.name != "onecycle" or self.warmup_steps == 0
+        require(is_used, "schedule.warmup_steps", self.warmup_steps, rule)
         milestones = list(self.milestones)
         require(
             milestones == sorted(milestones) and all(0 < share < 1 for share in milestones),

@@ -9,7 +9,7 @@ from torch import Tensor, nn
 from pipeline.params.settings import Settings
 from pipeline.training import memory, seeds
 from pipeline.training.dataset import Dataset, Part
-from pipeline.training.loop import torch_optimizer
+from pipeline.training.loop import clip, torch_optimizer
 from pipeline.training.losses import loss_and_score, mean_loss
 
 PARTS = ("gather", "forward", "forward_backward", "update")
@@ -24,8 +24,8 @@ class Training:
     def __init__(self, settings: Settings, data: Dataset) -> None:
         device = data.train.x.device
         model = seeds.initial_model(settings.model, data.shape, data.outputs, settings.seed, 0)
-        self.model, self.data = model.to(device).train(), data
-        self.optimizer = torch_optimizer(model.parameters(), settings.optimizer, min(settings.lr))
+        self.model, self.data, self.rule = model.to(device).train(), data, settings.optimizer
+        self.optimizer = torch_optimizer(model, settings.optimizer, min(settings.lr))
         self.order = seeds.data_order(settings.seed, 0, 0, len(data.train)).to(device)
 
     def batches(self, batch_size: int) -> Iterator[Tensor]:
@@ -49,6 +49,7 @@ class Training:
         else:
             for part in rows.tensor_split(micro_batches):
                 (self.loss(self.gather(part)) * (len(part) / len(rows))).backward()
+        clip(self.model, self.rule)
         self.optimizer.step()
 
     def evaluate(self) -> None:

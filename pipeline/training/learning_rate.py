@@ -4,19 +4,50 @@ import math
 
 from pipeline.params.schedule import Schedule
 
+CYCLE_RISE, CYCLE_START, CYCLE_END = 0.3, 1 / 25, 1 / 250_000
+"""torch's OneCycleLR: the share of the budget that rises, and the rate's factors at both ends."""
+
 
 def rate_factor(schedule: Schedule, step: int, last_step: int) -> float:
     """What the rate is multiplied by at ``step`` (from 1) of ``last_step``.
 
-    Warm-up rises linearly and reaches 1 at its last step (Goyal et al. 2017, section 2.2); the
-    cosine then falls to 0 over the rest (Loshchilov & Hutter 2017, equation 5, no restart).
+    Warm-up rises linearly and reaches 1 at its last step (Goyal et al. 2017, section 2.2).
+    ``onecycle`` warms up by itself (Smith & Topin 2018; torch's defaults, momentum aside).
     """
+    if schedule.name == "onecycle":
+        return one_cycle(step, last_step)
     if step <= schedule.warmup_steps:
         return step / schedule.warmup_steps
+    return decay(schedule, step, last_step)
+
+
+def decay(schedule: Schedule, step: int, last_step: int) -> float:
+    """The factor after the warm-up.
+
+    The cosine falls to 0 over all of it (Loshchilov & Hutter 2017, equation 5, no restart), and so
+    does the straight line; ``wsd`` falls straight over its last share (Hu et al. 2024, section 4).
+    """
+    left, whole = last_step - step + 1, max(1, last_step - schedule.warmup_steps)
     if schedule.name == "cosine":
-        done = (step - 1 - schedule.warmup_steps) / max(1, last_step - schedule.warmup_steps)
-        return 0.5 * (1 + math.cos(math.pi * done))
+        return 0.5 * (1 + math.cos(math.pi * (1 - left / whole)))
+    if schedule.name == "linear":
+        return left / whole
+    if schedule.name == "wsd":
+        return min(1.0, left / max(1.0, schedule.decay * last_step))
     if schedule.name == "step":
         passed = sum(step > share * last_step for share in schedule.milestones)
         return float(schedule.factor**passed)
     return 1.0
+
+
+def one_cycle(step: int, last_step: int) -> float:
+    """Half a cosine up to 1 and another one down."""
+    top = max(1e-9, CYCLE_RISE * last_step - 1)
+    if step - 1 <= top:
+        return on_cosine(CYCLE_START, 1.0, (step - 1) / top)
+    return on_cosine(1.0, CYCLE_END, (step - 1 - top) / max(1e-9, last_step - 1 - top))
+
+
+def on_cosine(first: float, last: float, done: float) -> float:
+    """On half a cosine from one value to another."""
+    return last + (first - last) * 0.5 * (1 + math.cos(math.pi * done))

@@ -14,14 +14,14 @@ import numpy.typing as npt
 import torch
 from torch import Tensor, nn
 
+from pipeline.models.build import matrices
 from pipeline.models.dropout import step_key
 from pipeline.params.optimizer import Optimizer
 from pipeline.params.settings import Cell
 from pipeline.training import budget, seeds
 from pipeline.training.dataset import Dataset
-from pipeline.training.layerwise import Lamb, Lars
-from pipeline.training.learning_rate import rate_factor
 from pipeline.training.losses import has_diverged, loss_and_score, mean_loss, norm
+from pipeline.training.optimizers import Lamb, Lars, Lion, Muon
 from pipeline.training.pack import CURVES, FINALS, Pack, Trained
 
 
@@ -44,38 +44,43 @@ def adam_settings(optimizer: Optimizer) -> dict[str, Any]:
     return {"betas": betas, "eps": optimizer.epsilon, "weight_decay": optimizer.weight_decay}
 
 
-Parameters = Iterator[nn.Parameter]
-PLAIN: dict[str, Callable[[Parameters, Optimizer, float], torch.optim.Optimizer]] = {
-    "sgd": lambda parameters, optimizer, lr: torch.optim.SGD(
-        parameters, lr, optimizer.momentum, weight_decay=optimizer.weight_decay
+def muon(model: nn.Module, optimizer: Optimizer, lr: float) -> Muon:
+    """Muon with the model's hidden matrices."""
+    chosen = matrices(model)
+    hidden = [parameter for name, parameter in model.named_parameters() if name in chosen]
+    return Muon(model.parameters(), hidden, optimizer, lr)
+
+
+PLAIN: dict[str, Callable[[nn.Module, Optimizer, float], torch.optim.Optimizer]] = {
+    "sgd": lambda model, rule, lr: torch.optim.SGD(
+        model.parameters(), lr, rule.momentum, weight_decay=rule.weight_decay
     ),
-    "nesterov": lambda parameters, optimizer, lr: torch.optim.SGD(
-        parameters, lr, optimizer.momentum, weight_decay=optimizer.weight_decay, nesterov=True
+    "nesterov": lambda model, rule, lr: torch.optim.SGD(
+        model.parameters(), lr, rule.momentum, weight_decay=rule.weight_decay, nesterov=True
     ),
-    "adagrad": lambda parameters, optimizer, lr: torch.optim.Adagrad(
-        parameters, lr, weight_decay=optimizer.weight_decay
+    "adagrad": lambda model, rule, lr: torch.optim.Adagrad(
+        model.parameters(), lr, weight_decay=rule.weight_decay
     ),
-    "adam": lambda parameters, optimizer, lr: torch.optim.Adam(
-        parameters, lr, **adam_settings(optimizer)
+    "rmsprop": lambda model, rule, lr: torch.optim.RMSprop(
+        model.parameters(), lr, rule.beta2, rule.epsilon, rule.weight_decay, rule.momentum
     ),
-    "adamw": lambda parameters, optimizer, lr: torch.optim.AdamW(
-        parameters, lr, **adam_settings(optimizer)
+    "adam": lambda model, rule, lr: torch.optim.Adam(model.parameters(), lr, **adam_settings(rule)),
+    "adamw": lambda model, rule, lr: torch.optim.AdamW(
+        model.parameters(), lr, **adam_settings(rule)
     ),
-    "lars": lambda parameters, optimizer, lr: Lars(
-        parameters, lr, optimizer.momentum, optimizer.weight_decay
+    "lion": lambda model, rule, lr: Lion(
+        model.parameters(), lr, (rule.beta1, rule.beta2), rule.weight_decay
     ),
-    "lamb": lambda parameters, optimizer, lr: Lamb(
-        parameters, lr, optimizer.beta2, optimizer.weight_decay
-    ),
+    "muon": muon,
+    "lars": lambda model, rule, lr: Lars(model.parameters(), lr, rule.momentum, rule.weight_decay),
+    "lamb": lambda model, rule, lr: Lamb(model.parameters(), lr, rule.beta2, rule.weight_decay),
 }
 """torch's own optimizers for the ``optimizer`` section and a rate, where torch has one."""
 
 
-def torch_optimizer(
-    parameters: Parameters, optimizer: Optimizer, lr: float
-) -> torch.optim.Optimizer:
+def torch_optimizer(model: nn.Module, optimizer: Optimizer, lr: float) -> torch.optim.Optimizer:
     """The optimizer of an ordinary PyTorch loop."""
-    return PLAIN[optimizer.name](parameters, optimizer, lr)
+    return PLAIN[optimizer.name](model, optimizer, lr)
 
 
 def batches(pack: Pack, cell: Cell) -> Iterator[Tensor]:
@@ -116,7 +121,7 @@ def _train_cell(
     model = seeds.initial_model(
         settings.model, data.shape, data.outputs, settings.seed, cell.seed
     ).to(data.train.x.device)
-    optimizer = torch_optimizer(model.parameters(), settings.optimizer, cell.lr)
+    optimizer = torch_optimizer(model, settings.optimizer, cell.lr)
     dropout = seeds.dropout_bases(model, settings.seed, cell.seed)
     record = CellRecord(weights=copied(model))
     if pack.begun:
@@ -127,9 +132,10 @@ def _train_cell(
         if record.diverged_step:
             on_steps(pack.end - step + 1)
             break
-        set_rate(optimizer, cell.lr * rate_factor(settings.schedule, step, pack.steps))
+        set_rate(optimizer, cell.lr * pack.rate_factor(step))
         set_dropout_keys(model, dropout, step)
         loss = gradient_step(model, optimizer, data, rows.to(data.train.x.device))
+        clip(model, settings.optimizer)
         if has_diverged(loss):
             record.diverged_step = step
             on_steps(pack.end - step + 1)
@@ -226,6 +232,12 @@ def gradient_step(
     loss = mean_loss(model(data.train.x[rows]), data.train.y[rows], data.task)
     loss.backward()
     return loss.item()
+
+
+def clip(model: nn.Module, optimizer: Optimizer) -> None:
+    """Shorten a gradient that is too long."""
+    if optimizer.clip_norm is not None:
+        torch.nn.utils.clip_grad_norm_(model.parameters(), optimizer.clip_norm)
 
 
 def evaluate(

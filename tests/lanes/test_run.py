@@ -54,6 +54,13 @@ class TestEqualsThePlainLoop:
         pack, data = make_pack(**keys), make_data()
         assert_close(lanes(pack, data), plain(pack, data))
 
+    def test_adams_exchange_on_paper(self) -> None:
+        pack = make_pack(schedule=replace(SCHEDULES["seesaw"], warmup_steps=0))
+        sizes = [pack.phase(step - 1).batch_size for step in range(1, pack.steps + 1)]
+        assert sorted(set(sizes)) == [8, 20, 50]
+        factors = [pack.rate_factor(step) for step in range(1, pack.steps + 1)]
+        assert factors == pytest.approx([(8 / size) ** 0.5 for size in sizes])
+
     @pytest.mark.parametrize("task", TASKS)
     @pytest.mark.parametrize("model", MODELS)
     def test_every_model(self, make_data: MakeData, model: str, task: str) -> None:

@@ -32,6 +32,11 @@ OPTIMIZERS = {
     "adam": Optimizer("adam", 0.0, 0.01),
     "adam_fast": Optimizer("adam", 0.0, 0.01, beta1=0.5, beta2=0.9, epsilon=1e-3),
     "adamw": Optimizer("adamw", 0.0, 0.1),
+    "clipped": Optimizer("sgd", 0.9, clip_norm=0.05),
+    "rmsprop": Optimizer("rmsprop", 0.5, 0.01, beta2=0.9),
+    "rmsprop_plain": Optimizer("rmsprop", beta2=0.99),
+    "lion": Optimizer("lion", 0.0, 0.1, beta2=0.99),
+    "muon": Optimizer("muon", 0.95, 0.1),
     "lars": Optimizer("lars", 0.9, 0.01),
     "lamb": Optimizer("lamb", 0.0, 0.01),
 }
@@ -48,8 +53,12 @@ OPTIMIZERS |= {
 SCHEDULES = {
     "constant": Schedule(),
     "cosine": Schedule("cosine", 3),
+    "linear": Schedule("linear", 2),
+    "wsd": Schedule("wsd", 2, decay=0.4),
+    "onecycle": Schedule("onecycle"),
     "step": Schedule("step", 2, [0.5, 0.8], 0.3),
     "growth": Schedule("growth", 2, [0.3, 0.6], 0.4),
+    "seesaw": Schedule("growth", 2, [0.3, 0.6], 0.4, exchange="adam"),
 }
 
 

@@ -17,6 +17,13 @@ def data_of(source: str, **keys: Any) -> Data:
     return Data(**({"source": source, "task": task} | keys))
 
 
+def text(characters: int) -> str:
+    """Words that follow each other by chance."""
+    words = ("to", "be", "or", "not", "that", "is", "the", "question")
+    drawn = np.random.default_rng(0).choice(words, characters // 2)
+    return " ".join(drawn)[:characters]
+
+
 def write_idx(path: Path, array: np.ndarray) -> None:
     """Write bytes in MNIST's format."""
     header = struct.pack(f">4B{array.ndim}I", 0, 0, 8, array.ndim, *array.shape)

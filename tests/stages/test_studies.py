@@ -9,6 +9,7 @@ from omegaconf import OmegaConf
 
 from makers.packs import make_job
 from makers.project import ROOT
+from makers.sources import text
 from pipeline.lanes import trainings
 from pipeline.lanes.run import train_lanes
 from pipeline.params.load import Params, from_config
@@ -30,13 +31,18 @@ def composed(
     request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> Params:
     """A study with one batch size and a tiny budget, its data preprocessed."""
-    elsewhere = ["data=digits"] if request.param == "keskar_f1" else []
+    (tmp_path / "own.txt").write_text(text(20_000))
+    elsewhere = {
+        "keskar_f1": ["data=digits"],
+        "transformer": [f"data.path={tmp_path / 'own.txt'}"],
+        "nanogpt": [f"data.path={tmp_path / 'own.txt'}"],
+    }.get(request.param, [])
     overrides = [f"study={request.param}", *elsewhere, *TINY, "grid.batch_size=[32]"]
-    text = config.composed(overrides)
+    composed = config.composed(overrides)
     monkeypatch.chdir(tmp_path)
-    files.write_text(files.PARAMS, text)
+    files.write_text(files.PARAMS, composed)
     preprocess.main()
-    return from_config(OmegaConf.create(text))
+    return from_config(OmegaConf.create(composed))
 
 
 @pytest.mark.slow

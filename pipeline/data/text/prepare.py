@@ -1,5 +1,6 @@
 """A text as three parts of windows: so many tokens, and those that follow them."""
 
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -21,7 +22,8 @@ def prepare_text(data: Data, seed: int) -> Prepared:
 
     Raises InputError for a file that cannot be read, and for a part that is shorter than a window.
     """
-    texts = documents.read(Path(str(data.path)), data.text.key)
+    whole = documents.read(Path(str(data.path)), data.text.key)
+    texts = list(beginning(whole, data.text.limit))
     parts = split(texts, data, seed)
     words = vocabulary(data.text.tokens, parts["train"], [*parts["val"], *parts["test"]])
     windows = {
@@ -35,6 +37,15 @@ def prepare_text(data: Data, seed: int) -> Prepared:
         classes=words.names,
         notes=tuple(notes(len(texts), windows, words)),
     )
+
+
+def beginning(texts: list[str], limit: int | None) -> Iterator[str]:
+    """The texts up to so many characters, the last one cut."""
+    left = sum(map(len, texts)) if limit is None else limit
+    for text in texts:
+        if left > 0:
+            yield text[:left]
+            left -= len(text)
 
 
 def split(texts: list[str], data: Data, seed: int) -> dict[str, list[str]]:

@@ -109,10 +109,18 @@ def reading(study: Study) -> str:
         "training, with one or all intra-op threads, whichever is faster; its interval holds for "
         "this machine from one hour to the next. Price: that time over the recommended one's, and "
         "how probable it is that the batch size is the fastest. Peak memory: of a step or an "
-        f"evaluation, without the data. Test {study.frame.score_name} and train − test: means over "
-        f"seeds at the end of the whole budget{sampled}; the score's interval holds for other "
+        f"evaluation, without the data. {in_tokens(data)}Test {study.frame.score_name} and "
+        f"train − test: means over seeds at the end of the whole budget{sampled}; the score's interval holds for other "
         "seeds and other test examples."
     )
+
+
+def in_tokens(data: Mapping[str, Any]) -> str:
+    """What a batch of a text counts; nothing where there is no text."""
+    if data["task"] != "language":
+        return ""
+    (context,) = data["shape"]
+    return f"A batch counts windows of {context:,} tokens: 32 of them are {32 * context:,} tokens. "
 
 
 def reading_of_outside(study: Study) -> str:
@@ -181,7 +189,7 @@ def model_words(model: Model) -> str:
     if model.name == "transformer":
         head = "tied" if model.tied else "untied"
         return (
-            f"transformer, {model.layers} layers of width {model.width} with {model.heads} heads, "
+            f"transformer, layers {model.layers}, width {model.width}, heads {model.heads}, "
             f"{model.positions} positions, {head} head"
         )
     return f"{model.name} {list(model.hidden) or ''}".strip()

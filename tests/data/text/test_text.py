@@ -181,6 +181,17 @@ def test_bad_columns_are_named(tmp_path: Path, table: dict[str, Any], rule: str)
         prepare(data_of(tmp_path / "own.parquet"), 0)
 
 
+def test_a_limit_leaves_the_beginning(tmp_path: Path) -> None:
+    whole = prepared(tmp_path, "abcdefghij" * 10, context=3)
+    found = prepared(tmp_path, "abcdefghij" * 10 + "xyz", context=3, limit=100)
+    assert found.classes == whole.classes
+    assert (found.parts["test"].y == whole.parts["test"].y).all()
+    for name in "ab":
+        (tmp_path / f"{name}.jsonl").write_text('{"text": "' + name * 40 + '"}')
+    cut = prepare(data_of(tmp_path, context=3, limit=50), 0)
+    assert cut.notes[0] == "3 documents"
+
+
 def test_a_folder_without_text_and_a_path_to_nothing(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="holds no file that ends in"):
         prepare(data_of(tmp_path), 0)
