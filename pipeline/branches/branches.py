@@ -26,6 +26,7 @@ from pipeline.params.settings import Cell
 from pipeline.training import seeds
 from pipeline.training.dataset import Dataset, Part
 from pipeline.training.device import on_one_thread
+from pipeline.training.learning_rate import factor_at
 from pipeline.training.losses import losses_and_scores
 from pipeline.training.pack import Pack
 from pipeline.workspace.processes import Job, OnDone, dealt
@@ -67,7 +68,7 @@ class Trunk:
     def rate(self, row: int) -> float:
         """The rate at a row's moment."""
         step, cell = self.table[["step", "cell"]].iloc[row]
-        return self.pack.cells[cell].lr * self.pack.rate_factor(step)
+        return self.pack.cells[cell].lr * factor_at(self.pack, step)
 
 
 def measure(trunk: Trunk, data: Dataset, params: Params) -> pd.DataFrame:

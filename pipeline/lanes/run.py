@@ -18,6 +18,7 @@ from pipeline.lanes.job import Job
 from pipeline.lanes.lanes import Tensors, dense, norms, padded, predictor, stacked
 from pipeline.lanes.order import Order
 from pipeline.lanes.step import Captured, Step, Trainee, compiled, make_step, run_steps
+from pipeline.training.learning_rate import factor_at
 from pipeline.training.losses import losses_and_scores
 from pipeline.training.pack import CURVES, Pack, Trained
 
@@ -158,7 +159,7 @@ class Run:
 
     def losses_of_steps(self, numbers: range) -> Floats:
         """Take the steps of these numbers (from 1); their losses (steps, lanes)."""
-        factors = [self.pack.rate_factor(number) for number in numbers]
+        factors = [factor_at(self.pack, number) for number in numbers]
         table = self.update_table(factors, numbers[0])
         rows = self.order.rows(self.trainee.lanes, numbers)
         steps = torch.tensor(numbers, device=rows.device)

@@ -3,9 +3,20 @@
 import math
 
 from pipeline.params.schedule import Schedule
+from pipeline.training.pack import Pack
 
 CYCLE_RISE, CYCLE_START, CYCLE_END = 0.3, 1 / 25, 1 / 250_000
 """torch's OneCycleLR: the share of the budget that rises, and the rate's factors at both ends."""
+
+
+def factor_at(pack: Pack, step: int) -> float:
+    """What a pack's rates are multiplied by at ``step`` (from 1): by the schedule, and where a
+    growing batch stands for it by Adam's rule, by the root of how much the batch has grown."""
+    schedule = pack.settings.schedule
+    factor = rate_factor(schedule, step, pack.steps)
+    if schedule.exchange == "adam":
+        factor *= (pack.batch_size / pack.phase(step - 1).batch_size) ** 0.5
+    return factor
 
 
 def rate_factor(schedule: Schedule, step: int, last_step: int) -> float:

@@ -20,6 +20,7 @@ from pipeline.params.optimizer import Optimizer
 from pipeline.params.settings import Cell
 from pipeline.training import budget, seeds
 from pipeline.training.dataset import Dataset
+from pipeline.training.learning_rate import factor_at
 from pipeline.training.losses import has_diverged, loss_and_score, mean_loss, norm
 from pipeline.training.optimizers import Lamb, Lars, Lion, Muon
 from pipeline.training.pack import CURVES, FINALS, Pack, Trained
@@ -132,7 +133,7 @@ def _train_cell(
         if record.diverged_step:
             on_steps(pack.end - step + 1)
             break
-        set_rate(optimizer, cell.lr * pack.rate_factor(step))
+        set_rate(optimizer, cell.lr * factor_at(pack, step))
         set_dropout_keys(model, dropout, step)
         loss = gradient_step(model, optimizer, data, rows.to(data.train.x.device))
         clip(model, settings.optimizer)

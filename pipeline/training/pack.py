@@ -11,7 +11,6 @@ import numpy.typing as npt
 from pipeline.params.settings import Cell, Settings
 from pipeline.training import budget
 from pipeline.training.budget import Phase
-from pipeline.training.learning_rate import rate_factor
 
 CURVES = (
     "train_loss",
@@ -102,15 +101,6 @@ class Pack:
     def phase(self, step: int) -> Phase:
         """The phase of a step (from 0), the last one's beyond the end."""
         return next((phase for phase in self.phases if step < phase.end), self.phases[-1])
-
-    def rate_factor(self, step: int) -> float:
-        """What the rate is multiplied by at a step (from 1): by the schedule, and where a growing
-        batch is exchanged for it by Adam's rule, by the root of how much the batch has grown."""
-        schedule = self.settings.schedule
-        factor = rate_factor(schedule, step, self.steps)
-        if schedule.exchange == "adam":
-            factor *= (self.batch_size / self.phase(step - 1).batch_size) ** 0.5
-        return factor
 
     def examples_seen(self, step: int) -> int:
         """How many examples the first ``step`` steps take."""

@@ -28,6 +28,7 @@ from pipeline.lanes.pieces import train_pieces
 from pipeline.params.network import Model
 from pipeline.params.schedule import Budget
 from pipeline.training.dataset import Dataset, Part
+from pipeline.training.learning_rate import factor_at
 from pipeline.training.pack import FINALS, interleaved
 
 TASKS = ["classification", pytest.param("regression", marks=pytest.mark.slow)]
@@ -58,7 +59,7 @@ class TestEqualsThePlainLoop:
         pack = make_pack(schedule=replace(SCHEDULES["seesaw"], warmup_steps=0))
         sizes = [pack.phase(step - 1).batch_size for step in range(1, pack.steps + 1)]
         assert sorted(set(sizes)) == [8, 20, 50]
-        factors = [pack.rate_factor(step) for step in range(1, pack.steps + 1)]
+        factors = [factor_at(pack, step) for step in range(1, pack.steps + 1)]
         assert factors == pytest.approx([(8 / size) ** 0.5 for size in sizes])
 
     @pytest.mark.parametrize("task", TASKS)

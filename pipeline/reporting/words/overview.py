@@ -110,8 +110,8 @@ def reading(study: Study) -> str:
         "this machine from one hour to the next. Price: that time over the recommended one's, and "
         "how probable it is that the batch size is the fastest. Peak memory: of a step or an "
         f"evaluation, without the data. {in_tokens(data)}Test {study.frame.score_name} and "
-        f"train − test: means over seeds at the end of the whole budget{sampled}; the score's interval holds for other "
-        "seeds and other test examples."
+        f"train − test: means over seeds at the end of the whole budget{sampled}; the score's "
+        "interval holds for other seeds and other test examples."
     )
 
 
