@@ -56,6 +56,18 @@ def crossed(values: Floats) -> Mean:
     return Mean(value, np.sqrt(total / (seeds * examples)), max(1.0, freedom))
 
 
+def of_share(mean: Mean, examples: int) -> tuple[float, float]:
+    """The interval of an accuracy, on the logit; where every outcome is the same, the exact one of
+    so many examples (Clopper & Pearson 1934)."""
+    share = mean.value
+    if share in (0.0, 1.0):
+        reach = ((1 - LEVEL) / 2) ** (1 / examples)
+        return (reach, 1.0) if share else (0.0, 1 - reach)
+    logit, half = np.log(share / (1 - share)), mean.half() / (share * (1 - share))
+    low, high = (1 / (1 + np.exp(-(logit + sign * half))) for sign in (-1, 1))
+    return float(low), float(high)
+
+
 @dataclass(frozen=True)
 class Outcomes:
     """What every solution made of every test example: 1 for a hit, or its squared error.
@@ -90,13 +102,7 @@ class Outcomes:
             half = mean.half()
             return Estimate(mean.value, mean.value - half, mean.value + half, len(table))
         if self.variance is None:
-            least = 0.5 / table.shape[1]
-            share = float(np.clip(mean.value, least, 1 - least))
-            binomial = share * (1 - share)
-            half = max(mean.half(), mean.half() * np.sqrt(binomial / table.shape[1])) / binomial
-            logit = np.log(share / (1 - share))
-            low, high = (1 / (1 + np.exp(-(logit + sign * half))) for sign in (-1, 1))
-            return Estimate(mean.value, float(low), float(high), len(table))
+            return Estimate(mean.value, *of_share(mean, table.shape[1]), len(table))
         error = mean.value / self.variance
         spread = np.exp(mean.half() / mean.value) if mean.value > 0 else 1.0
         return Estimate(1 - error, 1 - error * spread, 1 - error / spread, len(table))

@@ -49,7 +49,19 @@ class TestScore:
     def test_it_stays_a_share(self) -> None:
         for table in (np.ones((3, 20)), np.zeros((3, 20)), np.ones((1, 2))):
             found = outcomes(table).score(("v", 4, 0.1))
-            assert 0 <= found.low <= found.high <= 1
+            assert 0 <= found.low <= found.value <= found.high <= 1
+
+    def test_no_miss_among_few_examples_is_no_proof(self) -> None:
+        found = outcomes(np.ones((5, 36))).score(("v", 4, 0.1))
+        assert (found.low, found.high) == (pytest.approx(0.9026, abs=1e-4), 1.0)  # 0.025^(1/36)
+
+    @pytest.mark.slow
+    @pytest.mark.parametrize(("share", "examples"), [(0.99, 36), (0.995, 360)])
+    def test_it_holds_beside_one(self, share: float, examples: int) -> None:
+        drawings = [drawn(seed, examples=examples, share=share) for seed in range(STUDIES)]
+        found = [outcomes(table).score(("v", 4, 0.1)) for table in drawings]
+        assert np.mean([one.low <= share <= one.high for one in found]) >= 0.93
+        assert all(one.low <= one.value <= one.high for one in found)
 
     def test_an_error_becomes_r_squared(self) -> None:
         errors = np.random.default_rng(0).exponential(0.2, (5, 400))
