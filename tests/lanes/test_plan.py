@@ -5,7 +5,7 @@ from dataclasses import replace
 import pytest
 import torch
 
-from makers.data import MakeData
+from makers.data import MakeData, text_dataset
 from makers.packs import lanes, make_pack
 from pipeline.errors import InputError
 from pipeline.lanes import plan
@@ -59,6 +59,18 @@ class TestChoice:
     def test_a_broken_factory_is_named(self, make_data: MakeData, name: str, message: str) -> None:
         with pytest.raises(InputError, match=message):
             make_plan(make_pack(model=Model(name)), make_data(), Impl())
+
+
+def test_transformers_of_long_steps_train_in_the_loop() -> None:
+    model = Model("transformer", [], "gelu", layers=1, heads=1, width=16)
+    data = text_dataset(2048)
+    pack = replace(make_pack(model=model), snapshots=(), examples=2048)
+    chosen = {
+        size: make_plan(replace(pack, batch_size=size), data, Impl()).engine for size in (4, 2048)
+    }
+    assert chosen == {4: "traced", 2048: "loop"}
+    asked = make_plan(replace(pack, batch_size=2048), data, Impl(engine="traced"))
+    assert asked.engine == "traced"
 
 
 class TestMemory:
