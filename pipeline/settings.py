@@ -107,13 +107,16 @@ def setting(
     notes = [reached_words(best, tables.data_parallel, parts.devices)]
     if is_outside:
         notes.append("optimizer, warm-up and schedule stay those of your program")
-    if optimizer and optimizer.name not in TORCH:
+    if optimizer and optimizer.name == "muon":
+        notes.append("hidden matrices by torch.optim.Muon(adjust_lr_fn='match_rms_adamw')")
+        notes.append("and all else by AdamW, both at this rate")
+    elif optimizer and optimizer.name not in TORCH:
         notes.append(f"{optimizer.name} is no optimizer of torch: bring your own")
     if optimizer and optimizer.clip_norm is not None:
         notes.append(f"gradients are clipped to norm {optimizer.clip_norm:g}, before each update")
     if schedule and schedule.name == "growth":
         shares = ", ".join(f"{share:.0%}" for share in schedule.milestones)
-        notes.append(f"the batch is divided by {schedule.factor:g} after {shares} of the steps")
+        notes.append(f"the batch is divided by {schedule.factor:g} after {shares} of the examples")
         if schedule.exchange == "adam":
             notes.append(f"and the rate is multiplied by {schedule.factor**0.5:.3g} there")
     if not is_outside and chosen.model.norm == "batch" and parts.per_device < size:
@@ -181,7 +184,7 @@ def factor(schedule: Schedule, steps: int, unit: int = 1) -> str:
     if schedule.name == "linear":
         after = f"({last} - n) / {max(unit, last - warmup)}"
     if schedule.name == "wsd":
-        after = f"min(1.0, ({last} - n) / {max(1.0, schedule.decay * last):g})"
+        after = f"min(1.0, ({last} - n) / {max(1.0, schedule.decay * last)!r})"
     if schedule.name == "step":
         places = [unit * int(share * steps) for share in schedule.milestones]
         after = f"{schedule.factor:g} ** sum(n >= place for place in {places})"
@@ -192,7 +195,7 @@ def factor(schedule: Schedule, steps: int, unit: int = 1) -> str:
 
 def scheduler_lines(chosen: Setting, unit: int = 1) -> list[str]:
     """torch's scheduler, ``unit`` steps of it for each update; none for a constant rate."""
-    if chosen.schedule is None or not has_optimizer(chosen):
+    if chosen.schedule is None:
         return []
     if chosen.schedule.name == "onecycle":
         named = {"total_steps": unit * chosen.steps, "cycle_momentum": False}
@@ -261,8 +264,10 @@ def huggingface_lines(chosen: Setting) -> list[str]:
             "weight_decay": optimizer.weight_decay,
         }
     arguments = f"args = {call('transformers.TrainingArguments', **named)}"
-    if not has_optimizer(chosen) or (optimizer.name == "adamw" and is_known):
+    if is_known and (optimizer.name == "adamw" or not has_optimizer(chosen)):
         return [arguments]
+    if not has_optimizer(chosen):
+        return [arguments, *scheduler_lines(chosen)]
     schedulers = [] if is_known else scheduler_lines(chosen)
     pair = f"optimizers=(optimizer, {'scheduler' if schedulers else 'None'})"
     trainer = call("transformers.Trainer", "model", "args", "train_dataset=dataset", pair)

@@ -212,6 +212,13 @@ def test_what_the_arguments_do_not_say_is_noted() -> None:
     assert "# lamb is no optimizer of torch: bring your own" in text
 
 
+def test_the_schedule_is_told_of_other_optimizers_too() -> None:
+    chosen = made(Optimizer("muon", 0.95), Schedule("wsd", 7, decay=0.3))
+    assert "scheduler = torch.optim.lr_scheduler.LambdaLR" in settings.code("torch", chosen)
+    assert "scheduler = " in settings.code("huggingface", chosen)
+    assert "# hidden matrices by torch.optim.Muon" in settings.code("torch", chosen)
+
+
 def test_of_another_program_the_rate_alone_is_known() -> None:
     trainer = Trainer("runs", path="runs.csv")
     params = dataclasses.replace(Params(grid=Grid(batch_size=[64])), trainer=trainer)

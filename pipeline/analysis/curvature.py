@@ -93,6 +93,8 @@ def stability_limit(optimizer: Optimizer) -> float | None:
     for optimizers that scale each weight's gradient by itself.
     """
     momentum = optimizer.momentum
+    if optimizer.clip_norm is not None:  # a step is never long enough to diverge
+        return None
     if optimizer.name == "sgd":
         return 2 + 2 * momentum
     if optimizer.name == "nesterov":

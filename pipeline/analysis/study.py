@@ -99,7 +99,7 @@ class Study:
     def is_imbalanced(self) -> bool:
         """Whether classes differ in size so much that accuracy alone could mislead."""
         classes = self.measured.classes
-        if classes.empty:
+        if classes.empty or self.measured.data["task"] != "classification":
             return False
         total = classes[["train", "val", "test"]].sum(axis=1)
         return bool(total.max() > IMBALANCED * total.min())

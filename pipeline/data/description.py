@@ -72,12 +72,20 @@ def evenly(x: Array) -> Array:
 
 def classes(prepared: Prepared) -> pd.DataFrame:
     """One row per class: examples in each part, or of a text how often each token is to be
-    predicted; empty for regression."""
-    table = pd.DataFrame({"class": prepared.classes})
+    predicted, its name escaped as in Python; empty for regression."""
+    is_text = prepared.task == "language"
+    names = [repr(name)[1:-1] if is_text else name for name in prepared.classes]
+    table = pd.DataFrame({"class": names})
     for name, part in prepared.parts.items():
         if prepared.classes:
-            table[name] = np.bincount(part.y.ravel(), minlength=len(prepared.classes))
+            table[name] = counts(part.y, len(prepared.classes))
     return table
+
+
+def counts(labels: Array, classes: int) -> Array:
+    """How often each label occurs, counted in chunks, which bound the memory."""
+    chunks = (labels[k : k + DESCRIBED_ROWS] for k in range(0, len(labels), DESCRIBED_ROWS))
+    return np.sum([np.bincount(chunk.ravel(), minlength=classes) for chunk in chunks], axis=0)
 
 
 def columns(prepared: Prepared) -> pd.DataFrame:

@@ -17,7 +17,7 @@ from hydra.core.config_store import ConfigStore
 from omegaconf import OmegaConf
 
 from pipeline.errors import require
-from pipeline.params.data import FILES
+from pipeline.params.data import FILES, TOKENS
 from pipeline.params.load import schema
 from pipeline.params.network import is_factory
 from pipeline.params.trainer import Columns
@@ -51,6 +51,11 @@ def own_file(source: str, path: str | None, runs_path: str | None) -> str:
     if runs_path is not None:
         return runs_path
     return str(path) if source in FILES and path is not None else NOTHING
+
+
+def own_tokens(tokens: str) -> str:
+    """The file of the user's tokenizer."""
+    return NOTHING if tokens in TOKENS else tokens
 
 
 def own_module(model: str) -> str:
@@ -112,6 +117,7 @@ OmegaConf.register_new_resolver("logspace", logspace, replace=True)
 OmegaConf.register_new_resolver("conf_digest", conf_digest, replace=True)
 OmegaConf.register_new_resolver("own_file", own_file, replace=True)
 OmegaConf.register_new_resolver("if_raced", if_raced, replace=True)
+OmegaConf.register_new_resolver("own_tokens", own_tokens, replace=True)
 OmegaConf.register_new_resolver("own_module", own_module, replace=True)
 OmegaConf.register_new_resolver("by_trainer", by_trainer, replace=True)
 OmegaConf.register_new_resolver("program_files", program_files, replace=True)

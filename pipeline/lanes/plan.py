@@ -64,8 +64,10 @@ def make_plan(pack: Pack, data: Dataset, impl: Impl) -> Plan:
     room = USABLE_MEMORY * free_bytes(device) / workers
     micro, lane = 1, lane_bytes(pack, data, 1)
     engine, reason = choose_engine(pack, lane, impl, workers, device)
-    if engine == "loop":
+    if engine == "loop" and lane.total <= room:
         return Plan(engine, reason, workers, 1, 1)
+    if engine == "loop":
+        engine, reason = "traced", "lanes alone can split a batch that does not fit"
     while micro < pack.largest_batch_size and SMALLEST_PIECE * lane.total > room:
         micro *= 2
         lane = lane_bytes(pack, data, micro)
@@ -121,9 +123,9 @@ def lanes_obstacle(pack: Pack, data: Dataset) -> str | None:
         return "some of its parameters are shared"
     lanes = stacked(pack, pack.cells[:FEWEST], data)
     rows = torch.zeros(2, pack.batch_size, dtype=torch.int64, device=data.train.x.device)
-    y = targets_of(data.train.y, data.outputs, data.task)
+    y = targets_of(data.train.y[rows], data.outputs, data.task)
     number = torch.ones((), dtype=torch.int64, device=rows.device)
-    return gradients.why_not_lanes(lanes, Batch(data.train.x[rows], y[rows], number), data.task)
+    return gradients.why_not_lanes(lanes, Batch(data.train.x[rows], y, number), data.task)
 
 
 @dataclass(frozen=True)

@@ -23,6 +23,8 @@ SOURCES = (
 )
 FILES = ("table", "images", "arrays", "text")
 """Sources that are a user's own file or folder."""
+TOKENS = ("char", "byte")
+"""What a text is made of, unless by a tokenizer's file."""
 OWN_TEST_SET = ("mnist", "fashion_mnist", "cifar10")
 SCALINGS = ("none", "minmax", "standard")
 
@@ -115,10 +117,9 @@ class Images:
 class Text:
     """How a text becomes examples, windows of ``context`` tokens.
 
-    tokens: ``char``, ``byte``, or a tokenizer's file; limit: of characters, where the rest of the
-    text is left alone; key: under which the text stands in a .jsonl
-    or .parquet file; split: in which order the shares of ``data.split`` are taken, by ``position``
-    in the text or, each ``document`` whole, by lot.
+    tokens: ``char``, ``byte``, or a tokenizer's file; limit: of characters, the rest of the text is
+    left alone; key: under which the text stands in a .jsonl or .parquet file; split: the parts
+    follow each other by ``position`` in the text, or each ``document`` is drawn to one whole.
     """
 
     tokens: str = "char"
@@ -154,7 +155,8 @@ class Data:
         one_of("data.source", self.source, SOURCES)
         one_of("data.task", self.task, TASKS)
         self._check_source()
-        is_text, rule = self.source == "text", "is for text, and text is for nothing else"
+        is_text = self.source == "text"
+        rule = "does not fit a text: language does" if is_text else "is for data=text alone"
         require(is_text == (self.task == "language"), "data.task", self.task, rule)
         is_table = self.source == "table"
         require(is_table == (self.target is not None), "data.target", self.target, self._rule())

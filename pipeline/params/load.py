@@ -275,8 +275,8 @@ def load_params(path: Path = Path("params.yaml")) -> Params:
 
 
 DERIVED = (
-    "conf_digest", "watched.data", "watched.model", "watched.program", "watched.noted",
-    "mains.package", "mains.outside", "waves.variant", "waves.pilots",
+    "conf_digest", "watched.data", "watched.tokens", "watched.model", "watched.program",
+    "watched.noted", "mains.package", "mains.outside", "waves.variant", "waves.pilots",
 )  # fmt: skip
 """Keys that find themselves: nobody chose their values."""
 

@@ -102,9 +102,9 @@ class Optimizer:
             f"is not used by {self.name}",
         )
         require(
-            self.name != "nesterov" or self.momentum > 0,
+            self.name not in ("nesterov", "muon") or self.momentum > 0,
             "optimizer.momentum",
             self.momentum,
-            "must be above 0 for nesterov",
+            f"must be above 0 for {self.name}",
         )
         require(self.weight_decay >= 0, "optimizer.weight_decay", self.weight_decay, "is below 0")

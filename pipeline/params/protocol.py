@@ -179,10 +179,11 @@ class Waves:
 
 @dataclass(frozen=True)
 class Watched:
-    """Files of the user's own that DVC watches: the data, or the table of runs; the module of the
-    model; the files of a program; and where what these hold is noted."""
+    """Files of the user's own that DVC watches: the data, or the table of runs; a tokenizer; the
+    module of the model; the files of a program; and where what these hold is noted."""
 
     data: str = ""
+    tokens: str = ""
     model: str = ""
     program: list[str] = field(default_factory=list)
     noted: str = ""

@@ -45,6 +45,8 @@ class Schedule:
         require(self.warmup_steps >= 0, "schedule.warmup_steps", self.warmup_steps, "is below 0")
         require(0 < self.factor <= 1, "schedule.factor", self.factor, "is outside (0, 1]")
         require(0 < self.decay <= 1, "schedule.decay", self.decay, "is outside (0, 1]")
+        is_used = self.decay == Schedule.decay or self.name == "wsd"
+        require(is_used, "schedule.decay", self.decay, f"is not used by {self.name}")
         rule = "is not used by onecycle, which warms up by itself"
         is_used = self.name != "onecycle" or self.warmup_steps == 0
         require(is_used, "schedule.warmup_steps", self.warmup_steps, rule)

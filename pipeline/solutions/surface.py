@@ -164,7 +164,7 @@ class Solutions:
 
 def examples_at_once(part: Part) -> int:
     """How many examples are looked at together, of one solution: it bounds the memory."""
-    return max(1, EXAMPLES_AT_ONCE // part.predicted)
+    return max(1, EXAMPLES_AT_ONCE // part.burden)
 
 
 def hits(outputs: Tensor, y: Tensor, task: str) -> Tensor:

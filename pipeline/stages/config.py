@@ -21,7 +21,7 @@ from omegaconf.errors import OmegaConfBaseException
 
 from pipeline.errors import InputError, command, require
 from pipeline.hydra_plugins.batchwise import CONF, conf_digest
-from pipeline.params.data import FILES
+from pipeline.params.data import FILES, TOKENS
 from pipeline.params.load import (
     DERIVED,
     Params,
@@ -56,6 +56,9 @@ def check_file(params: Params) -> None:
     path = params.data.path
     known = params.data.source not in FILES or path is None or Path(path).exists()
     require(known, "data.path", path, "does not exist")
+    tokens = params.data.text.tokens
+    known = tokens in TOKENS or Path(tokens).is_file()
+    require(known, "data.text.tokens", tokens, f"is neither {' nor '.join(TOKENS)} nor a file")
 
 
 def write(text: str) -> None:

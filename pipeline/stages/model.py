@@ -43,7 +43,8 @@ PREDICT_NUMBERS = """def predict(x: torch.Tensor) -> torch.Tensor:
     return model(((x - offset) * scale).float())"""
 OF_TOKENS = """
 The inputs are tokens, whole numbers (windows, context); `classes` in `model.json` names them by
-their numbers. What comes out for each are the logarithms of the next token's odds.
+their numbers, and `encoding` says what made them. What comes out for each are the logarithms of the
+next token's odds.
 """
 PREDICT_TOKENS = """def predict(x: torch.Tensor) -> torch.Tensor:
     return model(x)"""

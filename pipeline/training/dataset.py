@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 CHUNK_ROWS = 16384
+LARGE_VOCABULARY = 64
 
 
 @dataclass(frozen=True)
@@ -28,6 +29,12 @@ class Part:
     def predicted(self) -> int:
         """How many things are predicted for each example: 1, or each token of a window."""
         return self.y[0].numel()
+
+    @property
+    def burden(self) -> int:
+        """How many times the memory of a single prediction an example's outputs take, roughly:
+        of a text by its tokens, and much more where a byte does not hold their kinds."""
+        return self.predicted * (LARGE_VOCABULARY if self.y.dtype == torch.int32 else 1)
 
 
 @dataclass(frozen=True)

@@ -53,7 +53,7 @@ def has_diverged(loss: float) -> bool:
 
 def evaluation_rows(part: Part) -> int:
     """How many examples are evaluated at once: of a text fewer, for each predicts many tokens."""
-    return max(1, min(EVALUATION_ROWS, EVALUATION_TOKENS // part.predicted))
+    return max(1, min(EVALUATION_ROWS, EVALUATION_TOKENS // part.burden))
 
 
 def loss_and_score(

@@ -22,7 +22,8 @@ CURVES = (
     "largest_weight",
     "update_to_weight",
 )
-"""Recorded at every evaluation; the last is the length of the step's update over the weights'."""
+"""Recorded at every evaluation; the gradient's norm is that after clipping, the last is the length
+of the step's update over the weights'."""
 FINALS = ("final_train_loss", "final_train_score", "final_val_loss", "final_val_score")
 
 

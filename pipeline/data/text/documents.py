@@ -26,7 +26,9 @@ def read(path: Path, key: str) -> list[str]:
 def files(path: Path) -> list[Path]:
     """The file itself, or the files of the folder that hold documents."""
     if path.is_dir():
-        found = sorted(file for file in path.rglob("*") if file.suffix in ENDINGS)
+        found = sorted(
+            file for file in path.rglob("*") if file.suffix in ENDINGS and file.is_file()
+        )
         if not found:
             raise InputError(
                 f"data.path: '{path}' holds no file that ends in {' or '.join(ENDINGS)}"
@@ -43,16 +45,16 @@ def documents_of(file: Path, key: str) -> Iterator[str]:
         if file.suffix == ".parquet":
             yield from column(file, key)
         elif file.suffix == ".jsonl":
-            with file.open(encoding="utf-8") as lines:
+            with file.open(encoding="utf-8-sig") as lines:
                 for number, line in enumerate(lines, 1):
                     if line.strip():
                         yield of_line(file, number, line, key)
         else:
-            yield file.read_text(encoding="utf-8")
+            yield file.read_text(encoding="utf-8-sig")
     except UnicodeDecodeError as error:
         raise InputError(f"{file}: byte {error.start} is no UTF-8 text") from None
     except OSError as error:
-        raise InputError(f"{file}: {error.strerror}") from None
+        raise InputError(f"{file}: {error.strerror or error}") from None
 
 
 def of_line(file: Path, number: int, line: str, key: str) -> str:
@@ -63,7 +65,10 @@ def of_line(file: Path, number: int, line: str, key: str) -> str:
         raise InputError(f"{file}: line {number} is no JSON: {error.msg}") from None
     if not isinstance(record, dict) or not isinstance(record.get(key), str):
         raise InputError(f"{file}: line {number} has no text under data.text.key={key!r}")
-    return str(record[key])
+    text = str(record[key])
+    if not text.isascii() and any("\ud800" <= character <= "\udfff" for character in text):
+        raise InputError(f"{file}: line {number} has half a character, which no text can have")
+    return text
 
 
 def column(file: Path, key: str) -> Iterator[str]:

@@ -8,7 +8,7 @@ import numpy as np
 from pipeline.data.examples import Array, Examples
 from pipeline.data.prepared import Prepared
 from pipeline.data.text import documents
-from pipeline.data.text.tokens import UNKNOWN, Vocabulary, vocabulary
+from pipeline.data.text.tokens import Vocabulary, vocabulary
 from pipeline.errors import InputError, require
 from pipeline.params.data import Data, Split
 
@@ -35,6 +35,7 @@ def prepare_text(data: Data, seed: int) -> Prepared:
         windows,
         features=(),
         classes=words.names,
+        fitted={"tokens": data.text.tokens},
         notes=tuple(notes(len(texts), windows, words)),
     )
 
@@ -56,7 +57,7 @@ def split(texts: list[str], data: Data, seed: int) -> dict[str, list[str]]:
     rule = f"needs at least {len(PARTS)} documents, and there are {len(texts)}"
     require(len(texts) >= len(PARTS), "data.text.split", data.text.split, rule)
     order = np.random.default_rng(seed).permutation(len(texts))
-    first, second = ends(data.split, len(texts) - 2)
+    first, second = ends(data.split, len(texts) - len(PARTS))
     chosen = np.split(order, [first + 1, second + 2])  # one for each part at least
     return {
         name: [texts[place] + BETWEEN for place in sorted(places)]
@@ -102,7 +103,7 @@ def notes(count: int, windows: dict[str, Examples], words: Vocabulary) -> list[s
     told = [f"{count:,} documents"] if count > 1 else []
     sizes = ", ".join(f"{part.x.size:,} {name}" for name, part in windows.items())
     told.append(f"tokens: {sizes}, of {len(words.names):,} kinds")
-    if words.names[-1] == UNKNOWN:
+    if words.has_unknown:
         others = sum(int((windows[part].y == len(words.names) - 1).sum()) for part in PARTS)
         told.append(f"{others:,} characters that the training part does not have are one token")
     return told

@@ -1,6 +1,6 @@
 """Tokens of a text: its bytes, its characters, or what a tokenizer of the user's makes of it."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -16,16 +16,34 @@ CHUNK_CHARACTERS = 1 << 22
 
 @dataclass(frozen=True)
 class Vocabulary:
-    """The tokens' names by their numbers from 0, and how a text becomes numbers."""
+    """The tokens' names by their numbers from 0, and how a piece of text becomes numbers.
+
+    by_lines: whether tokens span characters, so that a text may be cut at the end of a line alone;
+    has_unknown: whether the last one stands for characters that training lacks.
+    """
 
     names: tuple[str, ...]
     encode: Callable[[str], Array]
+    by_lines: bool = False
+    has_unknown: bool = False
 
     def numbers(self, texts: Iterable[str]) -> Array:
         """The tokens of consecutive texts, one after the other, in the smallest type that holds
         the vocabulary: uint8 or int32."""
         kind = np.uint8 if len(self.names) <= 256 else np.int32
-        return np.concatenate([self.encode(text).astype(kind) for text in texts])
+        pieces = (piece for text in texts for piece in cut(text, self.by_lines))
+        return np.concatenate([self.encode(piece).astype(kind) for piece in pieces])
+
+
+def cut(text: str, by_lines: bool) -> Iterator[str]:
+    """The text in pieces, which bound the memory."""
+    start = 0
+    while start < len(text):
+        end = start + CHUNK_CHARACTERS
+        if by_lines and end < len(text):
+            end = text.find("\n", end) + 1 or len(text)
+        yield text[start:end]
+        start = end
 
 
 def vocabulary(tokens: str, training: list[str], others: list[str]) -> Vocabulary:
@@ -49,16 +67,13 @@ def characters(training: list[str], others: list[str]) -> Vocabulary:
     codes = np.array([ord(character) for character in known], dtype=np.uint32)
     is_whole = set().union(*others) <= set(known)
 
-    def encode(text: str) -> Array:
-        pieces = range(0, len(text), CHUNK_CHARACTERS)
-        return np.concatenate([looked_up(text[k : k + CHUNK_CHARACTERS], codes) for k in pieces])
-
-    return Vocabulary((*known, *(() if is_whole else (UNKNOWN,))), encode)
+    names = tuple(known) if is_whole else (*known, UNKNOWN)
+    return Vocabulary(names, lambda text: looked_up(text, codes), has_unknown=not is_whole)
 
 
 def looked_up(text: str, codes: Array) -> Array:
     """The places of the characters among ascending codes; the number of codes for any other."""
-    characters = np.frombuffer(text.encode("utf-32-le", "surrogatepass"), dtype=np.uint32)
+    characters = np.frombuffer(text.encode("utf-32-le"), dtype=np.uint32)
     places = np.searchsorted(codes, characters).clip(max=len(codes) - 1)
     return np.where(codes[places] == characters, places, len(codes)).astype(np.int32)
 
@@ -81,6 +96,8 @@ def of_tokenizer(path: Path) -> Vocabulary:
         tokenizer = Tokenizer.from_file(str(path))
     except Exception as error:  # the library raises plain Exceptions
         raise InputError(f"data.text.tokens: {path} is no tokenizer's file: {error}") from None
+    tokenizer.no_truncation()  # which the file may ask for
+    tokenizer.no_padding()
     size = tokenizer.get_vocab_size()
     names = tuple(tokenizer.id_to_token(number) or "" for number in range(size))
 
@@ -91,4 +108,4 @@ def of_tokenizer(path: Path) -> Vocabulary:
             raise InputError(f"data.text.tokens: {path} {rule}")
         return numbers
 
-    return Vocabulary(names, encode)
+    return Vocabulary(names, encode, by_lines=True)

@@ -27,15 +27,27 @@ def draw(study: Study) -> Figure:
     axis.set_yticks(range(len(table)), table["class"].astype(str))
     axis.invert_yaxis()
     axis.grid(visible=False, axis="y")
-    axis.set_xlabel("examples")
+    axis.set_xlabel("tokens" if is_text(study) else "examples")
     figure.legend(loc="outside upper center", ncols=3, frameon=False)
     return figure
+
+
+def is_text(study: Study) -> bool:
+    """Whether the classes are the tokens of a text."""
+    return bool(study.measured.data["task"] == "language")
 
 
 def caption(study: Study) -> str:
     """The rarest and the commonest class."""
     classes = study.measured.classes
     total = classes[PARTS].sum(axis=1)
+    if is_text(study):
+        most = classes.loc[total.nlargest(3).index, "class"]
+        shown, share = ", ".join(f"'{name}'" for name in most), total.max() / total.sum()
+        return (
+            f"{len(classes):,} kinds of tokens, {total.sum():,} to predict; the commonest are "
+            f"{shown}, the first of them {100 * share:.0f} % of all."
+        )
     rare, common = classes.loc[total.idxmin(), "class"], classes.loc[total.idxmax(), "class"]
     ratio = numbers.number(total.max() / total.min())
     balanced = "; the balanced accuracy, which counts every class alike, stands beside the accuracy"

@@ -10,12 +10,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from pipeline.data import description
 from pipeline.data.preparation import prepare
 from pipeline.data.prepared import Prepared
 from pipeline.data.text.prepare import in_windows
 from pipeline.data.text.tokens import vocabulary
 from pipeline.errors import InputError
 from pipeline.params.data import Data, Split, Text
+from pipeline.workspace.files import write_csv
 
 SHARES = Split(0.8, 0.1, 0.1)
 
@@ -94,6 +96,15 @@ class TestTokenizer:
         assert found.classes == ("?", "to", "be", "or")
         assert found.parts["train"].x[:2].tolist() == [[1, 2, 3], [0, 1, 2]]
 
+    def test_what_a_file_cuts_off_stays(self, tmp_path: Path, file: Path) -> None:
+        content = json.loads(file.read_text())
+        content["truncation"] = {
+            "direction": "Right", "max_length": 5, "strategy": "LongestFirst", "stride": 0,
+        }  # fmt: skip
+        file.write_text(json.dumps(content))
+        found = prepared(tmp_path, "to be or not to be " * 30, tokens=str(file), context=3)
+        assert len(found.parts["train"]) > 40
+
     def test_another_file_is_refused(self, tmp_path: Path) -> None:
         pytest.importorskip("tokenizers", reason="the library tokenizers is not there")
         other = tmp_path / "other.json"
@@ -141,6 +152,14 @@ class TestDocuments:
         assert sum(len(each) for each in letters) == len(set().union(*letters)) == len(self.TEXTS)
         assert all(letters)
 
+    @pytest.mark.parametrize("count", range(3, 13))
+    def test_every_part_has_a_document(self, tmp_path: Path, count: int) -> None:
+        for place in range(count):
+            (tmp_path / f"{place}.txt").write_text("abcdefghij" * 3)
+        shares = Split(0.9, 0.05, 0.05)
+        found = prepare(data_of(tmp_path, shares, context=4, split="document"), 0)
+        assert sum(len(part) >= 7 for part in found.parts.values()) == 3
+
     def test_two_documents_make_no_three_parts(self, tmp_path: Path) -> None:
         (tmp_path / "own").mkdir()
         for name in "ab":
@@ -159,6 +178,7 @@ class TestDocuments:
         ("own.jsonl", b'{"text": "a"}\n{"text', "line 2 is no JSON"),
         ("own.jsonl", b'{"text": "a"}\n{"text": 3}', "line 2 has no text under data.text.key='te"),
         ("own.jsonl", b"[1]", "line 1 has no text"),
+        ("own.jsonl", b'{"text": "\\ud800"}', "line 1 has half a character"),
         ("own.parquet", b"PAR", "is no Parquet file"),
     ],
 )  # fmt: skip
@@ -186,10 +206,11 @@ def test_a_limit_leaves_the_beginning(tmp_path: Path) -> None:
     found = prepared(tmp_path, "abcdefghij" * 10 + "xyz", context=3, limit=100)
     assert found.classes == whole.classes
     assert (found.parts["test"].y == whole.parts["test"].y).all()
-    for name in "ab":
-        (tmp_path / f"{name}.jsonl").write_text('{"text": "' + name * 40 + '"}')
-    cut = prepare(data_of(tmp_path, context=3, limit=50), 0)
-    assert cut.notes[0] == "3 documents"
+    (tmp_path / "own.txt").rename(tmp_path / "b.txt")
+    (tmp_path / "a.txt").write_text("xyz" * 10)
+    cut = prepare(data_of(tmp_path, context=2, limit=60), 0)
+    assert cut.notes[0] == "2 documents"
+    assert "".join(cut.classes[:4]) == "\nabc"
 
 
 def test_a_folder_without_text_and_a_path_to_nothing(tmp_path: Path) -> None:
@@ -197,6 +218,15 @@ def test_a_folder_without_text_and_a_path_to_nothing(tmp_path: Path) -> None:
         prepare(data_of(tmp_path), 0)
     with pytest.raises(InputError, match="does not exist"):
         prepare(data_of(tmp_path / "none.txt"), 0)
+
+
+def test_any_token_can_be_read_back_by_name(tmp_path: Path) -> None:
+    (tmp_path / "own.jsonl").write_text(json.dumps({"text": 'a\r\n"b",\x85 ' * 30}))
+    table = description.classes(prepare(data_of(tmp_path / "own.jsonl", context=4), 0))
+    write_csv(tmp_path / "classes.csv", table)
+    back = pd.read_csv(tmp_path / "classes.csv", keep_default_na=False)
+    assert back["class"].tolist() == ["\\n", "\\r", " ", '"', ",", "a", "b", "\\x85"]
+    assert back["train"].tolist() == table["train"].tolist()
 
 
 def test_a_text_of_one_token_is_refused(tmp_path: Path) -> None:
