@@ -24,7 +24,8 @@ def draw(study: Study) -> Figure:
     for part, colour in zip(PARTS, sns.color_palette("colorblind", 3), strict=True):
         axis.barh(range(len(table)), table[part], left=left, color=colour, label=part)
         left += table[part].to_numpy()
-    axis.set_yticks(range(len(table)), table["class"].astype(str))
+    names = [name if name.strip() else f"'{name}'" for name in table["class"].astype(str)]
+    axis.set_yticks(range(len(table)), names)
     axis.invert_yaxis()
     axis.grid(visible=False, axis="y")
     axis.set_xlabel("tokens" if is_text(study) else "examples")

@@ -29,11 +29,11 @@ def draw(study: Study) -> Figure:
             axis.set_xlabel(f"{time}s")
             axis.set_title(name if rows > 1 else "", loc="left")
         pair[0].set_ylabel(f"validation {name_of}")
-        if has_score:
-            lowest = of_variant["val_score"].quantile(0.02)
-            pair[0].set_ylim(bottom=max(lowest, -0.2), top=of_variant["val_score"].max() + 0.02)
-        else:
+        if not has_score:
             pair[0].set_yscale("log")
+    if has_score:  # all panels share the axis
+        lowest, highest = curves["val_score"].quantile(0.02), curves["val_score"].max()
+        panels[0][0].set_ylim(bottom=max(lowest, -0.2), top=highest + 0.02)
     where = "lower right" if has_score else "upper right"
     panels[0][-1].legend(title="batch size", frameon=False, fontsize=8, loc=where)
     return figure

@@ -83,9 +83,11 @@ def points(axis: Axes, table: pd.DataFrame, column: str, names: tuple[str, ...])
 def log_axis(axis: Axes, values: pd.Series, show: Callable[[float], str]) -> None:
     """A log x axis in plain numbers that ends soon after its points, however wide intervals are."""
     axis.set_xscale("log")
+    is_short = False
     if ends := reach(values):
         axis.set_xlim(ends)
-    axis.xaxis.set_major_locator(LogLocator(10, numticks=8))
+        is_short = ends[1] < 100 * ends[0]
+    axis.xaxis.set_major_locator(LogLocator(10, (1, 2, 5) if is_short else (1,), numticks=8))
     axis.xaxis.set_minor_locator(NullLocator())
     axis.xaxis.set_major_formatter(FuncFormatter(lambda value, _: show(value)))
 

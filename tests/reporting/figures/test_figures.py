@@ -5,6 +5,7 @@ import os
 import signal
 from collections.abc import Iterator
 from pathlib import Path
+from types import SimpleNamespace
 
 import matplotlib as mpl
 import numpy as np
@@ -19,7 +20,7 @@ from pipeline.analysis.frame import Frame
 from pipeline.analysis.study import Study, tables
 from pipeline.reporting import sections
 from pipeline.reporting.content import content_of
-from pipeline.reporting.figures import axes, drawing, throughput, tradeoff
+from pipeline.reporting.figures import axes, curves, drawing, throughput, tradeoff
 from pipeline.reporting.figures.axes import STYLE
 from pipeline.reporting.figures.illustration import Illustration
 from pipeline.workspace.processes import ProcessDiedError
@@ -114,6 +115,16 @@ def test_many_variants_can_be_told_apart() -> None:
     assert "95 % intervals over 3 fresh seeds, of variant_0" in caption
     for item in sections.illustrations(study):
         item.draw(study).draw_without_rendering()
+
+
+def test_no_curve_leaves_the_panels_at_the_top() -> None:
+    study = cached((4, 16, 64), (0.01, 0.1, 1.0, 10.0), 3, variants=("baseline", "adam"))
+    is_last = study.curves["variant"] == "adam"
+    worse = study.curves.assign(val_score=study.curves["val_score"].where(~is_last, 0.1))
+    figure = curves.draw(SimpleNamespace(curves=worse, frame=study.frame))  # type: ignore[arg-type]
+    for axis in figure.axes:
+        highest = max(max(line.get_ydata()) for line in axis.lines)  # type: ignore[arg-type]
+        assert highest < axis.get_ylim()[1]
 
 
 def test_hopeless_scores_do_not_squeeze_the_others() -> None:
