@@ -178,6 +178,11 @@ def factor(schedule: Schedule, steps: int, unit: int = 1) -> str:
     """``training.learning_rate.rate_factor`` as an expression of ``n``, the scheduler's steps so
     far, ``unit`` of them for each update; empty for a rate that never changes."""
     warmup, last = unit * schedule.warmup_steps, unit * steps
+    if schedule.name == "onecycle":  # torch's, whose top lies between two updates
+        top = unit * max(1e-9, 0.3 * steps - 1)
+        rise = f"1 - 0.48 * (1 + math.cos(math.pi * n / {top!r}))"
+        fall = f"math.cos(math.pi * (n - {top!r}) / {last - unit - top!r})"
+        return f"{rise} if n <= {top!r} else 4e-06 + 0.499998 * (1 + {fall})"
     after = "1.0"
     if schedule.name == "cosine":
         after = f"0.5 * (1 + math.cos(math.pi * (n - {warmup}) / {max(unit, last - warmup)}))"
@@ -197,8 +202,8 @@ def scheduler_lines(chosen: Setting, unit: int = 1) -> list[str]:
     """torch's scheduler, ``unit`` steps of it for each update; none for a constant rate."""
     if chosen.schedule is None:
         return []
-    if chosen.schedule.name == "onecycle":
-        named = {"total_steps": unit * chosen.steps, "cycle_momentum": False}
+    if chosen.schedule.name == "onecycle" and unit == 1:
+        named = {"total_steps": chosen.steps, "cycle_momentum": False}
         whole = call("torch.optim.lr_scheduler.OneCycleLR", "optimizer", repr(chosen.lr), **named)
         return [f"scheduler = {whole}"]
     text = factor(chosen.schedule, chosen.steps, unit)

@@ -44,6 +44,10 @@ OF_ONES_OWN = {
     "data=table": ["data.path=README.md", "data.target=y"],
     "data=images": ["data.path=tests"],
     "data=arrays": ["data.path=README.md"],
+    "data=text": ["data.path=README.md"],
+    "model=transformer": ["data=text", "data.path=README.md"],
+    "study=nanogpt": ["data.path=README.md"],
+    "study=transformer": ["data.path=README.md"],
     "trainer=command": [
         "trainer.command='{batch_size} {lr} {seed} {steps} {out}'",
         "trainer.train_examples=2000",
