@@ -56,7 +56,7 @@ def held(curves: dict[Call, pd.DataFrame], seed: int, at_once: int) -> tuple[Rac
     return race, told
 
 
-@settings(max_examples=30)
+@settings(max_examples=10)
 @given(
     st.lists(st.sampled_from([0.03, 0.1, 0.2, 0.5, 1.0, 2.5]), min_size=1, max_size=4, unique=True),
     st.integers(1, 4),
