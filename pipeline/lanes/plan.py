@@ -33,8 +33,9 @@ each lane's step works on; from benchmarks/models.py."""
 SMALLEST_PIECE = 3
 """The most lanes that are trained at once where two would be best: an odd one out joins a pair."""
 LOOP_BYTES = 8 << 20
-"""What a step of one transformer works on, from which on a CPU the plain loop takes 0.85 to 0.95 of
-the time of lanes: its attention is one kernel, and nothing is left of what lanes save."""
+"""What a step of one transformer works on, from which on a CPU the plain loop is no slower than
+lanes (0.85 to 1.0 of their time at 13 to 34 MiB, one run each): its attention is one kernel, and
+nothing is left of what lanes save."""
 CACHE_BYTES = 4 << 20
 """On a CPU, lanes whose step works on more than about this together go at the memory's pace."""
 

@@ -338,7 +338,5 @@ def update(
             and rule.step_by_product(optimizer, param, gradient, slots, quantities)
         )
         if not is_done:
-            is_matrix = rule.matrix_step is not None and name in matrices
-            step = rule.matrix_step if is_matrix else rule.step
-            assert step is not None
+            step = rule.matrix_step if rule.matrix_step and name in matrices else rule.step
             step(optimizer, param, dense(gradient), slots, quantities)
