@@ -45,9 +45,7 @@ def make_pack(
     """
     examples = len(data.train)
     resolved = budget.resolve(batch_size, examples)
-    settings = params.settings(variant)
-    settings = replace(settings, optimizer=settings.optimizer.at(resolved))
-    return Pack(settings, resolved, examples, tuple(cells))
+    return Pack(params.settings(variant).at(resolved), resolved, examples, tuple(cells))
 
 
 def fresh_pack(

@@ -21,6 +21,7 @@ USED_BY = {
     "beta2": WITH_BETA2,
 }
 MOVING = {
+    "momentum_batch_size": WITH_MOMENTUM,
     "beta2_batch_size": (*ADAMS, "rmsprop", "lamb"),
     "noise_batch_size": ADAMS,
     "decay_batch_size": ("adamw", "lion", "muon"),
@@ -37,6 +38,7 @@ class Optimizer:
     and all else as AdamW. clip_norm: the longest that a gradient may be, None for any.
     A key that ends with ``batch_size`` says that values are those of this batch size, and move with
     it elsewhere:
+    momentum_batch_size: momentum, such that its half-life in examples stays;
     beta2_batch_size: beta2, such that its half-life in examples stays (Marek et al. 2025);
     noise_batch_size: both betas and epsilon, such that with rates by ``schedule.batch_rule=sqrt``
     the path through the noise stays (Malladi et al. 2022, definition 5.1);
@@ -51,6 +53,7 @@ class Optimizer:
     beta2: float = 0.999
     epsilon: float = 1e-8
     clip_norm: float | None = None
+    momentum_batch_size: int | None = None
     beta2_batch_size: int | None = None
     noise_batch_size: int | None = None
     decay_batch_size: int | None = None
@@ -61,6 +64,8 @@ class Optimizer:
         Raises InputError for a batch size so large that it leaves no betas.
         """
         own: dict[str, Any] = dict.fromkeys(MOVING)
+        if self.momentum_batch_size is not None:
+            own["momentum"] = self.momentum ** (batch_size / self.momentum_batch_size)
         if self.beta2_batch_size is not None:
             own["beta2"] = self.beta2 ** (batch_size / self.beta2_batch_size)
         if self.noise_batch_size is not None:
@@ -94,6 +99,9 @@ class Optimizer:
         both = self.beta2_batch_size is not None and self.noise_batch_size is not None
         rule = "moves beta2, and so does optimizer.noise_batch_size"
         require(not both, "optimizer.beta2_batch_size", self.beta2_batch_size, rule)
+        moves_nothing = self.momentum_batch_size is not None and self.momentum == 0
+        rule = "moves nothing: optimizer.momentum is 0"
+        require(not moves_nothing, "optimizer.momentum_batch_size", self.momentum_batch_size, rule)
         require(0 <= self.momentum < 1, "optimizer.momentum", self.momentum, "is outside [0, 1)")
         require(
             self.momentum == 0 or self.name in WITH_MOMENTUM,

@@ -1,6 +1,7 @@
 """The ``schedule`` and ``budget`` sections: how the rate changes, how long a cell trains."""
 
-from dataclasses import dataclass, field
+import math
+from dataclasses import dataclass, field, replace
 
 from pipeline.errors import require
 from pipeline.params.checks import one_of
@@ -22,7 +23,8 @@ class Schedule:
     et al. 2025, Seesaw).
 
     batch_rule: the grid's rates are those at ``base_batch_size``, and are scaled linearly, or by
-    the square root, to every other batch size.
+    the square root, to every other batch size. warmup_batch_size: the warm-up's steps are those of
+    this batch size, and elsewhere it takes as many examples; None: as many steps.
     """
 
     name: str = "constant"
@@ -33,6 +35,14 @@ class Schedule:
     exchange: str = "sgd"
     batch_rule: str = "none"
     base_batch_size: int = 32
+    warmup_batch_size: int | None = None
+
+    def at(self, batch_size: int) -> "Schedule":
+        """The schedule with the warm-up of a batch size."""
+        if self.warmup_batch_size is None:
+            return self
+        steps = math.ceil(self.warmup_steps * self.warmup_batch_size / batch_size)
+        return replace(self, warmup_steps=steps, warmup_batch_size=None)
 
     def __post_init__(self) -> None:
         one_of("schedule.name", self.name, SCHEDULES)
@@ -43,6 +53,10 @@ class Schedule:
         base = self.base_batch_size
         require(base >= 1, "schedule.base_batch_size", base, "is below 1")
         require(self.warmup_steps >= 0, "schedule.warmup_steps", self.warmup_steps, "is below 0")
+        warmup_base = self.warmup_batch_size
+        is_used = warmup_base is None or (warmup_base >= 1 and self.warmup_steps > 0)
+        rule = "is below 1, or there is no warm-up: schedule.warmup_steps is 0"
+        require(is_used, "schedule.warmup_batch_size", warmup_base, rule)
         require(0 < self.factor <= 1, "schedule.factor", self.factor, "is outside (0, 1]")
         require(0 < self.decay <= 1, "schedule.decay", self.decay, "is outside (0, 1]")
         is_used = self.decay == Schedule.decay or self.name == "wsd"

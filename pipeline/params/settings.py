@@ -1,6 +1,6 @@
 """How one variant trains, and one training of it."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from pipeline.params.network import Model
 from pipeline.params.optimizer import Optimizer
@@ -19,6 +19,14 @@ class Settings:
     schedule: Schedule = field(default_factory=Schedule)
     budget: Budget = field(default_factory=Budget)
     lr: tuple[float, ...] = ()
+
+    def at(self, batch_size: int) -> "Settings":
+        """How a batch size trains: with the values that move with it.
+
+        Raises InputError for a batch size that leaves none.
+        """
+        optimizer, schedule = self.optimizer.at(batch_size), self.schedule.at(batch_size)
+        return replace(self, optimizer=optimizer, schedule=schedule)
 
 
 @dataclass(frozen=True)

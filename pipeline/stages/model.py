@@ -91,7 +91,7 @@ def solutions(best: dict[str, Any]) -> pd.DataFrame:
 
 def described(params: Params, best: dict[str, Any]) -> dict[str, Any]:
     """model.json: the network, its inputs and outputs, and how it was trained."""
-    settings = params.settings(best["variant"])
+    settings = params.settings(best["variant"]).at(best["batch_size"])
     summary = json.loads((files.PROCESSED / "summary.json").read_text())
     numbers = json.loads((files.PROCESSED / "scaling.json").read_text()).get(settings.scaling, {})
     told = ("task", "shape", "outputs", "features", "classes", "target_mean", "target_sd")
@@ -105,7 +105,7 @@ def described(params: Params, best: dict[str, Any]) -> dict[str, Any]:
             "examples": summary["examples"]["train"],
             "batch_size": best["batch_size"],
             "learning_rate": best["lr"],
-            "optimizer": asdict(settings.optimizer.at(best["batch_size"])),
+            "optimizer": asdict(settings.optimizer),
             "schedule": asdict(settings.schedule),
         },
     }

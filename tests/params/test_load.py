@@ -11,6 +11,8 @@ from omegaconf import OmegaConf
 from pipeline.errors import InputError
 from pipeline.params.load import Params, from_config, load_params
 from pipeline.params.optimizer import Optimizer
+from pipeline.params.schedule import Schedule
+from pipeline.params.settings import Settings
 
 BAD = [
     ("grid: {batch_size: [0]}", "grid.batch_size: 0"),
@@ -89,6 +91,10 @@ BAD = [
     ("optimizer: {weight_decay: -1}", "optimizer.weight_decay: -1"),
     ("optimizer: {beta2: 1.0}", "optimizer.beta2: 1.0"),
     ("optimizer: {name: adam, beta2_batch_size: 0}", "optimizer.beta2_batch_size: 0"),
+    ("optimizer: {momentum_batch_size: 8}", "optimizer.momentum_batch_size: 8 moves nothing"),
+    ("optimizer: {name: adam, momentum_batch_size: 8}", "momentum_batch_size: 8 is not used by"),
+    ("schedule: {warmup_batch_size: 8}", "schedule.warmup_batch_size: 8"),
+    ("model: {precision: float16}", "model.precision: 'float16'"),
     ("optimizer: {noise_batch_size: 8}", "optimizer.noise_batch_size: 8 is not used by sgd"),
     ("optimizer: {name: adam, decay_batch_size: 8}", "decay_batch_size: 8 is not used by adam"),
     ("optimizer: {epsilon: 0.1}", "optimizer.epsilon: 0.1 is not used by sgd"),
@@ -190,6 +196,22 @@ def test_beta2_keeps_its_half_life_in_examples() -> None:
         assert half_life_examples == pytest.approx(512 * math.log(0.5) / math.log(0.95))
     assert rule.at(1).beta2 == pytest.approx(0.9999, abs=1e-6)  # Marek et al. 2025
     assert Optimizer("adam").at(64) == Optimizer("adam")
+
+
+def test_momentum_keeps_its_half_life_in_examples() -> None:
+    rule = Optimizer("sgd", 0.9, momentum_batch_size=32)
+    assert rule.at(32) == Optimizer("sgd", 0.9)
+    assert rule.at(64).momentum == pytest.approx(0.81)
+    assert rule.at(16).momentum ** 2 == pytest.approx(0.9)
+
+
+def test_a_warm_up_takes_as_many_examples() -> None:
+    schedule = Schedule(warmup_steps=100, warmup_batch_size=32)
+    assert schedule.at(32) == Schedule(warmup_steps=100)
+    assert [schedule.at(size).warmup_steps for size in (8, 64, 4096)] == [400, 50, 1]
+    settings = Settings(optimizer=Optimizer("sgd", 0.9, momentum_batch_size=32), schedule=schedule)
+    assert settings.at(64).optimizer.momentum == pytest.approx(0.81)
+    assert settings.at(64).schedule == Schedule(warmup_steps=50)
 
 
 def test_adam_keeps_its_noise() -> None:
