@@ -30,6 +30,7 @@ from pipeline.analysis import (
     rates,
     recommendation,
     scores,
+    sweep,
     timings,
     tradeoff,
     variants,
@@ -44,6 +45,7 @@ from pipeline.analysis.measurements import Measurements
 from pipeline.analysis.rates import Surface
 from pipeline.analysis.recommendation import Recommendation, Rival
 from pipeline.analysis.scores import Outcomes
+from pipeline.analysis.sweep import Shift, Sweep
 from pipeline.analysis.timings import MemoryLaw
 from pipeline.params.load import Params
 from pipeline.params.settings import Settings
@@ -409,6 +411,27 @@ class Study:
             name: variants.overall(self.variants, first, name, "steps_ratio") for name in others
         }
 
+    @cached_property
+    def sweeps(self) -> list[Sweep]:
+        """``sweep.sweeps``: the settings that variants differ in alone."""
+        return [] if self.is_outside else sweep.sweeps(self.settings)
+
+    @cached_property
+    def sweep_outcomes(self) -> Mapping[str, pd.DataFrame]:
+        """``sweep.outcomes`` of each of them, by name."""
+        lanes = self.measured.confirmed_lanes
+        return {swept.name: sweep.outcomes(swept, self.counted, lanes) for swept in self.sweeps}
+
+    @cached_property
+    def sweep_table(self) -> pd.DataFrame:
+        """What every value of them comes to at every batch size."""
+        return pd.concat([sweep.by_value(cells) for cells in self.sweep_outcomes.values()])
+
+    @cached_property
+    def sweep_shifts(self) -> Mapping[str, Mapping[str, Shift]]:
+        """How the best value of each moves with the batch size, by name and criterion."""
+        return {name: sweep.shifts(cells) for name, cells in self.sweep_outcomes.items()}
+
     # This machine
 
     @cached_property
@@ -621,6 +644,7 @@ def tables(study: Study) -> dict[str, pd.DataFrame]:
     }
     where_there_are_any = {
         "variants": study.variants,
+        "sweeps": study.sweep_table if study.sweeps else pd.DataFrame(),
         "features": measured.features,
         "classes": measured.classes,
         "columns": measured.columns,

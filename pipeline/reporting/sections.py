@@ -25,6 +25,7 @@ from pipeline.reporting.figures import (
     sharpness,
     steps,
     steps_heatmap,
+    sweeps,
     throughput,
     tradeoff,
     variants,
@@ -75,7 +76,7 @@ SECTIONS = (
             descent.ILLUSTRATION,
         ),
     ),
-    Section("comparison", "Variants", (variants.ILLUSTRATION,)),
+    Section("comparison", "Variants", (variants.ILLUSTRATION, sweeps.ILLUSTRATION)),
     Section(
         "machine",
         "This machine",

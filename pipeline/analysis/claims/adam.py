@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from pipeline.analysis import variants
+from pipeline.analysis import sweep, variants
 from pipeline.analysis.claims.claim import Outcome, Region, claim, judged, untested
 from pipeline.analysis.claims.variants import FEWER, no_variants, ratio_words
 from pipeline.analysis.study import Study
@@ -17,6 +17,7 @@ from pipeline.selection.statistics import Estimate
 
 GOOD = 1.25
 AS_GOOD = Region(0, GOOD, step=0.5, is_ratio=True)
+GROWS = Region(0, np.inf, step=0.5)
 THE_SAME = Region(1 / GOOD, GOOD, step=0.5, is_ratio=True)
 
 
@@ -48,6 +49,34 @@ def beta2_half_life(study: Study) -> Outcome:
 def decay_timescale(study: Study) -> Outcome:
     """A timescale in examples against one in steps (Wang & Aitchison 2024)."""
     return moved_against_fixed(study, "decay_batch_size")
+
+
+@claim(
+    "best-decay-grows",
+    "The best weight decay grows with the batch size",
+    test="Power of the batch size by which the curve of the validation loss at the end over the "
+    "decay moves, one curve for all batch sizes, each decay at its own best rate, above 0",
+    effect="power of the batch size",
+    figure="sweeps",
+    table="sweeps",
+)
+def best_decay_grows(study: Study) -> Outcome:
+    """One decay for all batch sizes against one that grows (Wang & Aitchison 2024)."""
+    shifts = study.sweep_shifts.get("weight_decay")
+    if shifts is None:
+        return no_variants("weight_decay")
+    by_loss, by_steps = (shifts[name].power for name in (sweep.LOSS, sweep.STEPS))
+    if not np.isfinite(by_loss.value):
+        return untested("The loss hardly changes with the decay, or at too few batch sizes.")
+    words = f"What it does to the validation loss at the end moves as {power_words(by_loss)}"
+    if np.isfinite(by_steps.value):
+        words += f", and to the steps as {power_words(by_steps)}"
+    return judged(by_loss, GROWS, "batch sizes", f"{words}.")
+
+
+def power_words(power: Estimate) -> str:
+    """A power of the batch size with its interval."""
+    return f"B^{power.value:.2f} ({power.low:.2f} to {power.high:.2f})"
 
 
 def moved_against_fixed(study: Study, key: str) -> Outcome:

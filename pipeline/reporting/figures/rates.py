@@ -13,7 +13,6 @@ from pipeline.reporting.figures.axes import (
 )
 from pipeline.reporting.figures.illustration import Illustration
 from pipeline.reporting.words import numbers
-from pipeline.selection.statistics import Estimate
 
 
 def draw(study: Study) -> Figure:
@@ -62,10 +61,10 @@ def grows(study: Study) -> str:
     if surface.whole.n == 0:
         return "Too few rates reach the target for an exponent."
     if surface.critical is None:
-        return f"The dashed line is B^{exponent(surface.whole)}."
+        return f"The dashed line is B^{numbers.exponent(surface.whole)}."
     return (
-        f"The dashed line grows as B^{exponent(surface.below)} up to the critical batch size and "
-        f"as B^{exponent(surface.above)} beyond it."
+        f"The dashed line grows as B^{numbers.exponent(surface.below)} up to the critical batch "
+        f"size and as B^{numbers.exponent(surface.above)} beyond it."
     )
 
 
@@ -74,11 +73,6 @@ def found(study: Study) -> str:
     if study.finder_choices.empty:
         return ""
     return " Triangles: what the learning-rate finders of two libraries suggest."
-
-
-def exponent(estimate: Estimate) -> str:
-    """An exponent with its interval."""
-    return f"{estimate.value:.2f} ({numbers.interval(estimate.low, estimate.high)})"
 
 
 ILLUSTRATION = Illustration(

@@ -58,6 +58,11 @@ def interval(low: float, high: float, show: Callable[[float], str] = number) -> 
     return "no interval" if pd.isna(low) else f"{show(low)} to {show(high)}"
 
 
+def exponent(estimate: Estimate) -> str:
+    """An exponent with its interval."""
+    return f"{estimate.value:.2f} ({interval(estimate.low, estimate.high)})"
+
+
 def batch_size(value: float, examples: int) -> str:
     """A batch size; the whole training part by its name."""
     return f"{int(value)} (full)" if value == examples else f"{int(value)}"
