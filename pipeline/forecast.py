@@ -140,8 +140,9 @@ def workers(params: Params, timed: "pd.DataFrame") -> int:
 
 def is_alone(params: Params, settings: Settings) -> bool:
     """Whether cells may have to train one by one: a user's own network is taken for one that
-    cannot be batched."""
-    return params.impl.engine == "loop" or settings.model.name not in MODELS
+    cannot be batched, and bfloat16 for that of a CPU."""
+    is_own = settings.model.name not in MODELS
+    return params.impl.engine == "loop" or is_own or settings.model.precision != "float32"
 
 
 def overhead(seconds_per_step: Mapping[int, float]) -> float:

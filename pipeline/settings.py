@@ -94,9 +94,9 @@ def setting(
     """The recommended row of the tradeoff, ``best``, as a setting."""
     variant, size = best["variant"], int(best["batch_size"])
     is_outside = params.trainer.name != "lanes"
-    chosen = params.settings(variant)
+    chosen = params.settings(variant).at(size)
     schedule = None if is_outside else chosen.schedule
-    optimizer = None if is_outside else chosen.optimizer.at(size)
+    optimizer = None if is_outside else chosen.optimizer
     known = rows_of(tables.throughput[tables.throughput["micro_batches"] == 1], variant)
     peaks = known.set_index("batch_size")["peak_bytes"].dropna()
     parts = split(size, devices, memory_gb, peaks)
@@ -119,6 +119,8 @@ def setting(
         notes.append(f"the batch is divided by {schedule.factor:g} after {shares} of the examples")
         if schedule.exchange == "adam":
             notes.append(f"and the rate is multiplied by {schedule.factor**0.5:.3g} there")
+    if not is_outside and chosen.model.precision == "bfloat16":
+        notes.append("the forward pass is under autocast in bfloat16 (bf16-mixed, bf16=True)")
     if not is_outside and chosen.model.norm == "batch" and parts.per_device < size:
         notes.append(f"batch norm sees {parts.per_device} examples at a time here, not {size}")
     return Setting(best["lr"], parts, steps, optimizer, schedule, tuple(notes))

@@ -156,6 +156,7 @@ def fuse_bias(node: Node) -> Node | None:
             and isinstance(bias, Node)
             and len(product.users) == 1
             and _shape(product) == _shape(node)
+            and product.meta["dtype"] == bias.meta["dtype"]
         ):
             with node.graph.inserting_before(node):
                 fused = node.graph.call_function(aten.baddbmm.default, (bias, *product.args))

@@ -13,6 +13,7 @@ from pipeline.errors import InputError, require
 from pipeline.models.batch_norm import ElementaryBatchNorm
 from pipeline.models.images import cnn, resnet
 from pipeline.models.mlp import mlp
+from pipeline.models.precision import MixedPrecision
 from pipeline.models.transformer import Attention, Transformer, transformer, written_out
 from pipeline.params.network import Model, is_factory
 
@@ -40,7 +41,8 @@ def build(model: Model, shape: Shape, outputs: int) -> nn.Module:
     Draws from torch's global generator: fork and seed it around the call.
     """
     maker = from_factory if is_factory(model.name) else NETWORKS[model.name]
-    return maker(model, shape, outputs)
+    network = maker(model, shape, outputs)
+    return network if model.precision == "float32" else MixedPrecision(network)
 
 
 def from_factory(model: Model, shape: tuple[int, ...], outputs: int) -> nn.Module:
@@ -96,7 +98,8 @@ def matrices(model: nn.Module) -> frozenset[str]:
     Raises InputError where there is none.
     """
     linear = [name for name, module in model.named_modules() if isinstance(module, nn.Linear)]
-    has_head = not (isinstance(model, Transformer) and model.head is None)
+    modules = list(model.modules())
+    has_head = not any(isinstance(part, Transformer) and part.head is None for part in modules)
     names = frozenset(f"{name}.weight" for name in (linear[:-1] if has_head else linear))
     rule = "is for hidden matrices, and the network has none"
     require(len(names) > 0, "optimizer.name", "muon", rule)

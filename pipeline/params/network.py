@@ -9,6 +9,7 @@ from pipeline.params.checks import one_of
 MODELS = ("linear", "mlp", "cnn", "resnet", "transformer")
 ACTIVATIONS = ("relu", "tanh", "gelu")
 NORMS = ("none", "batch", "ghost")
+PRECISIONS = ("float32", "bfloat16")
 POSITIONS = ("learned", "rotary")
 
 
@@ -24,7 +25,8 @@ class Model:
 
     ``norm_layers`` is ``all`` or a list of hidden-layer numbers from 0; ``ghost_size`` is how many
     examples a ghost batch norm takes together; a ``module.path:function`` as the name is a user's
-    own network, which is given ``options``.
+    own network, which is given ``options``. precision: of the products while it trains; weights,
+    sums of losses and evaluations stay float32.
 
     Of a transformer: so many ``layers`` with ``heads`` heads of attention each, ``width`` numbers a
     token; positions are ``learned`` or ``rotary``; a ``tied`` head is the embedding itself.
@@ -37,6 +39,7 @@ class Model:
     norm_layers: Any = "all"
     ghost_size: int = 32
     dropout: float = 0.0
+    precision: str = "float32"
     layers: int = 4
     heads: int = 4
     width: int = 128
@@ -59,6 +62,7 @@ class Model:
         )
         one_of("model.activation", self.activation, ACTIVATIONS)
         one_of("model.norm", self.norm, NORMS)
+        one_of("model.precision", self.precision, PRECISIONS)
         require(
             all(width >= 1 for width in self.hidden),
             "model.hidden",

@@ -21,7 +21,7 @@ from pipeline.speed.blocks import NOISY_SPREAD, Timing
 from pipeline.speed.load import Watch
 from pipeline.speed.table import Key, Subject
 from pipeline.training import budget, dataset
-from pipeline.training.device import device, one_thread
+from pipeline.training.device import check_precision, device, one_thread
 from pipeline.workspace import durations, files
 from pipeline.workspace.progress import progress
 
@@ -35,7 +35,7 @@ def grid_sizes(params: Params, examples: int) -> list[int]:
     for size in sizes:
         require(sizes.count(size) == 1, "grid.batch_size", size, "is also what 'full' means here")
         for variant in params.grid.variant:
-            params.settings(variant).optimizer.at(size)
+            params.settings(variant).at(size)
     return sizes
 
 
@@ -48,6 +48,7 @@ def subjects(params: Params, where: torch.device) -> tuple[dict[str, Subject], d
     chosen: dict[str, Subject] = {}
     with progress("throughput: memory", len(set(whose.values())), "variant") as on_done:
         for name in dict.fromkeys(whose.values()):
+            check_precision(settings[name].model.precision, where)
             data = dataset.load(files.PROCESSED, settings[name].scaling, where)
             sizes = grid_sizes(params, len(data.train))
             is_first = not chosen  # claims about the machine are tested on the first variant

@@ -61,6 +61,13 @@ class TestChoice:
             make_plan(make_pack(model=Model(name)), make_data(), Impl())
 
 
+def test_bfloat16_trains_in_the_loop_of_a_cpu(make_data: MakeData) -> None:
+    """A lane's bits depend on its neighbours there."""
+    made = make_plan(make_pack(model=Model("linear", precision="bfloat16")), make_data(), Impl())
+    assert made.engine == "loop"
+    assert made.reason.startswith("bfloat16 on a CPU")
+
+
 def test_transformers_of_long_steps_train_in_the_loop() -> None:
     model = Model("transformer", [], "gelu", layers=1, heads=1, width=16)
     data = text_dataset(2048)

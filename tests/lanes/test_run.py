@@ -90,6 +90,17 @@ class TestEqualsThePlainLoop:
         pack, data = make_pack(**keys), text_dataset()
         assert_close(lanes(pack, data), plain(pack, data))
 
+    def test_fewer_bits(self, make_data: MakeData) -> None:
+        """Sums of bfloat16 in another order differ by its 8 bits, and less than from float32."""
+        whole, data = make_pack(model=MODELS["both"], optimizer=OPTIMIZERS["adamw"]), make_data()
+        model = replace(MODELS["both"], precision="bfloat16")
+        pack = replace(whole, settings=replace(whole.settings, model=model))
+        found, expected = lanes(pack, data), plain(pack, data)
+        for name in ("train_loss", "val_loss"):
+            curve = expected.curves[name]
+            np.testing.assert_allclose(found.curves[name], curve, rtol=0.05, err_msg=name)
+            assert not np.allclose(plain(whole, data).curves[name], curve, rtol=1e-4)
+
     @pytest.mark.slow
     @settings(max_examples=12, deadline=None, suppress_health_check=list(HealthCheck))
     @given(

@@ -1,0 +1,43 @@
+"""Training in bfloat16."""
+
+import pytest
+import torch
+
+from pipeline.models.build import build, matrices
+from pipeline.params.network import Model
+
+MODEL = Model("mlp", [16, 16], precision="bfloat16")
+
+
+@pytest.fixture
+def network() -> torch.nn.Module:
+    torch.manual_seed(0)
+    return build(MODEL, (8,), 3)
+
+
+def test_only_training_is_rounded(network: torch.nn.Module) -> None:
+    torch.manual_seed(0)
+    whole = build(Model("mlp", [16, 16]), (8,), 3)
+    x = torch.randn(32, 8)
+    exact, rounded = whole(x), network.train()(x)
+    assert rounded.dtype == torch.float32
+    assert torch.equal(network.eval()(x), exact)
+    difference = (rounded - exact).abs().max() / exact.abs().max()
+    assert 1e-4 < difference < 2**-6  # bfloat16 has 8 bits
+
+
+def test_weights_and_gradients_stay_float32(network: torch.nn.Module) -> None:
+    network.train()(torch.randn(4, 8)).sum().backward()
+    for parameter in network.parameters():
+        assert parameter.dtype == torch.float32
+        assert parameter.grad is not None
+        assert parameter.grad.dtype == torch.float32
+
+
+def test_muon_finds_its_matrices(network: torch.nn.Module) -> None:
+    hidden = {network.get_parameter(name).shape for name in matrices(network)}
+    assert hidden == {(16, 8), (16, 16)}
+    tied = Model("transformer", layers=1, heads=1, width=8, tied=True, precision="bfloat16")
+    assert len(matrices(build(tied, (4,), 5))) == len(
+        matrices(build(Model("transformer", layers=1, heads=1, width=8, tied=True), (4,), 5))
+    )
