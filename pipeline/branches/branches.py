@@ -155,13 +155,13 @@ def losses_of(
     """The training losses of branches before and after, (2, branches); rows: of the trunk."""
     rows = [*rows, *rows[-1:] * (FEWEST - len(rows))]
     lanes = lanes_from(trunk, data, pack, rows)
-    optimizer, steps = pack.settings.optimizer, trunk.branch_steps * trunk.pack.batch_size
+    settings, steps = pack.settings, trunk.branch_steps * trunk.pack.batch_size
     batches = orders(trunk, data, lanes, rows)[:, :steps].unflatten(1, (-1, pack.batch_size))
     batches = batches.transpose(0, 1).contiguous()
-    table = rules.table(optimizer, lanes.rates, [1.0] * len(batches), 1)
-    trainee = Trainee(lanes, rules.initial_slots(optimizer, lanes.params), {})
+    table = rules.table(settings.optimizer, lanes.rates, [1.0] * len(batches), 1)
+    trainee = Trainee(lanes, rules.initial_slots(settings.optimizer, lanes.params), {})
     make = functools.partial(
-        make_step, data=data, batch_size=pack.batch_size, optimizer=optimizer, micro=micro
+        make_step, data=data, batch_size=pack.batch_size, settings=settings, micro=micro
     )
     on_cpu = data.train.x.device.type == "cpu"
     with torch.no_grad(), as_written():
@@ -189,12 +189,12 @@ def lanes_from(trunk: Trunk, data: Dataset, pack: Pack, rows: list[int]) -> Lane
 def orders(trunk: Trunk, data: Dataset, lanes: Lanes, rows: list[int]) -> Tensor:
     """The order of all examples of each lane, (lanes, examples): that of the epoch after its
     moment, so that all branches of one moment see the same examples."""
-    base, examples = trunk.pack.settings.seed, len(data.train)
+    settings, examples = trunk.pack.settings, len(data.train)
     found = []
     for row in rows:
         step, cell = trunk.table[["step", "cell"]].iloc[row]
         epoch = int(np.ceil(trunk.pack.epochs_seen(step)))
-        found.append(seeds.data_order(base, trunk.pack.cells[cell].seed, epoch, examples))
+        found.append(seeds.places(settings, trunk.pack.cells[cell].seed, epoch, examples))
     return torch.stack(found).to(lanes.rates.device)
 
 

@@ -12,6 +12,7 @@ from torch import Tensor
 
 from pipeline.params.settings import Settings
 from pipeline.training import loop, seeds
+from pipeline.training.augmentation import batch_of
 from pipeline.training.dataset import Dataset
 
 Floats = npt.NDArray[np.float64]
@@ -61,12 +62,14 @@ def _smoothed_losses(
     rule = settings.optimizer.at(batch_size)
     optimizer = loop.torch_optimizer(model, rule, float(rates[0]))
     dropout = seeds.dropout_bases(model, settings.seed, seed)
-    batches = endless_batches(settings.seed, seed, data, batch_size)
+    key = seeds.augmentation_key(settings.seed, seed).to(data.train.x.device)
+    batches = endless_batches(settings, seed, data, batch_size)
     mean, smoothed = 0.0, []
-    for step, (rate, rows) in enumerate(zip(rates, batches, strict=False), 1):
+    for step, (rate, places) in enumerate(zip(rates, batches, strict=False), 1):
         loop.set_rate(optimizer, float(rate))
         loop.set_dropout_keys(model, dropout, step)
-        loss = loop.gradient_step(model, optimizer, data, rows)
+        batch = batch_of(data, settings.augmentation, key, places)
+        loss = loop.gradient_step(model, optimizer, batch, data.task)
         loop.clip(model, rule)
         optimizer.step()
         mean = SMOOTHING * mean + (1 - SMOOTHING) * loss
@@ -76,9 +79,11 @@ def _smoothed_losses(
     return smoothed
 
 
-def endless_batches(base_seed: int, seed: int, data: Dataset, batch_size: int) -> Iterator[Tensor]:
-    """The rows of whole batches, epoch after epoch."""
+def endless_batches(
+    settings: Settings, seed: int, data: Dataset, batch_size: int
+) -> Iterator[Tensor]:
+    """The places of whole batches, epoch after epoch."""
     examples = len(data.train)
     for epoch in count():
-        order = seeds.data_order(base_seed, seed, epoch, examples).to(data.train.x.device)
+        order = seeds.places(settings, seed, epoch, examples).to(data.train.x.device)
         yield from order[: examples // batch_size * batch_size].split(batch_size)

@@ -61,7 +61,8 @@ def dense(gradient: Gradient) -> Tensor:
 class Lanes:
     """What differs between lanes, each tensor (lanes, ...), beside the network they share.
 
-    dropout: the base key of every dropout layer, by the name of its buffer.
+    dropout: the base key of every dropout layer, by the name of its buffer. keys: what the changes
+    of augmented examples are drawn with.
     seed_index: which of ``seeds`` each lane's data order comes from.
     """
 
@@ -69,6 +70,7 @@ class Lanes:
     params: Tensors
     buffers: Tensors
     dropout: Tensors
+    keys: Tensor
     rates: Tensor
     seeds: tuple[int, ...]
     seed_index: Tensor
@@ -90,6 +92,7 @@ class Lanes:
             picked(self.params, index),
             picked(self.buffers, index),
             picked(self.dropout, index),
+            self.keys[index],
             self.rates[index],
             self.seeds,
             self.seed_index[index],
@@ -125,6 +128,7 @@ def stacked(pack: Pack, cells: Sequence[Cell], data: Dataset) -> Lanes:
         seeds.dropout_bases(model, settings.seed, seed)
         for model, seed in zip(models, distinct, strict=True)
     ]
+    keys = [seeds.augmentation_key(settings.seed, cell.seed) for cell in cells]
     dropout = stack(bases)
     buffers = stack([dict(model.named_buffers()) for model in models])
     return Lanes(
@@ -132,6 +136,7 @@ def stacked(pack: Pack, cells: Sequence[Cell], data: Dataset) -> Lanes:
         stack([dict(model.named_parameters()) for model in models]),
         {name: buffer for name, buffer in buffers.items() if name not in dropout},
         dropout,
+        torch.stack(keys).to(device),
         torch.tensor([cell.lr for cell in cells], dtype=torch.float64, device=device),
         distinct,
         index,

@@ -1,4 +1,4 @@
-"""Which rows each lane sees at each step."""
+"""Which rows each lane sees at each step, or places where examples are augmented."""
 
 from collections.abc import Sequence
 
@@ -38,7 +38,7 @@ class Order:
         epochs, place = divmod(number - phase.first_step, self.pack.examples // size)
         epoch = phase.first_epoch + epochs
         if epoch != self.epoch:
-            base, examples = self.pack.settings.seed, self.pack.examples
-            orders = [seeds.data_order(base, seed, epoch, examples) for seed in of_seeds]
+            settings, examples = self.pack.settings, self.pack.examples
+            orders = [seeds.places(settings, seed, epoch, examples) for seed in of_seeds]
             self.epoch, self.orders = epoch, torch.stack(orders)
         return self.orders[:, place * size : (place + 1) * size]

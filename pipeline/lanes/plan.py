@@ -156,7 +156,7 @@ def lane_bytes(pack: Pack, data: Dataset, micro: int) -> LaneBytes:
     """
     device = data.train.x.device
     lanes = stacked(pack, pack.cells[:1], data).take(torch.tensor([0], device=device))
-    batch_of = batch_maker(data)
+    batch_of = batch_maker(data, pack.settings.augmentation, lanes.keys)
 
     def batch(count: int) -> Batch:
         places = torch.arange(count, device=device) % len(data.train)

@@ -117,8 +117,8 @@ class Run:
 
     def plain_step(self, trainee: Trainee) -> Step:
         """A trainee's step as plain operations."""
-        optimizer, micro = self.pack.settings.optimizer, self.job.plan.micro_batches
-        return make_step(trainee, self.data, self.batch_size, optimizer, micro)
+        settings, micro = self.pack.settings, self.job.plan.micro_batches
+        return make_step(trainee, self.data, self.batch_size, settings, micro)
 
     def program(self) -> Program:
         """The step's program, recorded unless another piece of the pack has recorded it."""

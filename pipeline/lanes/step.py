@@ -19,7 +19,9 @@ from pipeline.lanes.gradients import Batch
 from pipeline.lanes.lanes import Gradient, Lanes, Tensors, dense, picked
 from pipeline.lanes.rules import RULES, clipped, update
 from pipeline.models.build import matrices
-from pipeline.params.optimizer import Optimizer
+from pipeline.params.augmentation import Augmentation
+from pipeline.params.settings import Settings
+from pipeline.training import augmentation as augment
 from pipeline.training.dataset import Dataset
 from pipeline.training.losses import targets_of
 
@@ -47,7 +49,7 @@ class Trainee:
         """All that a step reads of it, in a fixed order."""
         lanes = self.lanes
         groups = [lanes.params, lanes.buffers, lanes.dropout, *self.state.values()]
-        return [tensor for group in groups for tensor in group.values()]
+        return [lanes.keys, *(tensor for group in groups for tensor in group.values())]
 
 
 Step = Callable[[Tensor, Tensor, Tensor], Tensor]
@@ -63,11 +65,12 @@ def make_step(
     trainee: Trainee,
     data: Dataset,
     batch_size: int,
-    optimizer: Optimizer,
+    settings: Settings,
     micro: int,
 ) -> Step:
     """The step as plain operations; micro-batches add up to the gradient of the whole batch."""
-    lanes, batch, device = trainee.lanes, batch_maker(data), data.train.x.device
+    lanes, device, optimizer = trainee.lanes, data.train.x.device, settings.optimizer
+    batch = batch_maker(data, settings.augmentation, lanes.keys)
     sample = torch.zeros(len(lanes), batch_size, dtype=torch.int64, device=device)
     first = torch.ones((), dtype=torch.int64, device=device)
     by_size = {part.shape[1]: part for part in micro_batches(sample, micro)}
@@ -100,18 +103,37 @@ def make_step(
     return step
 
 
-def batch_maker(data: Dataset) -> Callable[[Tensor, Tensor], Batch]:
-    """Rows (lanes, batch) and a step's number to the batch of these examples."""
+def batch_maker(
+    data: Dataset, augmentation: Augmentation, keys: Tensor
+) -> Callable[[Tensor, Tensor], Batch]:
+    """Rows (lanes, batch), or places of augmented examples, and a step's number to the batch of
+    these examples; keys: the lanes'."""
     x, y = data.train.x.flatten(1), data.train.y
+    if augmentation.shift:
+        windows, context = x.shape
+        stream_x, stream_y = x.reshape(-1, 1), y.reshape(-1, 1)
+
+        def shifted(places: Tensor, number: Tensor) -> Batch:
+            tokens = augment.shifted(keys, places, windows, context)
+            inputs, targets = (
+                functional.embedding(tokens, stream)[..., 0].long()
+                for stream in (stream_x, stream_y)
+            )
+            return Batch(inputs, targets, number)
+
+        return shifted
     if data.task == "language":  # whole numbers of few bytes until they are looked up
         return lambda rows, number: Batch(
             functional.embedding(rows, x).long(), functional.embedding(rows, y).long(), number
         )
     y = targets_of(y, data.outputs, data.task)
 
-    def batch(rows: Tensor, number: Tensor) -> Batch:
+    def batch(places: Tensor, number: Tensor) -> Batch:
+        rows = places % len(x) if augmentation else places
         # a lookup of whole rows is several times as fast as indexing on a CPU
         inputs = functional.embedding(rows, x).view(*rows.shape, *data.shape)
+        if augmentation:
+            inputs = augment.changed(inputs, augmentation, keys, places)
         return Batch(inputs, functional.embedding(rows, y), number)
 
     return batch

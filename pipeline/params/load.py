@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from pipeline.errors import InputError, require
+from pipeline.params.augmentation import Augmentation
 from pipeline.params.checks import one_of
 from pipeline.params.data import SCALINGS, Data
 from pipeline.params.network import Model
@@ -55,6 +56,7 @@ class Params:
     model: Model = field(default_factory=Model)
     optimizer: Optimizer = field(default_factory=Optimizer)
     schedule: Schedule = field(default_factory=Schedule)
+    augmentation: Augmentation = field(default_factory=Augmentation)
     budget: Budget = field(default_factory=Budget)
     grid: Grid = field(default_factory=Grid)
     waves: Waves = field(default_factory=Waves)
@@ -154,7 +156,7 @@ class Params:
         return range(CONFIRM_SEED_BASE, CONFIRM_SEED_BASE + self.confirm.seeds)
 
 
-VARIANT_KEYS = ("scaling", "model", "optimizer", "schedule", "budget", "grid")
+VARIANT_KEYS = ("scaling", "model", "optimizer", "schedule", "augmentation", "budget", "grid")
 
 
 def _laid_over(params: Params, overlay: dict[str, Any]) -> Params:

@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass, field, replace
 
+from pipeline.params.augmentation import Augmentation
 from pipeline.params.network import Model
 from pipeline.params.optimizer import Optimizer
 from pipeline.params.protocol import BatchSize
@@ -17,6 +18,7 @@ class Settings:
     model: Model = field(default_factory=Model)
     optimizer: Optimizer = field(default_factory=Optimizer)
     schedule: Schedule = field(default_factory=Schedule)
+    augmentation: Augmentation = field(default_factory=Augmentation)
     budget: Budget = field(default_factory=Budget)
     lr: tuple[float, ...] = ()
 

@@ -8,6 +8,7 @@ from torch import Tensor, nn
 
 from pipeline.params.settings import Settings
 from pipeline.training import memory, seeds
+from pipeline.training.augmentation import batch_of
 from pipeline.training.dataset import Dataset, Part
 from pipeline.training.loop import clip, torch_optimizer
 from pipeline.training.losses import loss_and_score, mean_loss
@@ -26,7 +27,9 @@ class Training:
         model = seeds.initial_model(settings.model, data.shape, data.outputs, settings.seed, 0)
         self.model, self.data, self.rule = model.to(device).train(), data, settings.optimizer
         self.optimizer = torch_optimizer(model, settings.optimizer, min(settings.lr))
-        self.order = seeds.data_order(settings.seed, 0, 0, len(data.train)).to(device)
+        self.order = seeds.places(settings, 0, 0, len(data.train)).to(device)
+        self.augmentation = settings.augmentation
+        self.key = seeds.augmentation_key(settings.seed, 0).to(device)
 
     def batches(self, batch_size: int) -> Iterator[Tensor]:
         """Rows of one fixed order, round and round."""
@@ -35,7 +38,7 @@ class Training:
 
     def gather(self, rows: Tensor) -> Part:
         """The examples of a batch."""
-        return Part(self.data.train.x[rows], self.data.train.y[rows])
+        return batch_of(self.data, self.augmentation, self.key, rows)
 
     def loss(self, batch: Part) -> Tensor:
         """The mean loss of a batch."""

@@ -26,6 +26,10 @@ RETIMED = (
 )  # fmt: skip
 
 
+OF_A_STEP = ("model", "optimizer", "augmentation")
+"""What of a variant's settings a step depends on."""
+
+
 @dataclass(frozen=True)
 class Subject:
     """What one variant's model and optimizer can do here, and what of it will be timed."""
@@ -114,7 +118,7 @@ def times(
 
 
 def representatives(settings: Mapping[str, Settings]) -> dict[str, str]:
-    """For each variant the first with the same model and optimizer: nothing else changes a step."""
+    """For each variant the first with the same step: by model, optimizer and augmentation."""
     first: dict[str, str] = {}
     for variant, setting in settings.items():
         same = (name for name in first if is_same_step(settings[name], setting))
@@ -124,7 +128,7 @@ def representatives(settings: Mapping[str, Settings]) -> dict[str, str]:
 
 def is_same_step(one: Settings, other: Settings) -> bool:
     """Whether two variants do the same work at every step."""
-    return one.model == other.model and one.optimizer == other.optimizer
+    return all(getattr(one, name) == getattr(other, name) for name in OF_A_STEP)
 
 
 def table(

@@ -107,6 +107,7 @@ def described(params: Params, best: dict[str, Any]) -> dict[str, Any]:
             "learning_rate": best["lr"],
             "optimizer": asdict(settings.optimizer),
             "schedule": asdict(settings.schedule),
+            "augmentation": asdict(settings.augmentation),
         },
     }
 

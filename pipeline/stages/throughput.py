@@ -50,6 +50,7 @@ def subjects(params: Params, where: torch.device) -> tuple[dict[str, Subject], d
         for name in dict.fromkeys(whose.values()):
             check_precision(settings[name].model.precision, where)
             data = dataset.load(files.PROCESSED, settings[name].scaling, where)
+            settings[name].augmentation.check(data.task, data.shape)
             sizes = grid_sizes(params, len(data.train))
             is_first = not chosen  # claims about the machine are tested on the first variant
             chosen[name] = table.subject(settings[name], data, sizes, limit_bytes, is_first)

@@ -19,7 +19,8 @@ from pipeline.models.dropout import step_key
 from pipeline.params.optimizer import Optimizer
 from pipeline.params.settings import Cell
 from pipeline.training import budget, seeds
-from pipeline.training.dataset import Dataset
+from pipeline.training.augmentation import batch_of
+from pipeline.training.dataset import Dataset, Part
 from pipeline.training.learning_rate import factor_at
 from pipeline.training.losses import has_diverged, loss_and_score, mean_loss, norm
 from pipeline.training.optimizers import Lamb, Lars, Lion, Muon
@@ -85,12 +86,12 @@ def torch_optimizer(model: nn.Module, optimizer: Optimizer, lr: float) -> torch.
 
 
 def batches(pack: Pack, cell: Cell) -> Iterator[Tensor]:
-    """The rows (int64, on the CPU) of each step; a fresh order every epoch and batch size."""
+    """The places (int64, on the CPU) of each step; a fresh order every epoch and batch size."""
     epoch = 0
     for phase in pack.phases:
         left = phase.steps
         while left > 0:
-            order = seeds.data_order(pack.settings.seed, cell.seed, epoch, pack.examples)
+            order = seeds.places(pack.settings, cell.seed, epoch, pack.examples)
             whole = budget.steps_per_epoch(pack.examples, phase.batch_size)
             yield from order[: whole * phase.batch_size].split(phase.batch_size)[:left]
             left -= whole
@@ -124,18 +125,20 @@ def _train_cell(
     ).to(data.train.x.device)
     optimizer = torch_optimizer(model, settings.optimizer, cell.lr)
     dropout = seeds.dropout_bases(model, settings.seed, cell.seed)
+    key = seeds.augmentation_key(settings.seed, cell.seed).to(data.train.x.device)
     record = CellRecord(weights=copied(model))
     if pack.begun:
         record = go_on(pack.begun, model, optimizer)
     evaluated = set(pack.evaluation_steps)
     steps = enumerate(batches(pack, cell), start=1)
-    for step, rows in itertools.islice(steps, pack.first_step, pack.end):
+    for step, places in itertools.islice(steps, pack.first_step, pack.end):
         if record.diverged_step:
             on_steps(pack.end - step + 1)
             break
         set_rate(optimizer, cell.lr * factor_at(pack, step))
         set_dropout_keys(model, dropout, step)
-        loss = gradient_step(model, optimizer, data, rows.to(data.train.x.device))
+        batch = batch_of(data, settings.augmentation, key, places.to(data.train.x.device))
+        loss = gradient_step(model, optimizer, batch, data.task)
         clip(model, settings.optimizer)
         if has_diverged(loss):
             record.diverged_step = step
@@ -225,12 +228,12 @@ def set_dropout_keys(model: nn.Module, bases: dict[str, Tensor], step: int) -> N
 
 
 def gradient_step(
-    model: nn.Module, optimizer: torch.optim.Optimizer, data: Dataset, rows: Tensor
+    model: nn.Module, optimizer: torch.optim.Optimizer, batch: Part, task: str
 ) -> float:
     """Put the minibatch gradient into the parameters and return the minibatch loss."""
     model.train()
     optimizer.zero_grad()
-    loss = mean_loss(model(data.train.x[rows]), data.train.y[rows], data.task)
+    loss = mean_loss(model(batch.x), batch.y, task)
     loss.backward()
     return loss.item()
 

@@ -12,6 +12,7 @@ from torch import Tensor, nn
 from pipeline.models.build import build
 from pipeline.models.dropout import Dropout
 from pipeline.params.network import Model
+from pipeline.params.settings import Settings
 
 
 def keyed(*key: int | str) -> int:
@@ -35,11 +36,27 @@ def data_order(base_seed: int, seed: int, epoch: int, examples: int) -> Tensor:
     return torch.randperm(examples, generator=generator)
 
 
+def places(settings: Settings, seed: int, epoch: int, examples: int) -> Tensor:
+    """The order of an epoch; of augmented examples their places in that of all epochs (int64, on
+    the CPU)."""
+    order = data_order(settings.seed, seed, epoch, examples)
+    return order + epoch * examples if settings.augmentation else order
+
+
+def augmentation_key(base_seed: int, seed: int) -> Tensor:
+    """What the changes of augmented examples are drawn with (int32, (2,))."""
+    return halves(keyed("augmentation", base_seed, seed))
+
+
+def halves(number: int) -> Tensor:
+    """A 63-bit number as two of 32 bits (int32, (2,))."""
+    return torch.tensor([half - 2**31 for half in divmod(number, 2**32)]).to(torch.int32)
+
+
 def dropout_bases(model: nn.Module, base_seed: int, seed: int) -> dict[str, Tensor]:
     """One base key (int32, (2,)) for each dropout layer, by the name of its buffer."""
     bases = {}
     for name, module in model.named_modules():
         if isinstance(module, Dropout):
-            halves = divmod(keyed("dropout", base_seed, seed, name), 2**32)
-            bases[f"{name}.key"] = torch.tensor([half - 2**31 for half in halves]).to(torch.int32)
+            bases[f"{name}.key"] = halves(keyed("dropout", base_seed, seed, name))
     return bases

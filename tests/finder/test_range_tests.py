@@ -11,6 +11,7 @@ from makers.networks import wide
 from pipeline.finder import range_tests
 from pipeline.finder.range_tests import HOPELESS, STEPS, TESTS, smoothed_losses
 from pipeline.params.optimizer import Optimizer
+from pipeline.params.settings import Settings
 from pipeline.training import seeds
 from pipeline.training.dataset import Part
 from pipeline.training.losses import mean_loss
@@ -75,7 +76,7 @@ def test_dropout_draws_anew_at_every_step(make_data: MakeData) -> None:
 
 
 def test_batches_are_whole_and_go_on(make_data: MakeData) -> None:
-    batches = range_tests.endless_batches(0, 0, make_data(examples=50), 16)
+    batches = range_tests.endless_batches(Settings(), 0, make_data(examples=50), 16)
     rows = [next(batches) for _ in range(7)]
     assert {len(batch) for batch in rows} == {16}
     assert len(set(torch.cat(rows[:3]).tolist())) == 48

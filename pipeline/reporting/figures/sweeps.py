@@ -1,5 +1,7 @@
 """The values of a setting that variants differ in alone: which is best at each batch size."""
 
+from typing import Any
+
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
@@ -8,14 +10,24 @@ from matplotlib.ticker import NullLocator
 
 from pipeline.analysis.study import Study
 from pipeline.analysis.sweep import CRITERIA, LOSS, STEPS, Sweep, best
-from pipeline.reporting.figures.axes import batch_axis, plain_log, size_colours, size_label
+from pipeline.reporting.figures.axes import (
+    batch_axis,
+    plain_log,
+    size_colours,
+    size_label,
+    to_the_points,
+)
 from pipeline.reporting.figures.illustration import Illustration
 from pipeline.reporting.words import numbers
 
 ROW_INCHES = 3.4
 SHORT = {STEPS: "for steps", LOSS: "for loss"}
 CHOSEN = {STEPS: "fewest steps to the target", LOSS: "lowest validation loss"}
-LOOKS = dict(zip(CRITERIA, (("o", "-"), ("s", "--")), strict=True))
+GREY: dict[str, Any] = {"color": "0.25", "linewidth": 1, "fillstyle": "none"}
+LOOKS = {
+    STEPS: {**GREY, "marker": "o", "linestyle": "-"},
+    LOSS: {**GREY, "marker": "s", "linestyle": "--"},
+}
 
 
 def draw(study: Study) -> Figure:
@@ -52,6 +64,8 @@ def of_values(axis: Axes, study: Study, swept: Sweep, criterion: str) -> None:
         )  # fmt: skip
     value_axis(axis, swept)
     axis.set_ylabel(criterion)
+    axis.set_yscale("log")
+    to_the_points(axis, table["outcome"])
     plain_log(axis)
 
 
@@ -65,23 +79,17 @@ def value_axis(axis: Axes, swept: Sweep) -> None:
 
 
 def best_values(axis: Axes, study: Study, swept: Sweep) -> None:
-    """The best values by batch size, and the powers that go through the surfaces' ridges."""
+    """The best values by batch size, and where the curves that move with it are lowest."""
     table, frame = study.sweep_table, study.frame
     table = table[table["name"] == swept.name]
     sizes = sorted(set(table["batch_size"]))
-    for criterion, (marker, line) in LOOKS.items():
+    ends = np.array([sizes[0], sizes[-1]], dtype=float)
+    for criterion, look in LOOKS.items():
         chosen = best(table[table["criterion"] == criterion])
-        axis.plot(
-            chosen["batch_size"],
-            chosen["value"],
-            marker,
-            color="0.25",
-            fillstyle="none",
-            label=SHORT[criterion],
-        )
+        axis.plot(chosen["batch_size"], chosen["value"], **{**look, "linestyle": "none"})
         shift = study.sweep_shifts[swept.name][criterion]
-        ends = np.array([sizes[0], sizes[-1]], dtype=float)
-        axis.plot(ends, shift.best_value(ends), line, color="0.25", linewidth=1)
+        axis.plot(ends, shift.best_value(ends), **{**look, "marker": "none"})
+        axis.plot([], [], label=SHORT[criterion], **look)
     axis.set_ylabel(f"best {swept.label}")
     values = sorted(set(swept.values.values()))
     axis.set_ylim(values[0] / 1.5, values[-1] * 1.5)
