@@ -58,6 +58,7 @@ MAY_IMPORT = {  # folder or top-level module -> what else of the project it may 
     "to_mlflow": {"errors", "params", "workspace", "selection"},
     "from_python": {"params", "outside", "selection", "analysis", "reporting"},
     "settings": {"errors", "params", "workspace", "selection", "reporting"},
+    "ramp": {"errors", "params", "workspace", "training"},
     "compare": {"errors", "params", "workspace", "analysis", "reporting"},
 }
 HEAVY = {  # library -> the only places that may import it

@@ -241,7 +241,7 @@ def grows(counted: pd.DataFrame, variant: str) -> bool:
     """Whether any training saw more examples than its first batch size makes of its steps."""
     cells = rows_of(counted, variant)
     constant = cells["batch_size"] * cells["steps"]
-    return bool((cells["examples_to_target"] > 1.001 * constant).any())
+    return bool((cells["examples_to_target"] > steps_of.GROWN * constant).any())
 
 
 def table(fits: Mapping[str, Critical]) -> pd.DataFrame:

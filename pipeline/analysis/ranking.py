@@ -6,7 +6,7 @@ runs scatter. What all batch sizes share, such as a machine that is slow for an 
 them: it cancels in a ratio.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 import numpy.typing as npt
@@ -14,7 +14,7 @@ import pandas as pd
 from scipy import special
 
 from pipeline.analysis.steps import Steps
-from pipeline.selection.statistics import LEVEL, Estimate
+from pipeline.selection.statistics import LEVEL, UNKNOWN, Estimate
 
 Floats = npt.NDArray[np.float64]
 DRAWS = 20_000
@@ -116,6 +116,21 @@ def price(drawn: Floats, row: int, best: int) -> Estimate:
         return Estimate(np.nan, np.nan, np.nan, 0)
     low, middle, high = np.quantile(ratios, [tail, 0.5, 1 - tail])
     return Estimate(float(middle), float(low), float(high), len(ratios))
+
+
+def least(drawn: Floats, rows: Sequence[int], others: Sequence[int], n: int) -> Estimate:
+    """The least time of some rows over the least of others, with its interval: in every draw each
+    side has its own fastest row, for which one that is is not known. n: what the estimate rests on.
+    """
+    sides = [
+        drawn[[row for row in side if np.isfinite(drawn[row]).all()]] for side in (rows, others)
+    ]
+    if min(map(len, sides)) == 0:
+        return UNKNOWN
+    ratios = np.exp(sides[0].min(0) - sides[1].min(0))
+    tail = (1 - LEVEL) / 2
+    low, middle, high = np.quantile(ratios, [tail, 0.5, 1 - tail])
+    return Estimate(float(middle), float(low), float(high), n)
 
 
 def dearest(drawn: Floats, rows: "npt.NDArray[np.int64]", best: int, level: float = LEVEL) -> float:

@@ -14,6 +14,8 @@ from pipeline.selection import censored, winners
 from pipeline.selection.keys import PACK, TWO_FASTEST, rows_of
 from pipeline.selection.statistics import Estimate
 
+GROWN = 1.001
+"""The mean batch size over the first one, from which a batch grows."""
 TABLE = (
     *PACK, "lr", "at_edge", "seeds", "reached", "steps_to_target", "steps_to_target_low",
     "steps_to_target_high", "examples_to_target",

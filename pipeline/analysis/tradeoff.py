@@ -5,7 +5,7 @@ from collections.abc import Iterable
 import numpy as np
 import pandas as pd
 
-from pipeline.analysis import timings
+from pipeline.analysis import steps, timings
 from pipeline.analysis.scores import Outcomes
 from pipeline.selection import statistics
 from pipeline.selection.keys import CELL, CRITERIA, PACK, RATE
@@ -52,7 +52,8 @@ def table(throughput: pd.DataFrame, parts: Iterable[pd.DataFrame]) -> pd.DataFra
 
     parts: tables of packs: ``steps.table``, ``solutions``, ``scores.differences``.
     Seconds = steps to target x seconds per step, their interval with the errors of both.
-    A step of a batch that has grown is charged by its examples, at the pace of the first size.
+    A step of a batch that grows is charged as one of its mean size, between those timed: seconds
+    are affine in the batch size, nearly.
     A pack whose rates all failed is there too, with what could be measured of it.
     """
     cost = ["micro_batches", "threads", "seconds_per_step", "examples_per_second", "peak_bytes"]
@@ -64,8 +65,7 @@ def table(throughput: pd.DataFrame, parts: Iterable[pd.DataFrame]) -> pd.DataFra
         merged = merged.merge(part, on=PACK, how="left", validate="one_to_one")
     numeric = [name for name in merged if "_to_target" in name]
     merged[numeric] = merged[numeric].astype(float)  # where nothing arrived they are objects
-    growth = merged["examples_to_target"] / (merged["steps_to_target"] * merged["batch_size"])
-    seconds = merged["steps_to_target"] * merged["seconds_per_step"] * growth
+    seconds = merged["steps_to_target"] * seconds_of_mean_size(merged)
     merged["seconds_to_target"] = seconds
     for end, sign in (("low", -1), ("high", 1)):
         of_steps = np.log(merged[f"steps_to_target_{end}"] / merged["steps_to_target"])
@@ -73,6 +73,21 @@ def table(throughput: pd.DataFrame, parts: Iterable[pd.DataFrame]) -> pd.DataFra
             sign * np.hypot(of_steps, merged["clock"])
         )
     return in_order(merged.drop(columns="clock"), timed["variant"])
+
+
+def seconds_of_mean_size(merged: pd.DataFrame) -> "pd.Series[float]":
+    """The seconds of a step of every row's mean batch size on its way to the target: those of its
+    batch size, unless that grows, and then between the variant's timed sizes; beyond the largest
+    at its pace for each example."""
+    sizes = (merged["examples_to_target"] / merged["steps_to_target"]).fillna(merged["batch_size"])
+    seconds = merged["seconds_per_step"].copy()
+    for _, rows in merged.groupby("variant"):
+        timed = rows.sort_values("batch_size")
+        known, paces = timed["batch_size"].to_numpy(float), timed["seconds_per_step"].to_numpy()
+        grown = rows.index[sizes[rows.index] > steps.GROWN * rows["batch_size"]]
+        beyond = np.maximum(sizes[grown] / known[-1], 1)
+        seconds[grown] = np.interp(sizes[grown], known, paces) * beyond
+    return seconds
 
 
 def in_order(table: pd.DataFrame, variants: pd.Series) -> pd.DataFrame:

@@ -5,7 +5,7 @@ from collections.abc import Callable, Sequence
 import numpy as np
 import pandas as pd
 
-from pipeline.analysis import lines, variants, weights
+from pipeline.analysis import lines, ranking, variants, weights
 from pipeline.analysis.claims.claim import Outcome, Region, claim, judged, untested
 from pipeline.analysis.study import Study
 from pipeline.params.settings import Settings
@@ -166,6 +166,40 @@ def rate_ratio(table: pd.DataFrame, reference: str, variant: str) -> Estimate:
         for name in (variant, reference)
     )
     return statistics.geometric_mean((largest / base).dropna().tolist())
+
+
+@claim(
+    "ramp-saves",
+    "A batch that grows along the training saves time",
+    test="Least seconds to target of batches that grow over the least of batches that stay, each "
+    "side at its own best batch size and rate, below 1",
+    effect="ratio of seconds to target",
+    figure="tradeoff",
+    table="tradeoff",
+)
+def ramp_saves(study: Study) -> Outcome:
+    """A ramp against the best constant batch size (Smith et al. 2018; Merrill et al. 2025)."""
+    names = pairs_against(study, "schedule", lambda settings: settings.schedule.name == "constant")
+    growing = [name for name in names[1:] if study.settings[name].schedule.name == "growth"]
+    if not growing:
+        return no_variants("ramp")
+    table = study.tradeoff
+    rows, others = (
+        table.index[table["variant"].isin(side)].tolist() for side in (growing, names[:1])
+    )
+    ratio = ranking.least(study.answer.drawn, rows, others, int(table.loc[rows, "seeds"].max()))
+    if ratio.n == 0:
+        return untested("No batch size reaches the target on one of the sides.")
+    ramp, constant = (
+        table.loc[table.loc[side, "seconds_to_target"].idxmin()] for side in (rows, others)
+    )
+    finding = (
+        f"From batch size {ramp['batch_size']} on {ramp['variant']} takes {ratio.value:.2f} times "
+        f"the seconds ({ratio.low:.2f} to {ratio.high:.2f}) of {constant['variant']} at its best, "
+        f"{constant['batch_size']}: {ramp['steps_to_target']:.0f} steps against "
+        f"{constant['steps_to_target']:.0f}."
+    )
+    return judged(ratio, FEWER, "seeds", finding)
 
 
 @claim(

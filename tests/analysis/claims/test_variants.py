@@ -2,12 +2,14 @@
 
 from dataclasses import replace
 
+import numpy as np
 import pandas as pd
 import pytest
 
 from makers.study import study_with_settings
 from makers.variants import PLAIN, SEEDS, SIZES, tables
 from pipeline.analysis import variants as comparison
+from pipeline.analysis.answer import Answer
 from pipeline.analysis.claims import training, variants
 from pipeline.analysis.study import Study
 from pipeline.params.optimizer import Optimizer
@@ -38,9 +40,30 @@ class TestClaims:
             (variants.batch_norm_weights, "batch_norm"),
             (variants.optimizers, "optimizers"),
             (variants.small_batch_optimizers, "optimizers"),
+            (variants.ramp_saves, "ramp"),
         ):
             assert test(bare).verdict == "not tested"
             assert f"study={name}" in test(bare).finding
+
+    @pytest.mark.parametrize(
+        ("factor", "expected"), [(0.6, "supported"), (1.6, "refuted"), (0.98, "undecided")]
+    )
+    def test_a_ramp(self, factor: float, expected: str) -> None:
+        """Against the best of the constant batch sizes, not against that of its own start."""
+        growing = Schedule("growth", milestones=[0.5], factor=0.5)
+        settings = {"first": PLAIN, "second": replace(PLAIN, schedule=growing)}
+        seconds = [4.0, 1.0, 2.0, factor, 3 * factor]
+        table = pd.DataFrame(
+            {"variant": ["first"] * 3 + ["second"] * 2, "batch_size": [8, 16, 32, 8, 16]}
+            | {"seconds_to_target": seconds, "steps_to_target": 100.0, "seeds": 5}
+        )
+        noise = np.random.default_rng(0).normal(0, 0.05, (5, 4000))
+        drawn = np.log(seconds)[:, None] + noise
+        answer = Answer(pd.DataFrame(), {}, table, drawn)
+        given = study_with_settings(settings, answer=answer, tradeoff=table)
+        found = variants.ramp_saves(given)
+        assert found.verdict == expected
+        assert found.effect.value == pytest.approx(factor, rel=0.05)
 
     @pytest.mark.parametrize(("factor", "expected"), [(0.5, "supported"), (2.0, "refuted")])
     def test_scaling(self, factor: float, expected: str) -> None:
