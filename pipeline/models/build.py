@@ -6,7 +6,7 @@ import math
 from collections.abc import Callable
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
 from pipeline.errors import InputError, require
@@ -71,24 +71,44 @@ def from_factory(model: Model, shape: tuple[int, ...], outputs: int) -> nn.Modul
 
 
 def check(name: str, made: nn.Module, shape: tuple[int, ...], outputs: int) -> None:
-    """Refuse a network that does not map two inputs to two rows of outputs, or has nothing to
-    train."""
+    """Refuse a network that maps two inputs neither to two rows of outputs nor, if they are windows
+    of tokens, to outputs for every token; and one that has nothing to train. One for tokens gets
+    them as int64 from then on.
+    """
     was_training = made.training
-    try:
-        with torch.no_grad():
-            answer = made.eval()(torch.zeros(2, *shape))
-    except Exception as error:  # whatever the user's own code raises
-        raise InputError(f"model.name: {name!r} fails on inputs of {shape}: {error}") from None
+    inputs, asked = torch.zeros(2, *shape), torch.Size((2, outputs))
+    answer = tried(made, inputs)
+    if isinstance(answer, Exception) and len(shape) == 1:
+        of_tokens = tried(made, inputs.long())
+        if not isinstance(of_tokens, Exception):
+            made.register_forward_pre_hook(as_tokens)
+            answer, asked = of_tokens, torch.Size((2, *shape, outputs))
+    if isinstance(answer, Exception):
+        raise InputError(f"model.name: {name!r} fails on inputs of {shape}: {answer}") from None
     made.train(was_training)
-    asked = f"asked for are (2, {outputs}) in float32"
-    if not isinstance(answer, torch.Tensor):
+    wanted = f"asked for are {tuple(asked)} in float32"
+    if not isinstance(answer, Tensor):
         kind = type(answer).__name__
-        raise InputError(f"model.name: {name!r} maps two inputs to {kind}; {asked}")
-    if answer.shape != (2, outputs) or answer.dtype != torch.float32:
+        raise InputError(f"model.name: {name!r} maps two inputs to {kind}; {wanted}")
+    if answer.shape != asked or answer.dtype != torch.float32:
         got = f"{tuple(answer.shape)} in {str(answer.dtype).removeprefix('torch.')}"
-        raise InputError(f"model.name: {name!r} maps two inputs to {got}; {asked}")
+        raise InputError(f"model.name: {name!r} maps two inputs to {got}; {wanted}")
     if not any(parameter.requires_grad for parameter in made.parameters()):
         raise InputError(f"model.name: {name!r} has no parameter to train")
+
+
+def tried(made: nn.Module, inputs: Tensor) -> object:
+    """What a user's network makes of inputs, or the exception that it raises."""
+    try:
+        with torch.no_grad():
+            return made.eval()(inputs)
+    except Exception as error:  # whatever the user's own code raises
+        return error
+
+
+def as_tokens(_: nn.Module, inputs: tuple[Tensor]) -> tuple[Tensor]:
+    """Tokens of any whole-number type as embeddings take them."""
+    return (inputs[0].long(),)
 
 
 def matrices(model: nn.Module) -> frozenset[str]:

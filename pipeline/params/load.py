@@ -16,7 +16,7 @@ from pipeline.errors import InputError, require
 from pipeline.params.augmentation import Augmentation
 from pipeline.params.checks import one_of
 from pipeline.params.data import SCALINGS, Data
-from pipeline.params.network import Model
+from pipeline.params.network import Model, is_factory
 from pipeline.params.optimizer import Optimizer
 from pipeline.params.protocol import (
     CONFIRM_SEED_BASE,
@@ -250,7 +250,8 @@ def check_text(params: Params, variant: str) -> None:
     settings, is_text = params.settings(variant), params.data.source == "text"
     name = settings.model.name
     rule = "cannot read a text: model=transformer can" if is_text else "reads text alone: data=text"
-    require((name == "transformer") == is_text, "model.name", name, rule)
+    is_fitting = is_factory(name) or (name == "transformer") == is_text
+    require(is_fitting, "model.name", name, rule)
     rule = "is for numbers, and a text has tokens"
     require(not is_text or settings.scaling == "none", "scaling", settings.scaling, rule)
 

@@ -7,6 +7,8 @@ import pytest
 import torch
 from torch import nn
 
+from makers.data import text_dataset
+from makers.packs import assert_close, lanes, plain
 from pipeline.errors import InputError
 from pipeline.lanes.plan import make_plan
 from pipeline.models.build import build
@@ -14,6 +16,7 @@ from pipeline.params.network import Model
 from pipeline.params.protocol import Impl
 from pipeline.params.schedule import Budget
 from pipeline.params.settings import Cell, Settings
+from pipeline.speed.single import check_network
 from pipeline.training.dataset import Dataset
 from pipeline.training.pack import Pack
 
@@ -89,10 +92,19 @@ class Tied(nn.Module):
 """
 
 
+OF_TOKENS = """
+from torch import nn
+
+def build(shape, outputs):
+    return nn.Sequential(nn.Embedding(outputs, 8), nn.Linear(8, outputs))
+"""
+
+
 class TestOnesOwn:
     @pytest.fixture(autouse=True)
     def _module(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         (tmp_path / "networks_of_a_test.py").write_text(OWN)
+        (tmp_path / "networks_for_texts.py").write_text(OF_TOKENS)
         monkeypatch.syspath_prepend(tmp_path)
 
     def test_its_keys_reach_it(self) -> None:
@@ -116,6 +128,25 @@ class TestOnesOwn:
     ) -> None:
         with pytest.raises(InputError, match=rule):
             build(Model(f"networks_of_a_test:{name}", options=options), (4,), 2)
+
+    def test_a_network_for_texts_trains_as_lanes(self) -> None:
+        settings = Settings(model=Model("networks_for_texts:build"), budget=Budget(1, 4, 2))
+        pack = Pack(settings, 16, 64, (Cell("v", 16, 0.1, 0), Cell("v", 16, 0.1, 1)))
+        data = text_dataset()
+        assert make_plan(pack, data, Impl()).engine == "traced"
+        assert_close(lanes(pack, data), plain(pack, data))
+        check_network(settings, data)
+
+    def test_a_network_for_other_data_is_refused(self, make_data: Callable[..., Dataset]) -> None:
+        for_texts = Settings(model=Model("networks_for_texts:build"))
+        with pytest.raises(
+            InputError, match=r"maps two examples to IndexError: .*, and .* \(2, 3\)"
+        ):
+            check_network(for_texts, make_data())
+        for_numbers = Settings(model=Model("networks_of_a_test:build"))
+        with pytest.raises(InputError, match=r"maps two examples to \w+Error"):
+            check_network(for_numbers, text_dataset())
+        check_network(for_numbers, make_data())
 
     @pytest.mark.parametrize(("name", "why"), [("half_frozen", "frozen"), ("Tied", "shared")])
     def test_what_lanes_would_train_otherwise_goes_to_the_loop(
