@@ -170,7 +170,7 @@ def test_each_stage_that_another_program_changes_has_a_main_for_it() -> None:
 
 def test_what_dvc_lists_is_read_in_a_minute() -> None:
     listed = [dep for stage in STAGES.values() for dep in stage["deps"]]
-    assert sum(dep.startswith("pipeline/") for dep in listed) <= 142
+    assert sum(dep.startswith("pipeline/") for dep in listed) <= 134
 
 
 def test_what_is_silent_only_times_and_talks() -> None:

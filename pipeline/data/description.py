@@ -1,12 +1,13 @@
 """What later stages and a reader want to know of a prepared data set: a summary, small tables."""
 
 import hashlib
+import math
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 
-from pipeline.data.examples import Array
+from pipeline.data.examples import CHUNK_BYTES, Array, Rows
 from pipeline.data.prepared import Prepared
 from pipeline.data.scaling import by_feature
 from pipeline.params.data import FILES, Data
@@ -66,8 +67,12 @@ def features(prepared: Prepared) -> pd.DataFrame:
 
 
 def evenly(x: Array) -> Array:
-    """At most DESCRIBED_ROWS of the rows, evenly spaced."""
-    return x if len(x) <= DESCRIBED_ROWS else x[:: -(-len(x) // DESCRIBED_ROWS)]
+    """At most DESCRIBED_ROWS of the rows, and of those in a file no more than CHUNK_BYTES hold,
+    evenly spaced."""
+    most = DESCRIBED_ROWS
+    if isinstance(x, Rows):
+        most = max(1, min(most, CHUNK_BYTES // (x.dtype.itemsize * math.prod(x.shape[1:]))))
+    return x[:: -(-len(x) // most)]
 
 
 def classes(prepared: Prepared) -> pd.DataFrame:

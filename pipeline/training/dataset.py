@@ -8,6 +8,9 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from pipeline.errors import InputError
+from pipeline.training.memory import free_bytes
+
 CHUNK_ROWS = 16384
 LARGE_VOCABULARY = 64
 
@@ -56,10 +59,21 @@ class Dataset:
 
 
 def scaled(x: Tensor, offset: list[float], scale: list[float]) -> Tensor:
-    """``(x - offset) * scale`` per feature (dimension 1), computed in float64, as float32.
+    """``(x - offset) * scale`` per feature (dimension 1), computed in float64, as float32; float32
+    inputs that nothing changes are not copied.
 
     x: (n, features) or (n, channels, height, width), any dtype; chunks bound the memory.
+
+    Raises InputError where the scaled inputs do not fit in the device's free memory.
     """
+    if x.dtype == torch.float32 and not any(offset) and all(number == 1 for number in scale):
+        return x
+    needed, free = 4 * x.numel(), free_bytes(x.device)
+    if needed > free:
+        raise InputError(
+            f"data: scaled inputs take {needed / 2**30:.1f} GiB of memory and {free / 2**30:.1f} "
+            "are free; float32 arrays with scaling=none stay in their file"
+        )
     shape = (1, -1, *[1] * (x.ndim - 2))
     offsets = torch.tensor(offset, dtype=torch.float64, device=x.device).view(shape)
     scales = torch.tensor(scale, dtype=torch.float64, device=x.device).view(shape)

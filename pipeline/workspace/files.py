@@ -1,8 +1,9 @@
 """Where every stage's files lie, and how they are written: whole or not at all."""
 
 import json
+import math
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -92,15 +93,49 @@ def write_parquet(path: Path, table: "pd.DataFrame") -> None:
     _write(path, lambda place: table.to_parquet(place, index=False))
 
 
-def write_tensors(path: Path, tensors: "dict[str, np.ndarray]") -> None:
-    """Write named numpy arrays as safetensors, atomically."""
-    import numpy as np
-    from safetensors.numpy import save_file
+TENSOR_TYPES = {
+    "bool": "BOOL", "uint8": "U8", "int8": "I8", "int16": "I16", "uint16": "U16", "float16": "F16",
+    "int32": "I32", "uint32": "U32", "float32": "F32", "float64": "F64", "int64": "I64",
+    "uint64": "U64",
+}  # fmt: skip
+"""Safetensors' names of numpy's types, in the order that the library sorts by."""
+CHUNK_BYTES = 1 << 24
 
-    whole = {name: np.ascontiguousarray(array) for name, array in tensors.items()}
+
+def write_tensors(path: Path, tensors: "Mapping[str, np.ndarray]") -> None:
+    """Write named arrays as safetensors, atomically and a few megabytes at a time; the bytes are
+    those that the library writes, which would hold a copy of all. An array need not be one: it is
+    asked for its shape, its type and slices."""
+    kinds = list(TENSOR_TYPES)
+    names = sorted(tensors, key=lambda name: (-kinds.index(tensors[name].dtype.name), name))
+    header, end = {}, 0
+    for name in names:
+        tensor = tensors[name]
+        begin, end = end, end + tensor.dtype.itemsize * math.prod(tensor.shape)
+        header[name] = {
+            "dtype": TENSOR_TYPES[tensor.dtype.name],
+            "shape": list(tensor.shape),
+            "data_offsets": [begin, end],
+        }
+    text = json.dumps(header, separators=(",", ":"), ensure_ascii=False).encode()
+    text += b" " * (-len(text) % 8)
 
     def fill(place: Path) -> None:
-        save_file(whole, place)
-        place.chmod(0o644)  # safetensors makes it private to the user
+        with place.open("wb") as file:
+            file.write(len(text).to_bytes(8, "little") + text)
+            for name in names:
+                for chunk in chunks(tensors[name]):
+                    file.write(chunk)
 
     _write(path, fill)
+
+
+def chunks(tensor: "np.ndarray") -> Iterator[bytes]:
+    """An array's bytes in C order, by its first dimension."""
+    if tensor.shape == ():
+        yield tensor.tobytes()
+        return
+    row_bytes = tensor.dtype.itemsize * math.prod(tensor.shape[1:])
+    rows = max(1, CHUNK_BYTES // max(1, row_bytes))
+    for start in range(0, len(tensor), rows):
+        yield tensor[start : start + rows].tobytes()

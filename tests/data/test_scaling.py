@@ -54,3 +54,15 @@ class TestScaling:
 def test_an_input_that_is_not_finite_is_refused() -> None:
     with pytest.raises(InputError, match="not finite"):
         Examples(np.array([[np.nan]]), np.array([0]))
+
+
+def test_what_nothing_changes_is_not_copied() -> None:
+    x = torch.randn(5, 3)
+    assert dataset.scaled(x, [0.0] * 3, [1.0] * 3) is x
+    assert dataset.scaled(x, [0.0] * 3, [1.0, 2.0, 1.0]) is not x
+
+
+def test_what_does_not_fit_says_so_before_it_starts(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(dataset, "free_bytes", lambda _: 100)
+    with pytest.raises(InputError, match=r"scaled inputs take .* GiB of memory"):
+        dataset.scaled(torch.zeros(9, 3, dtype=torch.float64), [0.0] * 3, [1.0] * 3)

@@ -1,14 +1,18 @@
-"""A file with the arrays x and y: .npz or .safetensors, never anything pickled."""
+"""The arrays x and y: a file .npz or .safetensors, or a folder with x.npy and y.npy, which need not
+fit in memory; never anything pickled."""
 
 import zipfile
 from pathlib import Path
 
 import numpy as np
 
-from pipeline.data.examples import FEW_VALUES, Array, Examples, Source
+from pipeline.data.examples import FEW_VALUES, Array, Examples, Source, chunks
 from pipeline.data.splits import check_classes
 from pipeline.data.table.columns import LARGEST
 from pipeline.errors import InputError
+
+KEPT = (np.uint8, np.float32, np.float64)
+"""Types that inputs keep."""
 
 
 def read(path: Path, task: str) -> Source:
@@ -25,7 +29,7 @@ def read(path: Path, task: str) -> Source:
     check_shapes(path, x, y)
     labels, classes = labelled(path, y.reshape(len(y)), task)
     names = tuple(f"{'x' if x.ndim == 2 else 'channel '}{place}" for place in range(x.shape[1]))
-    inputs = x if x.dtype == np.uint8 else x.astype(np.float64)
+    inputs = x if x.dtype in KEPT else x.astype(np.float64)
     return Source(Examples(inputs, labels), names, classes)
 
 
@@ -33,8 +37,12 @@ def loaded(path: Path) -> dict[str, Array]:
     """The arrays of the file by name."""
     if not path.exists():
         raise InputError(f"data.path: '{path}' does not exist")
+    if path.is_dir():
+        return {name: mapped(path / f"{name}.npy") for name in ("x", "y")}
     if path.suffix not in (".npz", ".safetensors"):
-        raise InputError(f"data.path: '{path}' ends in neither .npz nor .safetensors")
+        raise InputError(
+            f"data.path: '{path}' ends in neither .npz nor .safetensors and is no folder"
+        )
     try:
         if path.suffix == ".safetensors":
             from safetensors import safe_open
@@ -54,6 +62,20 @@ def loaded(path: Path) -> dict[str, Array]:
         raise InputError(f"{path}: {reason}") from None
 
 
+def mapped(path: Path) -> Array:
+    """An array that stays in its file.
+
+    Raises InputError where there is none, and for pickled objects.
+    """
+    if not path.is_file():
+        raise InputError(f"data.path: '{path.parent}' has no {path.name}")
+    try:
+        array: Array = np.load(path, mmap_mode="r", allow_pickle=False)
+    except (OSError, ValueError) as error:
+        raise InputError(f"{path}: is no array that can be read: {error}") from None
+    return array
+
+
 def check_shapes(path: Path, x: Array, y: Array) -> None:
     """Refuse inputs that are no numbers or of another shape, and targets of another length."""
     if x.dtype.kind not in "fiub":
@@ -68,12 +90,21 @@ def check_shapes(path: Path, x: Array, y: Array) -> None:
         raise InputError(f"{path}: x has the shape {x.shape}, {rule}")
     if y.shape not in ((len(x),), (len(x), 1)):
         raise InputError(f"{path}: y has the shape {y.shape} and x has {len(x)} examples")
-    if not np.isfinite(x).all():
-        place = np.argwhere(~np.isfinite(x))[0]
-        raise InputError(f"{path}: x{place.tolist()} is {x[tuple(place)]}, which is not finite")
+    first = 0
+    for chunk in chunks(x):
+        if not np.isfinite(chunk).all():
+            row, *place = np.argwhere(~np.isfinite(chunk))[0].tolist()
+            value = chunk[(row, *place)]
+            raise InputError(f"{path}: x{[first + row, *place]} is {value}, which is not finite")
+        first += len(chunk)
     for name, array in (("x", x), ("y", y)):
-        if array.dtype.kind == "f" and np.abs(array[np.isfinite(array)]).max(initial=0) > LARGEST:
+        if array.dtype.kind == "f" and any(is_beyond(chunk) for chunk in chunks(array)):
             raise InputError(f"{path}: {name} holds numbers beyond {LARGEST:g}")
+
+
+def is_beyond(numbers: Array) -> bool:
+    """Whether a finite number is too large to square."""
+    return bool(np.abs(numbers[np.isfinite(numbers)]).max(initial=0) > LARGEST)
 
 
 def labelled(path: Path, y: Array, task: str) -> tuple[Array, tuple[str, ...]]:

@@ -3,15 +3,18 @@
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from safetensors.numpy import save_file
 
+from pipeline.data import description, scaling
 from pipeline.data.preparation import prepare
 from pipeline.data.sources import arrays
 from pipeline.errors import InputError
 from pipeline.params.data import Data
+from pipeline.workspace import files
 
 NUMBERS = np.random.default_rng(0)
 
@@ -92,3 +95,43 @@ class TestArrays:
         path.write_bytes(content)
         with pytest.raises(InputError, match="own"):
             arrays.read(path, "auto")
+
+
+class TestFiles:
+    @pytest.fixture
+    def folder(self, tmp_path: Path) -> Path:
+        np.save(tmp_path / "x.npy", NUMBERS.normal(size=(40, 5)).astype(np.float32))
+        np.save(tmp_path / "y.npy", np.arange(40) % 2)
+        return tmp_path
+
+    def test_inputs_stay_in_their_file(self, folder: Path) -> None:
+        found = prepare(Data("arrays", str(folder), task="auto"), 0)
+        x, y = np.load(folder / "x.npy"), np.load(folder / "y.npy")
+        whole = folder / "own.npz"
+        np.savez(whole, x=x, y=y)
+        expected = prepare(Data("arrays", str(whole), task="auto"), 0)
+        for name, part in found.parts.items():
+            assert not isinstance(part.x, np.ndarray)
+            assert part.x.dtype == np.float32
+            assert np.array_equal(part.x[:], expected.parts[name].x)
+            assert np.array_equal(part.y, expected.parts[name].y)
+        for path, made in ((folder / "a", found), (folder / "b", expected)):
+            files.write_tensors(path, made.arrays())
+        assert (folder / "a").read_bytes() == (folder / "b").read_bytes()
+        assert scaling.fit(found.parts["train"].x) == scaling.fit(expected.parts["train"].x)
+        pd.testing.assert_frame_equal(description.features(found), description.features(expected))
+
+    def test_what_is_missing_or_pickled_is_refused(self, folder: Path) -> None:
+        np.save(folder / "y.npy", np.array([{}], dtype=object), allow_pickle=True)
+        with pytest.raises(InputError, match=r"y\.npy: is no array that can be read"):
+            arrays.read(folder, "auto")
+        (folder / "y.npy").unlink()
+        with pytest.raises(InputError, match=r"has no y\.npy"):
+            arrays.read(folder, "auto")
+
+    def test_a_number_that_is_none_is_named(self, folder: Path) -> None:
+        x = np.load(folder / "x.npy")
+        x[33, 2] = np.nan
+        np.save(folder / "x.npy", x)
+        with pytest.raises(InputError, match=r"x\[33, 2\] is nan"):
+            arrays.read(folder, "auto")
