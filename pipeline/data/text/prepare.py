@@ -22,9 +22,9 @@ def prepare_text(data: Data, seed: int) -> Prepared:
 
     Raises InputError for a file that cannot be read, and for a part that is shorter than a window.
     """
-    whole = documents.read(Path(str(data.path)), data.text.key)
-    texts = list(beginning(whole, data.text.limit))
-    parts = split(texts, data, seed)
+    texts = list(beginning(documents.read(Path(str(data.path)), data.text.key), data.text.limit))
+    count, parts = len(texts), split(texts, data, seed)
+    del texts  # the parts hold it all again
     words = vocabulary(data.text.tokens, parts["train"], [*parts["val"], *parts["test"]])
     windows = {
         name: in_windows(name, words.numbers(part), data.text.context)
@@ -36,7 +36,7 @@ def prepare_text(data: Data, seed: int) -> Prepared:
         features=(),
         classes=words.names,
         fitted={"tokens": data.text.tokens},
-        notes=tuple(notes(len(texts), windows, words)),
+        notes=tuple(notes(count, windows, words)),
     )
 
 

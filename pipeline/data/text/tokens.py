@@ -31,8 +31,11 @@ class Vocabulary:
         """The tokens of consecutive texts, one after the other, in the smallest type that holds
         the vocabulary: uint8 or int32."""
         kind = np.uint8 if len(self.names) <= 256 else np.int32
-        pieces = (piece for text in texts for piece in cut(text, self.by_lines))
-        return np.concatenate([self.encode(piece).astype(kind) for piece in pieces])
+        numbers = bytearray()  # grows in place: parts that are joined would be there twice
+        for text in texts:
+            for piece in cut(text, self.by_lines):
+                numbers += self.encode(piece).astype(kind).tobytes()
+        return np.frombuffer(numbers, dtype=kind)
 
 
 def cut(text: str, by_lines: bool) -> Iterator[str]:
