@@ -114,6 +114,11 @@ def setting(
         notes.append(f"{optimizer.name} is no optimizer of torch: bring your own")
     if optimizer and optimizer.clip_norm is not None:
         notes.append(f"gradients are clipped to norm {optimizer.clip_norm:g}, before each update")
+    if optimizer and optimizer.ema:
+        notes.append(
+            f"evaluated and kept is the average of the weights, {optimizer.ema:g} of which"
+        )
+        notes.append("stays at an update: torch.optim.swa_utils.AveragedModel")
     if schedule and schedule.name == "growth":
         shares = ", ".join(f"{share:.0%}" for share in schedule.milestones)
         notes.append(f"the batch is divided by {schedule.factor:g} after {shares} of the examples")

@@ -276,9 +276,13 @@ RULES = {
 }
 
 
+AVERAGE = "average"
+"""The slot of the averaged weights, of any optimizer."""
+
+
 def slot_names(optimizer: Optimizer) -> tuple[str, ...]:
     """The tensors of a parameter's shape that the optimizer remembers between steps."""
-    return RULES[optimizer.name].slots(optimizer)
+    return (*RULES[optimizer.name].slots(optimizer), *([AVERAGE] if optimizer.ema else []))
 
 
 def initial_slots(optimizer: Optimizer, params: Tensors) -> dict[str, Tensors]:
@@ -290,15 +294,18 @@ def initial_slots(optimizer: Optimizer, params: Tensors) -> dict[str, Tensors]:
 
 
 def table(optimizer: Optimizer, rates: Tensor, factors: Sequence[float], first_step: int) -> Tensor:
-    """The quantities of consecutive steps, (steps, quantities, lanes) float32.
+    """The quantities of consecutive steps, (steps, quantities, lanes) float32; the last one is the
+    weights' share in their average, where there is one.
 
     rates: (lanes,) float64; factors: the schedule's, one for each step.
     """
-    quantities = RULES[optimizer.name].quantities
-    rows = [
-        quantities(optimizer, rates * factor, step)
-        for step, factor in enumerate(factors, first_step)
-    ]
+    quantities, rows = RULES[optimizer.name].quantities, []
+    for step, factor in enumerate(factors, first_step):
+        row = quantities(optimizer, rates * factor, step)
+        if optimizer.ema:
+            share = 1.0 if step == 1 else 1 - optimizer.ema
+            row = torch.cat([row, torch.full_like(row[:1], share)])
+        rows.append(row)
     return torch.stack(rows).float()
 
 
@@ -340,3 +347,5 @@ def update(
         if not is_done:
             step = rule.matrix_step if rule.matrix_step and name in matrices else rule.step
             step(optimizer, param, dense(gradient), slots, quantities)
+        if optimizer.ema:
+            slots[AVERAGE].lerp_(param, quantities[-1])

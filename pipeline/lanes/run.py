@@ -5,6 +5,7 @@ evaluation.
 """
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -15,12 +16,12 @@ from pipeline.lanes import records, rules
 from pipeline.lanes.checkpoint import Content
 from pipeline.lanes.interpreter import Program, as_written, recorded_program
 from pipeline.lanes.job import Job
-from pipeline.lanes.lanes import Tensors, dense, norms, padded, predictor, stacked
+from pipeline.lanes.lanes import Lanes, Tensors, dense, norms, padded, predictor, stacked
 from pipeline.lanes.order import Order
 from pipeline.lanes.step import Captured, Step, Trainee, compiled, make_step, run_steps
 from pipeline.training.learning_rate import factor_at
 from pipeline.training.losses import losses_and_scores
-from pipeline.training.pack import CURVES, Pack, Trained
+from pipeline.training.pack import CURVES, TRAINED, Pack, Trained
 
 Floats = npt.NDArray[np.float64]
 
@@ -65,9 +66,12 @@ class Run:
         def of_lanes(array: npt.NDArray[np.generic]) -> torch.Tensor:
             return torch.from_numpy(array[alive]).to(self.order.device)
 
+        trained = {name: begun.state.get(f"{TRAINED}/{name}") for name in lanes.params}
         for group in (lanes.params, lanes.buffers):
             known = group.keys() & begun.weights.keys()
             group.update({name: of_lanes(begun.weights[name]) for name in group if name in known})
+        known_as_trained = {name: array for name, array in trained.items() if array is not None}
+        lanes.params.update({name: of_lanes(array) for name, array in known_as_trained.items()})
         state = {
             slot: {name: of_lanes(begun.state[f"{slot}/{name}"]) for name in lanes.params}
             for slot in rules.slot_names(self.pack.settings.optimizer)
@@ -174,12 +178,19 @@ class Run:
         gradients = {name: dense(gradient) for name, gradient in self.trainee.gradients.items()}
         lengths = [norms(gradients), *weight_norms(lanes.params, before)]
         self.trainee.gradients.clear()  # their factors are as large as a step's activations
+        solution = self.solution()
         val_loss, val_score = losses_and_scores(
-            predictor(lanes), len(lanes), self.data.val, self.data.task
+            predictor(solution), len(lanes), self.data.val, self.data.task
         )
         values = (mean, spread, val_loss.numpy(), val_score.numpy(), *lengths)
         by_name: dict[str, Any] = dict(zip(CURVES, values, strict=True))
-        self.records.take_evaluation(point, by_name, lanes.weights())
+        self.records.take_evaluation(point, by_name, solution.weights())
+
+    def solution(self) -> Lanes:
+        """The lanes with the weights that are evaluated and kept: the averaged ones where there are
+        any, beside the buffers as they are."""
+        average = self.trainee.state.get(rules.AVERAGE)
+        return replace(self.trainee.lanes, params=average) if average else self.trainee.lanes
 
     def forget_dead(self) -> None:
         """Go on with fewer lanes where many are dead; the last ones of a training stay."""
@@ -189,12 +200,14 @@ class Run:
 
     def trained(self) -> Trained:
         """The outcome of every cell; what it ends with is looked at where its budget is over."""
-        lanes, plan, pack = self.trainee.lanes, self.job.plan, self.pack
-        ends = None
+        plan, pack, state = self.job.plan, self.pack, self.trainee.state
+        ends, solution = None, self.solution()
         if pack.end == pack.steps:
-            ends = losses_and_scores(predictor(lanes), len(lanes), self.data.train, self.data.task)
-        how = (plan.engine, plan.micro_batches)
-        return self.records.trained(pack, ends, self.trainee.state, how)
+            of_train = (len(solution), self.data.train, self.data.task)
+            ends = losses_and_scores(predictor(solution), *of_train)
+        if rules.AVERAGE in state:  # with which alone nothing could go on
+            state = {**state, TRAINED: self.trainee.lanes.params}
+        return self.records.trained(pack, ends, state, (plan.engine, plan.micro_batches))
 
 
 def weight_norms(params: Tensors, before: Tensors) -> list[torch.Tensor]:

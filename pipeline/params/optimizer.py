@@ -25,6 +25,7 @@ MOVING = {
     "beta2_batch_size": (*ADAMS, "rmsprop", "lamb"),
     "noise_batch_size": ADAMS,
     "decay_batch_size": ("adamw", "lion", "muon"),
+    "ema_batch_size": OPTIMIZERS,
 }
 """The keys by which values move with the batch size, and whose they are."""
 
@@ -35,13 +36,17 @@ class Optimizer:
 
     beta1, beta2, epsilon: of Adam and its kin; beta2 is of LAMB too, and the squares' of RMSprop.
     Lion's betas are those of its step and of its memory. Muon trains hidden matrices with momentum,
-    and all else as AdamW. clip_norm: the longest that a gradient may be, None for any.
+    and all else as AdamW. clip_norm: the longest that a gradient may be, None for any. ema: how
+    much of an average of the weights stays at a step; it is what is evaluated and kept, 0 for the
+    weights themselves.
     A key that ends with ``batch_size`` says that values are those of this batch size, and move with
     it elsewhere:
     momentum_batch_size: momentum, such that its half-life in examples stays;
     beta2_batch_size: beta2, such that its half-life in examples stays (Marek et al. 2025);
     noise_batch_size: both betas and epsilon, such that with rates by ``schedule.batch_rule=sqrt``
     the path through the noise stays (Malladi et al. 2022, definition 5.1);
+    ema_batch_size: ema, such that its half-life in examples stays (Busbridge et al. 2023,
+    definition 1.2);
     decay_batch_size: decoupled weight decay, such that the examples over which it averages the
     weights stay (Wang & Aitchison 2024, equation 3).
     """
@@ -57,6 +62,8 @@ class Optimizer:
     beta2_batch_size: int | None = None
     noise_batch_size: int | None = None
     decay_batch_size: int | None = None
+    ema: float = 0.0
+    ema_batch_size: int | None = None
 
     def at(self, batch_size: int) -> Optimizer:
         """The rule with the values of a batch size.
@@ -66,6 +73,8 @@ class Optimizer:
         own: dict[str, Any] = dict.fromkeys(MOVING)
         if self.momentum_batch_size is not None:
             own["momentum"] = self.momentum ** (batch_size / self.momentum_batch_size)
+        if self.ema_batch_size is not None:
+            own["ema"] = self.ema ** (batch_size / self.ema_batch_size)
         if self.beta2_batch_size is not None:
             own["beta2"] = self.beta2 ** (batch_size / self.beta2_batch_size)
         if self.noise_batch_size is not None:
@@ -99,9 +108,12 @@ class Optimizer:
         both = self.beta2_batch_size is not None and self.noise_batch_size is not None
         rule = "moves beta2, and so does optimizer.noise_batch_size"
         require(not both, "optimizer.beta2_batch_size", self.beta2_batch_size, rule)
-        moves_nothing = self.momentum_batch_size is not None and self.momentum == 0
-        rule = "moves nothing: optimizer.momentum is 0"
-        require(not moves_nothing, "optimizer.momentum_batch_size", self.momentum_batch_size, rule)
+        require(0 <= self.ema < 1, "optimizer.ema", self.ema, "is outside [0, 1)")
+        for name in ("momentum", "ema"):
+            base = getattr(self, f"{name}_batch_size")
+            moves_something = base is None or getattr(self, name) > 0
+            rule = f"moves nothing: optimizer.{name} is 0"
+            require(moves_something, f"optimizer.{name}_batch_size", base, rule)
         require(0 <= self.momentum < 1, "optimizer.momentum", self.momentum, "is outside [0, 1)")
         require(
             self.momentum == 0 or self.name in WITH_MOMENTUM,

@@ -11,7 +11,7 @@ from pipeline.params.settings import Settings
 from pipeline.training import memory, seeds
 from pipeline.training.augmentation import batch_of
 from pipeline.training.dataset import Dataset, Part
-from pipeline.training.loop import clip, torch_optimizer
+from pipeline.training.loop import averaged, clip, torch_optimizer
 from pipeline.training.losses import loss_and_score, mean_loss
 
 PARTS = ("gather", "forward", "forward_backward", "update")
@@ -28,6 +28,7 @@ class Training:
         model = seeds.initial_model(settings.model, data.shape, data.outputs, settings.seed, 0)
         self.model, self.data, self.rule = model.to(device).train(), data, settings.optimizer
         self.optimizer = torch_optimizer(model, settings.optimizer, min(settings.lr))
+        self.average = averaged(self.model, settings.optimizer)
         self.order = seeds.places(settings, 0, 0, len(data.train)).to(device)
         self.augmentation = settings.augmentation
         self.key = seeds.augmentation_key(settings.seed, 0).to(device)
@@ -55,6 +56,8 @@ class Training:
                 (self.loss(self.gather(part)) * (len(part) / len(rows))).backward()
         clip(self.model, self.rule)
         self.optimizer.step()
+        if self.average:
+            self.average.update_parameters(self.model)
 
     def evaluate(self) -> None:
         """Loss and score of the validation part."""

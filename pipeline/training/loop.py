@@ -13,6 +13,7 @@ import numpy as np
 import numpy.typing as npt
 import torch
 from torch import Tensor, nn
+from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
 from pipeline.models.build import matrices
 from pipeline.models.dropout import step_key
@@ -24,7 +25,7 @@ from pipeline.training.dataset import Dataset, Part
 from pipeline.training.learning_rate import factor_at
 from pipeline.training.losses import has_diverged, loss_and_score, mean_loss, norm
 from pipeline.training.optimizers import Lamb, Lars, Lion, Muon
-from pipeline.training.pack import CURVES, FINALS, Pack, Trained
+from pipeline.training.pack import CURVES, FINALS, TRAINED, Pack, Trained
 
 
 @dataclass
@@ -124,11 +125,13 @@ def _train_cell(
         settings.model, data.shape, data.outputs, settings.seed, cell.seed
     ).to(data.train.x.device)
     optimizer = torch_optimizer(model, settings.optimizer, cell.lr)
+    average = averaged(model, settings.optimizer)
+    solution = average.module if average else model
     dropout = seeds.dropout_bases(model, settings.seed, cell.seed)
     key = seeds.augmentation_key(settings.seed, cell.seed).to(data.train.x.device)
     record = CellRecord(weights=copied(model))
     if pack.begun:
-        record = go_on(pack.begun, model, optimizer)
+        record = go_on(pack.begun, model, optimizer, average)
     evaluated = set(pack.evaluation_steps)
     steps = enumerate(batches(pack, cell), start=1)
     for step, places in itertools.islice(steps, pack.first_step, pack.end):
@@ -146,17 +149,32 @@ def _train_cell(
             break
         before = parameters(model) if step in evaluated else []
         optimizer.step()
+        if average:
+            average.update_parameters(model)
         record.losses.append(loss)
-        if step in evaluated and not evaluate(model, data, step, record, before):
+        if step in evaluated and not evaluate(model, solution, data, step, record, before):
             on_steps(pack.end - step + 1)
             break
         if step in pack.snapshots:
             record.snapshots |= {f"{step}/{name}": value for name, value in record.weights.items()}
         on_steps(1)
     if pack.end == pack.steps:
-        finish(model, data, record)
+        finish(solution, data, record)
     record.state = remembered(optimizer, data.train.x.device)
+    if average:
+        weights = model.named_parameters()
+        record.state |= {
+            f"{TRAINED}/{name}": value.detach().cpu().clone() for name, value in weights
+        }
     return record
+
+
+def averaged(model: nn.Module, optimizer: Optimizer) -> AveragedModel | None:
+    """torch's average of a model's weights, beside its buffers as they are; None where none is
+    asked for."""
+    if not optimizer.ema:
+        return None
+    return AveragedModel(model, multi_avg_fn=get_ema_multi_avg_fn(optimizer.ema))
 
 
 GENERATOR = "generator"
@@ -173,15 +191,27 @@ def remembered(optimizer: torch.optim.Optimizer, device: torch.device) -> dict[s
     return {name: tensor.clone() for name, tensor in state.items()}
 
 
-def go_on(begun: Trained, model: nn.Module, optimizer: torch.optim.Optimizer) -> CellRecord:
-    """Put model, optimizer and generator where a lone cell was stopped; its record up to there."""
+def go_on(
+    begun: Trained,
+    model: nn.Module,
+    optimizer: torch.optim.Optimizer,
+    average: AveragedModel | None,
+) -> CellRecord:
+    """Put model, average, optimizer and generator where a lone cell was stopped; its record up to
+    there."""
     weights = {name: torch.tensor(array[0]) for name, array in begun.weights.items()}
     model.load_state_dict(weights)
+    if average:
+        average.module.load_state_dict(weights)
+        average.n_averaged.fill_(1)
+        trained = {name: begun.state[f"{TRAINED}/{name}"] for name, _ in model.named_parameters()}
+        weights_now = {name: torch.tensor(array[0]) for name, array in trained.items()}
+        model.load_state_dict(weights | weights_now)
     device = next(model.parameters()).device
     slots: dict[int, dict[str, Tensor | int]] = {}
     for key, array in begun.state.items():
         place, _, name = key.partition("/")
-        if place != GENERATOR:
+        if place not in (GENERATOR, TRAINED):
             is_count = array.ndim == 1 and array.dtype == np.int64
             slots.setdefault(int(place), {})[name] = (
                 int(array[0]) if is_count else torch.tensor(array[0])
@@ -245,16 +275,21 @@ def clip(model: nn.Module, optimizer: Optimizer) -> None:
 
 
 def evaluate(
-    model: nn.Module, data: Dataset, step: int, record: CellRecord, before: list[Tensor]
+    model: nn.Module,
+    solution: nn.Module,
+    data: Dataset,
+    step: int,
+    record: CellRecord,
+    before: list[Tensor],
 ) -> bool:
     """Add a row to the record; False, and no row, where the validation loss has diverged.
 
-    before: the parameters before this step.
+    solution: the model, or its average; before: the parameters before this step.
     """
     gradients = [p.grad for p in model.parameters() if p.grad is not None]
-    model.eval()
+    solution.eval()
     with torch.no_grad():
-        val_loss, val_score = loss_and_score(model, data.val, data.task)
+        val_loss, val_score = loss_and_score(solution, data.val, data.task)
     if has_diverged(val_loss):
         record.diverged_step = step
         return False
@@ -266,7 +301,7 @@ def evaluate(
     largest = max(weights.abs().max().item() for weights in now)
     norms = (norm(gradients), norm(now), largest, norm(updates) / norm(before))
     record.rows.append(dict(zip(CURVES, (*values, *norms), strict=True)))
-    record.weights = copied(model)
+    record.weights = copied(solution)
     return True
 
 

@@ -26,6 +26,9 @@ CURVES = (
 of the step's update over the weights'."""
 FINALS = ("final_train_loss", "final_train_score", "final_val_loss", "final_val_score")
 
+TRAINED = "trained"
+"""In the state of a training whose weights are averaged, the weights themselves."""
+
 
 @dataclass(frozen=True)
 class Pack:

@@ -30,7 +30,7 @@ class TestProgram:
         state = rules.initial_slots(OPTIMIZERS[optimizer], lanes.params)
         plain = Trainee(lanes, state, {})
         make = functools.partial(
-            make_step, data=data, batch_size=8, optimizer=OPTIMIZERS[optimizer], micro=micro
+            make_step, data=data, batch_size=8, settings=pack.settings, micro=micro
         )
         table = rules.table(OPTIMIZERS[optimizer], lanes.rates, [1.0, 0.5, 0.2], 1)
         rows = torch.randint(len(data.train), (3, len(lanes), 8))

@@ -32,6 +32,7 @@ OPTIMIZERS = {
     "adam": Optimizer("adam", 0.0, 0.01),
     "adam_fast": Optimizer("adam", 0.0, 0.01, beta1=0.5, beta2=0.9, epsilon=1e-3),
     "adamw": Optimizer("adamw", 0.0, 0.1),
+    "averaged": Optimizer("adam", ema=0.8),
     "clipped": Optimizer("sgd", 0.9, clip_norm=0.05),
     "rmsprop": Optimizer("rmsprop", 0.5, 0.01, beta2=0.9),
     "rmsprop_plain": Optimizer("rmsprop", beta2=0.99),

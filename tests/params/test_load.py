@@ -92,6 +92,8 @@ BAD = [
     ("optimizer: {beta2: 1.0}", "optimizer.beta2: 1.0"),
     ("optimizer: {name: adam, beta2_batch_size: 0}", "optimizer.beta2_batch_size: 0"),
     ("optimizer: {momentum_batch_size: 8}", "optimizer.momentum_batch_size: 8 moves nothing"),
+    ("optimizer: {ema: 1.0}", "optimizer.ema: 1.0 is outside"),
+    ("optimizer: {ema_batch_size: 8}", "optimizer.ema_batch_size: 8 moves nothing"),
     ("optimizer: {name: adam, momentum_batch_size: 8}", "momentum_batch_size: 8 is not used by"),
     ("schedule: {warmup_batch_size: 8}", "schedule.warmup_batch_size: 8"),
     ("model: {precision: float16}", "model.precision: 'float16'"),
@@ -203,6 +205,7 @@ def test_momentum_keeps_its_half_life_in_examples() -> None:
     assert rule.at(32) == Optimizer("sgd", 0.9)
     assert rule.at(64).momentum == pytest.approx(0.81)
     assert rule.at(16).momentum ** 2 == pytest.approx(0.9)
+    assert Optimizer(ema=0.99, ema_batch_size=8).at(16).ema == pytest.approx(0.9801)
 
 
 def test_a_warm_up_takes_as_many_examples() -> None:

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 import torch
 
+from makers import packs
 from makers.data import MakeData
 from pipeline.params.network import Model
 from pipeline.params.optimizer import Optimizer
@@ -95,3 +96,19 @@ class TestLoop:
             bias -= 0.1 * 2 * error.mean(0)
         assert trained.weights["1.weight"][0] == pytest.approx(weight.numpy(), rel=1e-5)
         assert trained.weights["1.bias"][0] == pytest.approx(bias.numpy(), rel=1e-5)
+
+
+def test_what_is_evaluated_is_the_average_of_the_weights(make_data: MakeData) -> None:
+    """By hand, from the weights after every step."""
+    steps = tuple(range(1, 25))
+    raw = replace(packs.make_pack((0.03,), (0,)), dense=steps, snapshots=steps)
+    ema = Optimizer("sgd", ema=0.7)
+    pack = replace(raw, settings=replace(raw.settings, optimizer=ema))
+    found, path = packs.plain(pack, make_data()), packs.plain(raw, make_data())
+    name = next(iter(path.weights))
+    average = path.snapshots[f"1/{name}"]
+    for step in steps[1:]:
+        average = 0.7 * average + 0.3 * path.snapshots[f"{step}/{name}"]
+    np.testing.assert_allclose(found.weights[name], average, rtol=1e-4, atol=1e-6)
+    assert not np.allclose(found.curves["val_loss"], path.curves["val_loss"], rtol=1e-3)
+    assert np.allclose(found.curves["train_loss"], path.curves["train_loss"])
