@@ -6,6 +6,7 @@ Prints it as this project's overrides, as Megatron's argument and as OLMo-core's
 """
 
 import json
+import math
 from dataclasses import dataclass
 
 import numpy as np
@@ -15,6 +16,8 @@ from pipeline.errors import InputError, command
 from pipeline.params.load import Params, load_params
 from pipeline.training.budget import total_steps
 from pipeline.workspace import files
+
+ROUNDING = 1e-6
 
 
 @dataclass(frozen=True)
@@ -48,7 +51,7 @@ def ramp(table: pd.DataFrame) -> Ramp:
         for power, place in zip(powers, places, strict=True)
     ]
     sizes = tuple(2**power for power in (first, *powers))
-    return Ramp(sizes, (0, *(round(float(np.exp(begin))) for begin in begins)))
+    return Ramp(sizes, (0, *(math.ceil(np.exp(begin) - ROUNDING) for begin in begins)))
 
 
 def overrides(found: Ramp, params: Params, examples: int) -> str:

@@ -1,6 +1,7 @@
 """A schedule of growing batches from the local critical batch sizes."""
 
 import math
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -9,12 +10,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from makers.project import ROOT
 from pipeline import ramp
 from pipeline.errors import InputError
 from pipeline.params.load import Params
 from pipeline.params.optimizer import Optimizer
 from pipeline.params.schedule import Budget
 from pipeline.ramp import Ramp
+from pipeline.workspace import files
 
 
 def table(critical: list[float]) -> pd.DataFrame:
@@ -47,7 +50,7 @@ def test_a_batch_never_is_beyond_the_critical_one(critical: list[float]) -> None
     largest = np.maximum.accumulate(moments["critical"])
     for size, begin in zip(found.sizes[1:], found.begins[1:], strict=True):
         there = np.exp(np.interp(np.log(begin), np.log(moments["examples"]), np.log(largest)))
-        assert size <= there * 1.05  # begins are whole examples
+        assert size <= there * 1.000001
 
 
 def test_it_is_said_in_the_words_of_each_loop() -> None:
@@ -70,10 +73,24 @@ def test_without_growth_there_is_no_ramp() -> None:
         ramp.ramp(table([20, 17, 30]))
 
 
-def test_without_a_report_one_is_asked_for(
+def test_the_command(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
+    """Without a report it asks for one, without branches it says so, and else it prints."""
     monkeypatch.chdir(tmp_path)
-    with pytest.raises(SystemExit):
-        ramp.main()
-    assert "local_critical.csv: no such file" in capsys.readouterr().err
+    path = files.REPORTS / "tables" / "local_critical.csv"
+    for moments, told in ((None, "no such file"), (table([])[:0], "no training was branched")):
+        if moments is not None:
+            files.write_csv(path, moments)
+        with pytest.raises(SystemExit):
+            ramp.main()
+        assert f"local_critical.csv: {told}" in capsys.readouterr().err
+    files.write_csv(path, table([20, 40, 80, 160]))
+    summary = {"task": "language", "shape": [8], "examples": {"train": 1600}}
+    files.write_json(files.PROCESSED / "summary.json", summary)
+    shutil.copy(ROOT / "params.yaml", files.PARAMS)
+    ramp.main()
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[0] == "# 4 moments of 800 examples up to the target"
+    assert lines[1].startswith("schedule=growth 'schedule.milestones=[")
+    assert lines[2] == '--step-batch-size-schedule "0:16 1280:32 2560:64 5120:128"'

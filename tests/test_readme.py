@@ -32,6 +32,7 @@ ELSEWHERE = {  # what else runs a command, or why it cannot run inside a test
     "dvc add": "tests/stages/test_pipeline.py adds a table",
     "dvc import-url": "needs a place to import from",
     "python -m benchmarks.grid": "takes minutes; tests/test_benchmarks.py runs it on a small size",
+    "python -m pipeline.ramp": "the smoke study is too short to branch; tests/test_ramp.py runs it",
     "python -m pipeline.to_mlflow": "tests/test_to_mlflow.py runs it",
     "python -m pipeline.selfcheck": "tests/selfcheck/test_quadratic.py runs it",
     "source .venv/bin/activate": "the tests put the same interpreter first on the path",
