@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
-from pipeline.errors import InputError, command
+from pipeline.errors import InputError, command, require
 from pipeline.params.load import Params, load_params
 from pipeline.training.budget import total_steps
 from pipeline.workspace import files
@@ -32,10 +32,13 @@ def ramp(table: pd.DataFrame) -> Ramp:
     """The powers of two that stay below the local critical batch size, which does not fall in
     between: by the logarithms of it and of the examples.
 
-    table: ``branches.local_critical``.
+    table: ``branches.local_critical``; moments at which no loss falls are left out.
 
-    Raises InputError where it never doubles.
+    Raises InputError where it never doubles, or is known at fewer than two moments.
     """
+    table = table.dropna(subset=["critical"])
+    rule = "has too few moments at which the loss falls"
+    require(len(table) > 1, "reports/tables/local_critical.csv", len(table), rule)
     examples = np.log(table["examples"].to_numpy(float))
     critical = np.maximum.accumulate(np.log2(table["critical"].to_numpy(float)))
     first, last = int(critical[0] + 1e-9), int(critical[-1] + 1e-9)
@@ -55,11 +58,12 @@ def ramp(table: pd.DataFrame) -> Ramp:
 
 
 def overrides(found: Ramp, params: Params, examples: int) -> str:
-    """What trains so here: the milestones are shares of the budget of the first batch size."""
-    first = found.sizes[0]
-    whole = total_steps(params.budget, examples, first) * first
+    """What trains so here: the milestones are shares of the budget of the first batch size. The
+    branches are the first variant's."""
+    first, chosen = found.sizes[0], params.settings(params.grid.variant[0])
+    whole = total_steps(chosen.budget, examples, first) * first
     shares = [float(f"{begin / whole:.3g}") for begin in found.begins[1:]]
-    exchange = "sgd" if params.optimizer.name in ("sgd", "nesterov") else "adam"
+    exchange = "sgd" if chosen.optimizer.name in ("sgd", "nesterov") else "adam"
     return (
         f"schedule=growth 'schedule.milestones={shares}' schedule.factor=0.5 "
         f"schedule.exchange={exchange} 'grid.batch_size=[{first}]'"

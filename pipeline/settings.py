@@ -120,7 +120,7 @@ def setting(
         )
         notes.append("stays at an update: torch.optim.swa_utils.AveragedModel")
     if schedule and schedule.name == "growth":
-        shares = ", ".join(f"{share:.0%}" for share in schedule.milestones)
+        shares = ", ".join(f"{100 * share:.3g} %" for share in schedule.milestones)
         notes.append(f"the batch is divided by {schedule.factor:g} after {shares} of the examples")
         if schedule.exchange == "adam":
             notes.append(f"and the rate is multiplied by {schedule.factor**0.5:.3g} there")

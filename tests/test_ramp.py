@@ -53,6 +53,12 @@ def test_a_batch_never_is_beyond_the_critical_one(critical: list[float]) -> None
         assert size <= there * 1.000001
 
 
+def test_moments_at_which_no_loss_falls_are_left_out() -> None:
+    assert ramp.ramp(table([np.nan, 40, np.nan, 160])).sizes == (32, 64, 128)
+    with pytest.raises(InputError, match="too few moments"):
+        ramp.ramp(table([np.nan, 40, np.nan]))
+
+
 def test_it_is_said_in_the_words_of_each_loop() -> None:
     found = Ramp((16, 32, 64), (0, 160, 320))
     params = Params(budget=Budget(epochs=2, min_steps=10), optimizer=Optimizer("adamw"))

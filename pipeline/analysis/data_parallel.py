@@ -9,6 +9,7 @@ Nothing of it overlaps.
 import numpy as np
 import pandas as pd
 
+from pipeline.analysis.steps import GROWN
 from pipeline.analysis.timings import whole_batches
 from pipeline.params.protocol import DataParallel
 
@@ -46,12 +47,14 @@ def predict(
     rows = []
     for row in tradeoff.itertuples():
         timed = whole_batches(throughput, row.variant).dropna(subset=["weight_bytes"])
+        mean_size = row.examples_to_target / row.steps_to_target  # of a batch that grows
         for devices in DEVICES:
             if timed.empty or devices > row.batch_size:
                 break
             local = -(-row.batch_size // devices)
             exchange = all_reduce_seconds(timed["weight_bytes"].iloc[0], devices, link)
-            seconds = step_seconds(timed, local) + exchange
+            mean = mean_size / devices if mean_size > GROWN * row.batch_size else local
+            seconds = step_seconds(timed, mean) + exchange
             rows.append(
                 {
                     "variant": row.variant,

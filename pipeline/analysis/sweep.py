@@ -86,12 +86,13 @@ def outcomes(sweep: Sweep, counted: pd.DataFrame, lanes: pd.DataFrame) -> pd.Dat
 
 def final_losses(lanes: pd.DataFrame) -> pd.DataFrame:
     """The validation loss at the end, as ``steps``, of each pack's seeds: each at the rate that the
-    other seeds found best, for a seed that chose its own would flatter it."""
+    other seeds found best, for a seed that chose its own would flatter it. Rates at which a seed
+    diverged are not chosen from; none of a pack without another."""
     parts = []
     for pack, cells in lanes.groupby(PACK, sort=True):
-        logs = np.log(cells.pivot_table(index="seed", columns="lr", values="final_val_loss"))
-        logs = logs.dropna(axis=1)  # rates at which no seed diverges
-        for seed in logs.index if len(logs) > 1 else ():
+        logs = np.log(cells.pivot(index="seed", columns="lr", values="final_val_loss"))
+        logs = logs.dropna(axis=1)
+        for seed in logs.index if len(logs) > 1 and logs.size else ():
             best = logs.drop(index=seed).mean().idxmin()
             parts.append((*pack, seed, float(np.exp(logs.loc[seed, best])), False))
     return pd.DataFrame(parts, columns=[*PACK, "seed", "steps", "missed"])

@@ -82,7 +82,9 @@ def seconds_of_mean_size(merged: pd.DataFrame) -> "pd.Series[float]":
     sizes = (merged["examples_to_target"] / merged["steps_to_target"]).fillna(merged["batch_size"])
     seconds = merged["seconds_per_step"].copy()
     for _, rows in merged.groupby("variant"):
-        timed = rows.sort_values("batch_size")
+        timed = rows.dropna(subset=["seconds_per_step"]).sort_values("batch_size")
+        if timed.empty:
+            continue
         known, paces = timed["batch_size"].to_numpy(float), timed["seconds_per_step"].to_numpy()
         grown = rows.index[sizes[rows.index] > steps.GROWN * rows["batch_size"]]
         beyond = np.maximum(sizes[grown] / known[-1], 1)
@@ -102,7 +104,7 @@ def in_order(table: pd.DataFrame, variants: pd.Series) -> pd.DataFrame:
 
 def rates_with_seconds(rates: pd.DataFrame, tradeoff: pd.DataFrame) -> pd.DataFrame:
     """Every screened rate's steps to target as seconds of one training at a time, too."""
-    cost = tradeoff[[*PACK, "seconds_per_step"]]
+    cost = tradeoff[PACK].assign(seconds_per_step=seconds_of_mean_size(tradeoff))
     timed = rates.merge(cost, on=PACK, how="left", validate="many_to_one")
     return timed.assign(median_seconds=timed["median_steps"] * timed["seconds_per_step"]).drop(
         columns="seconds_per_step"

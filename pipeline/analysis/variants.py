@@ -87,7 +87,8 @@ def paired(
 def pairs(settings: Mapping[str, Settings], key: str) -> list[tuple[str, str]]:
     """Ordered pairs (reference, variant) that differ in one key alone, rates aside.
 
-    key: ``scaling``, ``optimizer``, or ``norm``, which stands for how the model is normalised.
+    key: ``scaling``, ``optimizer``, ``schedule``, or ``norm``, which stands for how the model is
+    normalised.
     """
 
     def without(setting: Settings) -> Settings:

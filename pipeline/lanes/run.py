@@ -66,12 +66,12 @@ class Run:
         def of_lanes(array: npt.NDArray[np.generic]) -> torch.Tensor:
             return torch.from_numpy(array[alive]).to(self.order.device)
 
-        trained = {name: begun.state.get(f"{TRAINED}/{name}") for name in lanes.params}
         for group in (lanes.params, lanes.buffers):
             known = group.keys() & begun.weights.keys()
             group.update({name: of_lanes(begun.weights[name]) for name in group if name in known})
-        known_as_trained = {name: array for name, array in trained.items() if array is not None}
-        lanes.params.update({name: of_lanes(array) for name, array in known_as_trained.items()})
+        if self.pack.settings.optimizer.ema:
+            trained = {name: of_lanes(begun.state[f"{TRAINED}/{name}"]) for name in lanes.params}
+            lanes.params.update(trained)
         state = {
             slot: {name: of_lanes(begun.state[f"{slot}/{name}"]) for name in lanes.params}
             for slot in rules.slot_names(self.pack.settings.optimizer)

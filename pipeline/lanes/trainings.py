@@ -22,7 +22,7 @@ from pipeline.params.protocol import BatchSize
 from pipeline.params.settings import Cell
 from pipeline.selection import edges, targets
 from pipeline.selection.keys import TWO_FASTEST
-from pipeline.training import budget
+from pipeline.training import budget, fit
 from pipeline.training.dataset import Dataset
 from pipeline.training.pack import CURVES, FINALS, Pack, Trained, joined
 from pipeline.workspace import files
@@ -30,6 +30,7 @@ from pipeline.workspace.processes import ProcessDiedError
 from pipeline.workspace.progress import progress
 
 LOCK_SECONDS = 20
+DIGESTED_BYTES = 1 << 24
 PACKAGE = Path(__file__).resolve().parent.parent
 RUN_FILES = ("history.parquet", "lanes.parquet", "weights.safetensors")
 CODE = ("models", "training", "lanes")
@@ -41,10 +42,12 @@ def make_pack(
 ) -> Pack:
     """The pack of these cells on these data.
 
-    Raises InputError for a batch size beyond the training set.
+    Raises InputError for a batch size beyond the training set, and for settings that do not fit the
+    data or the device.
     """
     examples = len(data.train)
     resolved = budget.resolve(batch_size, examples)
+    fit.check(params.settings(variant), data)
     return Pack(params.settings(variant).at(resolved), resolved, examples, tuple(cells))
 
 
@@ -186,7 +189,10 @@ def checkpoints(label: str, params: Params) -> Store:
     code = [path for name in CODE for path in sorted((PACKAGE / name).glob("*.py"))]
     network = [Path(params.watched.model)] if params.watched.model else []
     for path in [*sorted(files.PROCESSED.iterdir()), *code, *network]:
-        digest.update(path.name.encode() + path.read_bytes())
+        digest.update(path.name.encode())
+        with path.open("rb") as file:  # which may be larger than memory
+            while part := file.read(DIGESTED_BYTES):
+                digest.update(part)
     inputs = f"{label.replace(' ', '-')}-{digest.hexdigest()[:16]}"
     return Store(files.CHECKPOINTS, inputs, params.impl.checkpoint_seconds)
 

@@ -78,9 +78,9 @@ def check(name: str, made: nn.Module, shape: tuple[int, ...], outputs: int) -> N
     was_training = made.training
     inputs, asked = torch.zeros(2, *shape), torch.Size((2, outputs))
     answer = tried(made, inputs)
-    if isinstance(answer, Exception) and len(shape) == 1:
+    if len(shape) == 1 and (isinstance(answer, Exception) or is_of_tokens(answer, inputs)):
         of_tokens = tried(made, inputs.long())
-        if not isinstance(of_tokens, Exception):
+        if is_of_tokens(of_tokens, inputs):
             made.register_forward_pre_hook(as_tokens)
             answer, asked = of_tokens, torch.Size((2, *shape, outputs))
     if isinstance(answer, Exception):
@@ -104,6 +104,11 @@ def tried(made: nn.Module, inputs: Tensor) -> object:
             return made.eval()(inputs)
     except Exception as error:  # whatever the user's own code raises
         return error
+
+
+def is_of_tokens(answer: object, inputs: Tensor) -> bool:
+    """Whether a network made something of every token."""
+    return isinstance(answer, Tensor) and answer.shape[:-1] == inputs.shape
 
 
 def as_tokens(_: nn.Module, inputs: tuple[Tensor]) -> tuple[Tensor]:

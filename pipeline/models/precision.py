@@ -7,7 +7,9 @@ from torch import Tensor, nn
 class MixedPrecision(nn.Module):
     """A network whose matrix products and convolutions are in bfloat16 while it trains, by torch's
     autocast; weights, outputs and whatever is evaluated stay float32 (Micikevicius et al. 2018,
-    section 3; Kalamkar et al. 2019)."""
+    section 3; Kalamkar et al. 2019). NAME: the first part of its tensors' names."""
+
+    NAME = "network"
 
     def __init__(self, network: nn.Module) -> None:
         super().__init__()

@@ -37,8 +37,8 @@ class Optimizer:
     beta1, beta2, epsilon: of Adam and its kin; beta2 is of LAMB too, and the squares' of RMSprop.
     Lion's betas are those of its step and of its memory. Muon trains hidden matrices with momentum,
     and all else as AdamW. clip_norm: the longest that a gradient may be, None for any. ema: how
-    much of an average of the weights stays at a step; it is what is evaluated and kept, 0 for the
-    weights themselves.
+    much of an average of the weights stays at a step; it is what is evaluated, kept, branched from
+    and looked at, 0 for the weights themselves.
     A key that ends with ``batch_size`` says that values are those of this batch size, and move with
     it elsewhere:
     momentum_batch_size: momentum, such that its half-life in examples stays;

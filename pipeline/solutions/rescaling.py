@@ -10,6 +10,7 @@ from itertools import pairwise
 from torch import nn
 
 from pipeline.models.dropout import Dropout
+from pipeline.models.precision import MixedPrecision
 from pipeline.solutions.surface import Solutions
 
 FACTOR = 4.0
@@ -36,9 +37,12 @@ def rescaled(solutions: Solutions) -> Solutions | None:
 def neighbours(model: nn.Module) -> list[tuple[str, str]]:
     """The names of consecutive layers of a sequential network with nothing between them that
     notices a factor."""
+    prefix = ""
+    if isinstance(model, MixedPrecision):
+        model, prefix = model.network, f"{MixedPrecision.NAME}."
     if not isinstance(model, nn.Sequential):
         return []
-    layers = [(name, module) for name, module in model.named_children()]
+    layers = [(f"{prefix}{name}", module) for name, module in model.named_children()]
     seen = [(name, module) for name, module in layers if not isinstance(module, HOMOGENEOUS)]
     return [
         (first, second)

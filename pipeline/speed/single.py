@@ -6,9 +6,8 @@ from collections.abc import Callable, Iterator
 import torch
 from torch import Tensor, nn
 
-from pipeline.errors import require
 from pipeline.params.settings import Settings
-from pipeline.training import memory, seeds
+from pipeline.training import fit, memory, seeds
 from pipeline.training.augmentation import batch_of
 from pipeline.training.dataset import Dataset, Part
 from pipeline.training.loop import averaged, clip, torch_optimizer
@@ -21,9 +20,12 @@ class Training:
     """A model with torch's own optimizer, and tensors on the device to index; no DataLoader.
 
     Steps of any batch size can be taken in turn. The loss is not read back.
+
+    Raises InputError where the settings do not fit the data or the device.
     """
 
     def __init__(self, settings: Settings, data: Dataset) -> None:
+        fit.check(settings, data)
         device = data.train.x.device
         model = seeds.initial_model(settings.model, data.shape, data.outputs, settings.seed, 0)
         self.model, self.data, self.rule = model.to(device).train(), data, settings.optimizer
@@ -88,25 +90,6 @@ class Training:
             "update": self.optimizer.step,
         }
         return closures[name]
-
-
-def check_network(settings: Settings, data: Dataset) -> None:
-    """Refuse a network that maps examples of the data to something else than their targets need:
-    one for texts given numbers, or the other way round.
-
-    Raises InputError.
-    """
-    device = data.train.x.device
-    model = seeds.initial_model(settings.model, data.shape, data.outputs, settings.seed, 0)
-    of_each = data.train.y.shape[1:] if data.task == "language" else ()
-    asked = (2, *of_each, data.outputs)
-    try:
-        with torch.no_grad():
-            made = str(tuple(model.to(device).eval()(data.train.x[:2]).shape))
-    except Exception as error:  # whatever a user's own code raises
-        made = f"{type(error).__name__}: {error}"
-    rule = f"maps two examples to {made}, and their targets need {asked}"
-    require(made == str(asked), "model.name", settings.model.name, rule)
 
 
 def peak_bytes(settings: Settings, data: Dataset, batch_size: int, micro_batches: int = 1) -> int:

@@ -12,7 +12,7 @@ from pipeline.errors import command
 from pipeline.finder.range_tests import TESTS, RangeTest, smoothed_losses
 from pipeline.params.load import load_params
 from pipeline.params.settings import Settings
-from pipeline.training import budget, dataset
+from pipeline.training import budget, dataset, fit
 from pipeline.training.dataset import Dataset
 from pipeline.training.device import device, on_one_thread
 from pipeline.workspace import durations, files
@@ -57,6 +57,7 @@ def main() -> None:
     variant = params.grid.variant[0]
     settings = params.settings(variant)
     data = dataset.load(files.PROCESSED, settings.scaling, device(params.impl.device))
+    fit.check(settings, data)
     runs = [
         (test, budget.resolve(size, len(data.train)), seed)
         for test in TESTS

@@ -15,13 +15,13 @@ import torch
 from pipeline import forecast
 from pipeline.errors import command, require
 from pipeline.params.load import Params, load_params
-from pipeline.speed import alignment, single, table
+from pipeline.speed import alignment, table
 from pipeline.speed.alignment import Aligned
 from pipeline.speed.blocks import NOISY_SPREAD, Timing
 from pipeline.speed.load import Watch
 from pipeline.speed.table import Key, Subject
 from pipeline.training import budget, dataset
-from pipeline.training.device import check_precision, device, one_thread
+from pipeline.training.device import device, one_thread
 from pipeline.workspace import durations, files
 from pipeline.workspace.progress import progress
 
@@ -48,10 +48,7 @@ def subjects(params: Params, where: torch.device) -> tuple[dict[str, Subject], d
     chosen: dict[str, Subject] = {}
     with progress("throughput: memory", len(set(whose.values())), "variant") as on_done:
         for name in dict.fromkeys(whose.values()):
-            check_precision(settings[name].model.precision, where)
             data = dataset.load(files.PROCESSED, settings[name].scaling, where)
-            settings[name].augmentation.check(data.task, data.shape)
-            single.check_network(settings[name], data)
             sizes = grid_sizes(params, len(data.train))
             is_first = not chosen  # claims about the machine are tested on the first variant
             chosen[name] = table.subject(settings[name], data, sizes, limit_bytes, is_first)

@@ -9,7 +9,7 @@ from typing import TypeVar
 
 import torch
 
-from pipeline.errors import InputError, require
+from pipeline.errors import InputError
 
 Argument = TypeVar("Argument")
 Result = TypeVar("Result")
@@ -25,17 +25,6 @@ def device(name: str) -> torch.device:
     if name == "auto":
         name = "cuda" if torch.cuda.is_available() else "cpu"
     return torch.device(name)
-
-
-def check_precision(precision: str, where: torch.device) -> None:
-    """Refuse bfloat16 on a GPU that would only emulate it; a CPU computes it, if slowly.
-
-    Raises InputError.
-    """
-    if precision == "bfloat16" and where.type == "cuda":
-        has_it = torch.cuda.is_bf16_supported(including_emulation=False)
-        rule = f"is not what {torch.cuda.get_device_name(where)} computes in"
-        require(has_it, "model.precision", precision, rule)
 
 
 @contextmanager

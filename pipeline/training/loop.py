@@ -204,9 +204,8 @@ def go_on(
     if average:
         average.module.load_state_dict(weights)
         average.n_averaged.fill_(1)
-        trained = {name: begun.state[f"{TRAINED}/{name}"] for name, _ in model.named_parameters()}
-        weights_now = {name: torch.tensor(array[0]) for name, array in trained.items()}
-        model.load_state_dict(weights | weights_now)
+        for name, parameter in model.named_parameters():
+            parameter.data.copy_(torch.tensor(begun.state[f"{TRAINED}/{name}"][0]))
     device = next(model.parameters()).device
     slots: dict[int, dict[str, Tensor | int]] = {}
     for key, array in begun.state.items():

@@ -11,6 +11,7 @@ from torch import Tensor, nn
 
 from pipeline.models.build import build
 from pipeline.models.dropout import Dropout
+from pipeline.models.precision import MixedPrecision
 from pipeline.params.network import Model
 from pipeline.params.settings import Settings
 
@@ -58,5 +59,6 @@ def dropout_bases(model: nn.Module, base_seed: int, seed: int) -> dict[str, Tens
     bases = {}
     for name, module in model.named_modules():
         if isinstance(module, Dropout):
-            bases[f"{name}.key"] = halves(keyed("dropout", base_seed, seed, name))
+            own_name = name.removeprefix(f"{MixedPrecision.NAME}.")
+            bases[f"{name}.key"] = halves(keyed("dropout", base_seed, seed, own_name))
     return bases

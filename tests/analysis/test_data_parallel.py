@@ -20,6 +20,7 @@ class TestDevices:
                 "seeds": 5.0,
                 "reached": [5.0, 3.0, 0.0],
                 "steps_to_target": [1000.0, 1.0, np.nan],
+                "examples_to_target": [8000.0, 64.0, np.nan],
             }
         )
 
@@ -36,6 +37,15 @@ class TestDevices:
         assert four["seconds_per_step"] == pytest.approx(step)
         assert four["seconds_per_epoch"] == pytest.approx(step * 1250)
         assert four["seconds_to_target"] == pytest.approx(step * 1000)
+
+    def test_a_batch_that_grows_is_charged_at_its_mean_size(self) -> None:
+        timed = timings_of(1e-4 + 1e-6 * SIZES)
+        grown = self.tradeoff().assign(examples_to_target=[32_000.0, 64.0, np.nan])
+        found = data_parallel.predict(grown, timed, 10_000, self.LINK)
+        two = found[(found["batch_size"] == 8) & (found["devices"] == 2)].iloc[0]
+        same = found[(found["batch_size"] == 64) & (found["devices"] == 4)].iloc[0]
+        assert two["seconds_per_step"] == pytest.approx(1.16e-4 + 1e6 / 1e10 + 2e-5)
+        assert same["seconds_per_step"] == pytest.approx(1.16e-4 + 1.5 * 1e6 / 1e10 + 6e-5)
 
     def test_there_are_no_more_devices_than_examples_in_a_batch(self) -> None:
         timed = timings_of(1e-4 + 1e-6 * SIZES)

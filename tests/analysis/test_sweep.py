@@ -111,6 +111,8 @@ def test_a_seed_does_not_choose_its_own_rate() -> None:
     lost = lanes.assign(final_val_loss=lanes["final_val_loss"].where(lanes["lr"] < 1))
     assert len(sweep.final_losses(lost)) == 400  # the other rate is left
     assert sweep.final_losses(lanes[:0]).empty
+    neither = lanes["final_val_loss"].mask((lanes["seed"] == 0) == (lanes["lr"] == 1))
+    assert sweep.final_losses(lanes.assign(final_val_loss=neither)).empty
 
 
 def test_the_best_value_is_one_that_most_seeds_arrive_with() -> None:

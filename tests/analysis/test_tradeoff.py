@@ -33,6 +33,14 @@ def test_a_batch_that_stays_is_charged_as_it_was_timed() -> None:
     assert tradeoff.seconds_of_mean_size(table).equals(table["seconds_per_step"])
 
 
+def test_a_size_that_could_not_be_timed_is_passed_over() -> None:
+    table = merged(1.7)
+    table.loc[1, "seconds_per_step"] = np.nan
+    found = tradeoff.seconds_of_mean_size(table)
+    assert found[0] == pytest.approx(1e-4 + 1.7e-5 * 8)
+    assert tradeoff.seconds_of_mean_size(table.assign(seconds_per_step=np.nan)).isna().all()
+
+
 def test_the_least_of_two_sides_covers_the_truth() -> None:
     """Also where who is the fastest of a side is not known."""
     truth = np.log([1.0, 1.1, 2.0, 1.5, 1.4])

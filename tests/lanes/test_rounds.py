@@ -7,8 +7,17 @@ import pytest
 import torch
 from torch import nn
 
-from makers.data import MakeData
-from makers.packs import MODELS, OPTIMIZERS, assert_same_bits, in_rounds, lanes, make_pack, plain
+from makers.data import MakeData, text_dataset
+from makers.packs import (
+    MODELS,
+    OPTIMIZERS,
+    TRANSFORMERS,
+    assert_same_bits,
+    in_rounds,
+    lanes,
+    make_pack,
+    plain,
+)
 from pipeline.params.network import Model
 from pipeline.training.pack import Pack, Trained
 
@@ -59,6 +68,12 @@ class TestPlainLoop:
     def test_every_optimizer(self, make_data: MakeData, optimizer: str) -> None:
         pack, data = make_pack(RATES, (0, 1), optimizer=OPTIMIZERS[optimizer]), make_data()
         found = in_rounds(pack, lambda part: plain(part, data), [1, 4])
+        assert_same_bits(found, plain(pack, data))
+
+    def test_averages_of_shared_weights(self) -> None:
+        model, data = TRANSFORMERS["tied"], text_dataset()
+        pack = make_pack(RATES, (0, 1), model=model, optimizer=OPTIMIZERS["averaged"])
+        found = in_rounds(pack, lambda part: plain(part, data), [2])
         assert_same_bits(found, plain(pack, data))
 
     def test_the_global_generator_goes_on_too(self, make_data: MakeData) -> None:

@@ -16,7 +16,7 @@ from pipeline.params.network import Model
 from pipeline.params.protocol import Impl
 from pipeline.params.schedule import Budget
 from pipeline.params.settings import Cell, Settings
-from pipeline.speed.single import check_network
+from pipeline.training import fit
 from pipeline.training.dataset import Dataset
 from pipeline.training.pack import Pack
 
@@ -97,6 +97,14 @@ from torch import nn
 
 def build(shape, outputs):
     return nn.Sequential(nn.Embedding(outputs, 8), nn.Linear(8, outputs))
+
+class Casting(nn.Module):
+    def __init__(self, shape, outputs):
+        super().__init__()
+        self.embedding, self.head = nn.Embedding(outputs, 8), nn.Linear(8, outputs)
+
+    def forward(self, tokens):
+        return self.head(self.embedding(tokens.long()))
 """
 
 
@@ -129,24 +137,25 @@ class TestOnesOwn:
         with pytest.raises(InputError, match=rule):
             build(Model(f"networks_of_a_test:{name}", options=options), (4,), 2)
 
-    def test_a_network_for_texts_trains_as_lanes(self) -> None:
-        settings = Settings(model=Model("networks_for_texts:build"), budget=Budget(1, 4, 2))
+    @pytest.mark.parametrize("name", ["build", "Casting"])
+    def test_a_network_for_texts_trains_as_lanes(self, name: str) -> None:
+        settings = Settings(model=Model(f"networks_for_texts:{name}"), budget=Budget(1, 4, 2))
         pack = Pack(settings, 16, 64, (Cell("v", 16, 0.1, 0), Cell("v", 16, 0.1, 1)))
         data = text_dataset()
         assert make_plan(pack, data, Impl()).engine == "traced"
         assert_close(lanes(pack, data), plain(pack, data))
-        check_network(settings, data)
+        fit.check(settings, data)
 
     def test_a_network_for_other_data_is_refused(self, make_data: Callable[..., Dataset]) -> None:
         for_texts = Settings(model=Model("networks_for_texts:build"))
         with pytest.raises(
             InputError, match=r"maps two examples to IndexError: .*, and .* \(2, 3\)"
         ):
-            check_network(for_texts, make_data())
+            fit.check(for_texts, make_data())
         for_numbers = Settings(model=Model("networks_of_a_test:build"))
         with pytest.raises(InputError, match=r"maps two examples to \w+Error"):
-            check_network(for_numbers, text_dataset())
-        check_network(for_numbers, make_data())
+            fit.check(for_numbers, text_dataset())
+        fit.check(for_numbers, make_data())
 
     @pytest.mark.parametrize(("name", "why"), [("half_frozen", "frozen"), ("Tied", "shared")])
     def test_what_lanes_would_train_otherwise_goes_to_the_loop(

@@ -5,6 +5,8 @@ import torch
 
 from pipeline.models.build import build, matrices
 from pipeline.params.network import Model
+from pipeline.solutions.rescaling import neighbours
+from pipeline.training import seeds
 
 MODEL = Model("mlp", [16, 16], precision="bfloat16")
 
@@ -41,3 +43,23 @@ def test_muon_finds_its_matrices(network: torch.nn.Module) -> None:
     assert len(matrices(build(tied, (4,), 5))) == len(
         matrices(build(Model("transformer", layers=1, heads=1, width=8, tied=True), (4,), 5))
     )
+
+
+def test_dropout_is_that_of_float32() -> None:
+    models = [
+        build(Model("mlp", [16], dropout=0.5, precision=precision), (8,), 3)
+        for precision in ("float32", "bfloat16")
+    ]
+    whole, rounded = (seeds.dropout_bases(model, 0, 1) for model in models)
+    assert len(whole) == len(rounded) == 1
+    assert torch.equal(*whole.values(), *rounded.values())
+
+
+def test_layers_are_found_inside() -> None:
+    models = [
+        build(Model("mlp", [16, 16], precision=precision), (8,), 3)
+        for precision in ("float32", "bfloat16")
+    ]
+    whole, rounded = (neighbours(model) for model in models)
+    assert rounded == [(f"network.{one}", f"network.{other}") for one, other in whole]
+    assert len(whole) == 2

@@ -76,7 +76,8 @@ def best_decay_grows(study: Study) -> Outcome:
 
 def power_words(power: Estimate) -> str:
     """A power of the batch size with its interval."""
-    return f"B^{power.value:.2f} ({power.low:.2f} to {power.high:.2f})"
+    known = f"{power.low:.2f} to {power.high:.2f}" if np.isfinite(power.low) else "no interval"
+    return f"B^{power.value:.2f} ({known})"
 
 
 def moved_against_fixed(study: Study, key: str) -> Outcome:

@@ -187,7 +187,8 @@ def ramp_saves(study: Study) -> Outcome:
     rows, others = (
         table.index[table["variant"].isin(side)].tolist() for side in (growing, names[:1])
     )
-    ratio = ranking.least(study.answer.drawn, rows, others, int(table.loc[rows, "seeds"].max()))
+    seeds = int(table.loc[rows, "seeds"].fillna(0).max())
+    ratio = ranking.least(study.answer.drawn, rows, others, seeds)
     if ratio.n == 0:
         return untested("No batch size reaches the target on one of the sides.")
     ramp, constant = (

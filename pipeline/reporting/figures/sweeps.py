@@ -54,8 +54,9 @@ def draw(study: Study) -> Figure:
 def of_values(axis: Axes, study: Study, swept: Sweep, criterion: str) -> None:
     """What each value comes to, a line for each batch size."""
     table = study.sweep_table
+    colours = size_colours(sorted(set(table["batch_size"])))
     table = table[(table["name"] == swept.name) & (table["criterion"] == criterion)]
-    for size, colour in size_colours(sorted(set(table["batch_size"]))).items():
+    for size, colour in colours.items():
         rows = table[table["batch_size"] == size]
         bounds = [rows["outcome"] - rows["outcome_low"], rows["outcome_high"] - rows["outcome"]]
         axis.errorbar(
@@ -64,6 +65,9 @@ def of_values(axis: Axes, study: Study, swept: Sweep, criterion: str) -> None:
         )  # fmt: skip
     value_axis(axis, swept)
     axis.set_ylabel(criterion)
+    if not np.isfinite(table["outcome"]).any():
+        axis.set_yticks([])
+        return
     axis.set_yscale("log")
     to_the_points(axis, table["outcome"])
     plain_log(axis)

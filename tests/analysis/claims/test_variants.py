@@ -64,6 +64,10 @@ class TestClaims:
         found = variants.ramp_saves(given)
         assert found.verdict == expected
         assert found.effect.value == pytest.approx(factor, rel=0.05)
+        lost = table.assign(seeds=table["seeds"].where(table["variant"] == "first"))
+        never = replace(answer, drawn=np.where(lost[["seeds"]].isna(), np.nan, drawn))
+        given = study_with_settings(settings, answer=never, tradeoff=lost)
+        assert variants.ramp_saves(given).verdict == "not tested"
 
     @pytest.mark.parametrize(("factor", "expected"), [(0.5, "supported"), (2.0, "refuted")])
     def test_scaling(self, factor: float, expected: str) -> None:

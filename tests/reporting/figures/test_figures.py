@@ -4,6 +4,7 @@ import ast
 import os
 import signal
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -18,9 +19,11 @@ from makers.project import ROOT
 from makers.reports import SHAPES, cached, fresh
 from pipeline.analysis.frame import Frame
 from pipeline.analysis.study import Study, tables
+from pipeline.params.optimizer import Optimizer
+from pipeline.params.settings import Settings
 from pipeline.reporting import sections
 from pipeline.reporting.content import content_of
-from pipeline.reporting.figures import axes, curves, drawing, throughput, tradeoff
+from pipeline.reporting.figures import axes, curves, drawing, sweeps, throughput, tradeoff
 from pipeline.reporting.figures.axes import STYLE
 from pipeline.reporting.figures.illustration import Illustration
 from pipeline.workspace.processes import ProcessDiedError
@@ -155,3 +158,18 @@ def test_every_part_of_a_step_is_seen() -> None:
     bottom, top = axis.get_ylim()
     assert bottom < min(parts.values())
     assert top > timed["seconds_per_step"].max()
+
+
+def test_a_sweep_that_no_seed_arrives_in_is_drawn() -> None:
+    settings = {
+        name: Settings(optimizer=Optimizer("adamw", weight_decay=value))
+        for name, value in {"a": 0.1, "b": 1.0, "c": 3.0}.items()
+    }
+    study = cached((4, 16, 64), (0.01, 0.1, 1.0), 3, variants=("a", "b", "c"))
+    known = {"settings": settings, "counted": study.counted.assign(missed=True)}
+    lanes = study.measured.confirmed_lanes.assign(final_val_loss=0.3)
+    measured = replace(study.measured, confirmed_lanes=lanes)
+    study = Study(study.params, measured).with_known(**known)
+    assert set(study.sweep_table["criterion"]) == {"steps to target", "validation loss"}
+    sweeps.draw(study).draw_without_rendering()
+    assert "move" in sweeps.caption(study)
