@@ -9,8 +9,9 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cache, cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 from pipeline.errors import InputError, require
 from pipeline.params.augmentation import Augmentation
@@ -40,6 +41,8 @@ from pipeline.params.trainer import Trainer
 
 if TYPE_CHECKING:
     from omegaconf import DictConfig
+
+Sections = TypeVar("Sections")
 
 
 @dataclass(frozen=True)
@@ -128,6 +131,15 @@ class Params:
 
         Raises InputError for an unknown key or a bad value, naming the variant.
         """
+        if variant not in self._settings:
+            self._settings[variant] = self._settings_of(variant)
+        return self._settings[variant]
+
+    @cached_property
+    def _settings(self) -> dict[str, Settings]:
+        return {}
+
+    def _settings_of(self, variant: str) -> Settings:
         overlay = self.variants[variant]
         try:
             merged = _laid_over(self, overlay) if overlay else self
@@ -156,7 +168,20 @@ class Params:
         return range(CONFIRM_SEED_BASE, CONFIRM_SEED_BASE + self.confirm.seeds)
 
 
-VARIANT_KEYS = ("scaling", "model", "optimizer", "schedule", "augmentation", "budget", "grid")
+@dataclass(frozen=True)
+class Varied:
+    """The sections that a variant may change, as far as it may."""
+
+    scaling: str = "standard"
+    model: Model = field(default_factory=Model)
+    optimizer: Optimizer = field(default_factory=Optimizer)
+    schedule: Schedule = field(default_factory=Schedule)
+    augmentation: Augmentation = field(default_factory=Augmentation)
+    budget: Budget = field(default_factory=Budget)
+    grid: Grid = field(default_factory=Grid)
+
+
+VARIANT_KEYS = tuple(each.name for each in dataclasses.fields(Varied))
 
 
 def _laid_over(params: Params, overlay: dict[str, Any]) -> Params:
@@ -166,14 +191,17 @@ def _laid_over(params: Params, overlay: dict[str, Any]) -> Params:
         require(key in VARIANT_KEYS, key, value, f"is not one of {', '.join(VARIANT_KEYS)}")
     for key, value in overlay.get("grid", {}).items():
         require(key == "lr", f"grid.{key}", value, "only grid.lr can vary")
-    return _build(OmegaConf.create(dataclasses.asdict(params)), OmegaConf.create(overlay))
+    sections = Varied(**{key: getattr(params, key) for key in VARIANT_KEYS})
+    layers = (OmegaConf.create(dataclasses.asdict(sections)), OmegaConf.create(overlay))
+    varied = _build(Varied, *layers)
+    return dataclasses.replace(params, **{key: getattr(varied, key) for key in VARIANT_KEYS})
 
 
-def schema() -> DictConfig:
+def schema(kind: type = Params) -> DictConfig:
     """The structured config of Params, writable: the types for whatever is laid over it."""
     from omegaconf import DictConfig, OmegaConf
 
-    root = OmegaConf.structured(Params)
+    root = OmegaConf.structured(kind)
     nodes = [root]
     while nodes:  # frozen dataclasses come out read-only, which no override would get through
         node = nodes.pop()
@@ -185,17 +213,22 @@ def schema() -> DictConfig:
     return root
 
 
-def _build(*layers: DictConfig) -> Params:
+known_schema = cache(schema)
+"""The same, made once, for merging copies it."""
+
+
+def _build(kind: type[Sections], *layers: DictConfig) -> Sections:
     from omegaconf import OmegaConf
     from omegaconf.errors import OmegaConfBaseException
 
     missing = sorted(key for layer in layers for key in OmegaConf.missing_keys(layer))
     require(not missing, ", ".join(missing), "???", "must be given a value")
     try:
-        params: Params = OmegaConf.to_object(OmegaConf.merge(schema(), *layers))  # type: ignore[assignment]
+        types = known_schema(cast("type", kind))
+        built = OmegaConf.to_object(OmegaConf.merge(types, *layers))
     except OmegaConfBaseException as error:
         raise InputError(one_line(error)) from None
-    return params
+    return cast(Sections, built)
 
 
 def one_line(error: BaseException) -> str:
@@ -217,7 +250,7 @@ def from_config(config: DictConfig) -> Params:
     """Check a composed config and turn it into Params; every variant is checked too."""
     from omegaconf import OmegaConf
 
-    params = _build(OmegaConf.create(dict(OmegaConf.to_container(config))))  # type: ignore[arg-type]
+    params = _build(Params, OmegaConf.create(dict(OmegaConf.to_container(config))))  # type: ignore[arg-type]
     for variant in params.variants:
         check_batch_norm(params, variant)
         check_muon(params, variant)
