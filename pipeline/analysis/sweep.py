@@ -53,8 +53,8 @@ class Sweep:
 
 
 def sweeps(settings: Mapping[str, Settings]) -> list[Sweep]:
-    """The settings of which at least FEWEST values above 0 stand beside each other; of several
-    such groups of one setting the largest."""
+    """The settings of which at least FEWEST values above 0 stand beside each other, each by the
+    first variant that has it; of several such groups of one setting the largest."""
     found = []
     for section, name in KEYS:
         groups: list[tuple[dict[str, Any], dict[str, float]]] = []
@@ -64,8 +64,10 @@ def sweeps(settings: Mapping[str, Settings]) -> list[Sweep]:
             values = next((values for other, values in groups if other == rest), None)
             if values is None:
                 groups.append((rest, values := {}))
-            values[variant] = 1 - value if name in SHARES else value
-        above = [{key: value for key, value in values.items() if value > 0} for _, values in groups]
+            value = 1 - value if name in SHARES else value
+            if value > 0 and value not in values.values():
+                values[variant] = value
+        above = [values for _, values in groups]
         largest = max(above, key=len, default={})
         if len(largest) >= FEWEST:
             found.append(Sweep(name, largest))

@@ -49,6 +49,9 @@ class TestSweeps:
         (found,) = sweep.sweeps(decays | {"sgd": PLAIN})
         assert (found.name, found.values) == ("weight_decay", {"a": 0.1, "b": 1.0, "c": 3.0})
         assert sweep.sweeps({name: decays[name] for name in ("none", "a", "b")}) == []
+        assert sweep.sweeps(dict.fromkeys("wxyz", decays["a"])) == []
+        (twice,) = sweep.sweeps(decays | {"d": decays["c"]})
+        assert twice == found
         apart = replace(decays["c"], scaling="minmax")
         assert sweep.sweeps(decays | {"c": apart}) == []
 
