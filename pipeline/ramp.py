@@ -93,8 +93,12 @@ def main() -> None:
         raise InputError(f"{path}: no such file; `dvc repro` makes it")
     table = pd.read_csv(path)
     if table.empty:
-        raise InputError(f"{path}: no training was branched; only lanes of constant batches are")
-    summary = json.loads((files.PROCESSED / "summary.json").read_text())
+        rule = "no training was branched: batches that grow and very short trainings are not"
+        raise InputError(f"{path}: {rule}")
+    described = files.PROCESSED / "summary.json"
+    if not described.is_file():
+        raise InputError(f"{described}: no such file; `dvc repro preprocess` makes it")
+    summary = json.loads(described.read_text())
     tokens = summary["shape"][0] if summary["task"] == "language" else 1
     found = ramp(table)
     print(f"# {len(table)} moments of {table['examples'].max():,} examples up to the target")

@@ -115,17 +115,18 @@ def setting(
     if optimizer and optimizer.clip_norm is not None:
         notes.append(f"gradients are clipped to norm {optimizer.clip_norm:g}, before each update")
     if optimizer and optimizer.ema:
-        notes.append(
-            f"evaluated and kept is the average of the weights, {optimizer.ema:g} of which"
-        )
-        notes.append("stays at an update: torch.optim.swa_utils.AveragedModel")
+        notes.append("evaluated and kept is an average of the weights, of torch.optim.swa_utils:")
+        average = f"get_ema_multi_avg_fn({optimizer.ema:g})"
+        notes.append(f"AveragedModel(model, multi_avg_fn={average})")
     if schedule and schedule.name == "growth":
         shares = ", ".join(f"{100 * share:.3g} %" for share in schedule.milestones)
-        notes.append(f"the batch is divided by {schedule.factor:g} after {shares} of the examples")
+        grown = f"the batch is multiplied by {1 / schedule.factor:.3g}"
+        notes.append(f"{grown} after {shares} of all examples of the budget")
         if schedule.exchange == "adam":
             notes.append(f"and the rate is multiplied by {schedule.factor**0.5:.3g} there")
     if not is_outside and chosen.model.precision == "bfloat16":
-        notes.append("the forward pass is under autocast in bfloat16 (bf16-mixed, bf16=True)")
+        notes.append("the forward pass is under autocast in bfloat16: precision='bf16-mixed' of")
+        notes.append("Lightning, bf16=True of Hugging Face, mixed_precision='bf16' of Accelerate")
     if not is_outside and chosen.model.norm == "batch" and parts.per_device < size:
         notes.append(f"batch norm sees {parts.per_device} examples at a time here, not {size}")
     return Setting(best["lr"], parts, steps, optimizer, schedule, tuple(notes))

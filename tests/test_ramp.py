@@ -92,6 +92,9 @@ def test_the_command(
             ramp.main()
         assert f"local_critical.csv: {told}" in capsys.readouterr().err
     files.write_csv(path, table([20, 40, 80, 160]))
+    with pytest.raises(SystemExit):
+        ramp.main()
+    assert "summary.json: no such file" in capsys.readouterr().err
     summary = {"task": "language", "shape": [8], "examples": {"train": 1600}}
     files.write_json(files.PROCESSED / "summary.json", summary)
     shutil.copy(ROOT / "params.yaml", files.PARAMS)

@@ -26,6 +26,7 @@ FILES = ("table", "images", "arrays", "text")
 TOKENS = ("char", "byte")
 """What a text is made of, unless by a tokenizer's file."""
 OWN_TEST_SET = ("mnist", "fashion_mnist", "cifar10")
+WITHOUT_IMAGES = ("breast_cancer", "wine", "diabetes", "table", "text")
 SCALINGS = ("none", "minmax", "standard")
 
 

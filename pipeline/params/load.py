@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any, TypeVar, cast
 from pipeline.errors import InputError, require
 from pipeline.params.augmentation import Augmentation
 from pipeline.params.checks import one_of
-from pipeline.params.data import SCALINGS, Data
+from pipeline.params.data import SCALINGS, WITHOUT_IMAGES, Data
 from pipeline.params.network import Model, is_factory
 from pipeline.params.optimizer import Optimizer
 from pipeline.params.protocol import (
@@ -279,12 +279,18 @@ def check_muon(params: Params, variant: str) -> None:
 
 
 def check_text(params: Params, variant: str) -> None:
-    """Check that a variant's network is one for the data, and that tokens are not scaled."""
+    """Check that a variant's network and augmentation are for the data, and that tokens are not
+    scaled."""
     settings, is_text = params.settings(variant), params.data.source == "text"
     name = settings.model.name
     rule = "cannot read a text: model=transformer can" if is_text else "reads text alone: data=text"
     is_fitting = is_factory(name) or (name == "transformer") == is_text
     require(is_fitting, "model.name", name, rule)
+    augmentation, source = settings.augmentation, params.data.source
+    is_possible = is_text or not augmentation.shift
+    require(is_possible, "augmentation.shift", augmentation.shift, "is for a text")
+    is_possible = not augmentation.of_images or source not in WITHOUT_IMAGES
+    require(is_possible, "augmentation", source, "has no images to crop, flip or cut out of")
     rule = "is for numbers, and a text has tokens"
     require(not is_text or settings.scaling == "none", "scaling", settings.scaling, rule)
 

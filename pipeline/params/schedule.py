@@ -54,8 +54,10 @@ class Schedule:
         require(base >= 1, "schedule.base_batch_size", base, "is below 1")
         require(self.warmup_steps >= 0, "schedule.warmup_steps", self.warmup_steps, "is below 0")
         warmup_base = self.warmup_batch_size
-        is_used = warmup_base is None or (warmup_base >= 1 and self.warmup_steps > 0)
-        rule = "is below 1, or there is no warm-up: schedule.warmup_steps is 0"
+        is_size = warmup_base is None or warmup_base >= 1
+        require(is_size, "schedule.warmup_batch_size", warmup_base, "is below 1")
+        is_used = warmup_base is None or self.warmup_steps > 0
+        rule = "moves nothing: schedule.warmup_steps is 0"
         require(is_used, "schedule.warmup_batch_size", warmup_base, rule)
         require(0 < self.factor <= 1, "schedule.factor", self.factor, "is outside (0, 1]")
         require(0 < self.decay <= 1, "schedule.decay", self.decay, "is outside (0, 1]")

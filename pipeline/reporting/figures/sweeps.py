@@ -26,7 +26,7 @@ CHOSEN = {STEPS: "fewest steps to the target", LOSS: "lowest validation loss"}
 GREY: dict[str, Any] = {"color": "0.25", "linewidth": 1, "fillstyle": "none"}
 LOOKS = {
     STEPS: {**GREY, "marker": "o", "linestyle": "-"},
-    LOSS: {**GREY, "marker": "s", "linestyle": "--"},
+    LOSS: {**GREY, "marker": "s", "markersize": 10, "linestyle": "--"},
 }
 
 
@@ -92,7 +92,8 @@ def best_values(axis: Axes, study: Study, swept: Sweep) -> None:
         chosen = best(table[table["criterion"] == criterion])
         axis.plot(chosen["batch_size"], chosen["value"], **{**look, "linestyle": "none"})
         shift = study.sweep_shifts[swept.name][criterion]
-        axis.plot(ends, shift.best_value(ends), **{**look, "marker": "none"})
+        if shift.power.low > 0 or shift.power.high < 0:
+            axis.plot(ends, shift.best_value(ends), **{**look, "marker": "none"})
         axis.plot([], [], label=SHORT[criterion], **look)
     axis.set_ylabel(f"best {swept.label}")
     values = sorted(set(swept.values.values()))
@@ -109,8 +110,9 @@ def caption(study: Study) -> str:
     told = " ".join(moves(study, swept) for swept in study.sweeps)
     return (
         "Variants that differ in one setting, each with its own best rates; bars: 95 % intervals "
-        f"over {study.seeds_named}. {told} Circles and squares: the best value tried; lines: "
-        "where the one curve that moves with the batch size is lowest."
+        f"over {study.seeds_named}, of each value alone. {told} Circles and squares: the best "
+        "value tried; lines, where a power is told from 0: the lowest point of the curve that "
+        "moves."
     )
 
 
