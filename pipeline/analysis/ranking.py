@@ -110,26 +110,27 @@ def is_slower(logs: Floats, place: int, margin: float = 0.0, level: float = LEVE
 
 def price(drawn: Floats, row: int, best: int) -> Estimate:
     """The time of one row over that of another, with its interval."""
-    ratios = np.exp(drawn[row] - drawn[best])
-    tail = (1 - LEVEL) / 2
-    if not np.isfinite(ratios).all():
+    logs = drawn[row] - drawn[best]
+    if not np.isfinite(np.exp(logs)).all():
         return Estimate(np.nan, np.nan, np.nan, 0)
-    low, middle, high = np.quantile(ratios, [tail, 0.5, 1 - tail])
-    return Estimate(float(middle), float(low), float(high), len(ratios))
+    return of_ratios(logs, len(logs))
 
 
 def least(drawn: Floats, rows: Sequence[int], others: Sequence[int], n: int) -> Estimate:
     """The least time of some rows over the least of others, with its interval: in every draw each
     side has its own fastest row, for which one that is is not known. n: what the estimate rests on.
     """
-    sides = [
-        drawn[[row for row in side if np.isfinite(drawn[row]).all()]] for side in (rows, others)
-    ]
-    if min(map(len, sides)) == 0:
+    known = set(np.flatnonzero(np.isfinite(drawn).all(1)))
+    ours, theirs = ([row for row in side if row in known] for side in (rows, others))
+    if not (ours and theirs):
         return UNKNOWN
-    ratios = np.exp(sides[0].min(0) - sides[1].min(0))
+    return of_ratios(drawn[ours].min(0) - drawn[theirs].min(0), n)
+
+
+def of_ratios(logs: Floats, n: int) -> Estimate:
+    """The median of ratios, whose logarithms are drawn, with their interval."""
     tail = (1 - LEVEL) / 2
-    low, middle, high = np.quantile(ratios, [tail, 0.5, 1 - tail])
+    low, middle, high = np.quantile(np.exp(logs), [tail, 0.5, 1 - tail])
     return Estimate(float(middle), float(low), float(high), n)
 
 

@@ -11,7 +11,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cache, cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeVar, cast
+from typing import TYPE_CHECKING, Any
 
 from pipeline.errors import InputError, require
 from pipeline.params.augmentation import Augmentation
@@ -41,8 +41,6 @@ from pipeline.params.trainer import Trainer
 
 if TYPE_CHECKING:
     from omegaconf import DictConfig
-
-Sections = TypeVar("Sections")
 
 
 @dataclass(frozen=True)
@@ -168,20 +166,7 @@ class Params:
         return range(CONFIRM_SEED_BASE, CONFIRM_SEED_BASE + self.confirm.seeds)
 
 
-@dataclass(frozen=True)
-class Varied:
-    """The sections that a variant may change, as far as it may."""
-
-    scaling: str = "standard"
-    model: Model = field(default_factory=Model)
-    optimizer: Optimizer = field(default_factory=Optimizer)
-    schedule: Schedule = field(default_factory=Schedule)
-    augmentation: Augmentation = field(default_factory=Augmentation)
-    budget: Budget = field(default_factory=Budget)
-    grid: Grid = field(default_factory=Grid)
-
-
-VARIANT_KEYS = tuple(each.name for each in dataclasses.fields(Varied))
+VARIANT_KEYS = ("scaling", "model", "optimizer", "schedule", "augmentation", "budget", "grid")
 
 
 def _laid_over(params: Params, overlay: dict[str, Any]) -> Params:
@@ -191,17 +176,16 @@ def _laid_over(params: Params, overlay: dict[str, Any]) -> Params:
         require(key in VARIANT_KEYS, key, value, f"is not one of {', '.join(VARIANT_KEYS)}")
     for key, value in overlay.get("grid", {}).items():
         require(key == "lr", f"grid.{key}", value, "only grid.lr can vary")
-    sections = Varied(**{key: getattr(params, key) for key in VARIANT_KEYS})
-    layers = (OmegaConf.create(dataclasses.asdict(sections)), OmegaConf.create(overlay))
-    varied = _build(Varied, *layers)
-    return dataclasses.replace(params, **{key: getattr(varied, key) for key in VARIANT_KEYS})
+    whole = dataclasses.asdict(params)
+    base = OmegaConf.create({key: whole[key] for key in VARIANT_KEYS})
+    return dataclasses.replace(params, **_build(varied_schema(), base, OmegaConf.create(overlay)))
 
 
-def schema(kind: type = Params) -> DictConfig:
+def schema() -> DictConfig:
     """The structured config of Params, writable: the types for whatever is laid over it."""
     from omegaconf import DictConfig, OmegaConf
 
-    root = OmegaConf.structured(kind)
+    root = OmegaConf.structured(Params)
     nodes = [root]
     while nodes:  # frozen dataclasses come out read-only, which no override would get through
         node = nodes.pop()
@@ -213,22 +197,24 @@ def schema(kind: type = Params) -> DictConfig:
     return root
 
 
-known_schema = cache(schema)
-"""The same, made once, for merging copies it."""
+@cache
+def varied_schema() -> DictConfig:
+    """That of what a variant may change; made once, for merging copies it."""
+    from omegaconf import OmegaConf
+
+    return OmegaConf.masked_copy(schema(), list(VARIANT_KEYS))
 
 
-def _build(kind: type[Sections], *layers: DictConfig) -> Sections:
+def _build(types: DictConfig, *layers: DictConfig) -> Any:
     from omegaconf import OmegaConf
     from omegaconf.errors import OmegaConfBaseException
 
     missing = sorted(key for layer in layers for key in OmegaConf.missing_keys(layer))
     require(not missing, ", ".join(missing), "???", "must be given a value")
     try:
-        types = known_schema(cast("type", kind))
-        built = OmegaConf.to_object(OmegaConf.merge(types, *layers))
+        return OmegaConf.to_object(OmegaConf.merge(types, *layers))
     except OmegaConfBaseException as error:
         raise InputError(one_line(error)) from None
-    return cast(Sections, built)
 
 
 def one_line(error: BaseException) -> str:
@@ -250,7 +236,7 @@ def from_config(config: DictConfig) -> Params:
     """Check a composed config and turn it into Params; every variant is checked too."""
     from omegaconf import OmegaConf
 
-    params = _build(Params, OmegaConf.create(dict(OmegaConf.to_container(config))))  # type: ignore[arg-type]
+    params: Params = _build(schema(), OmegaConf.create(dict(OmegaConf.to_container(config))))  # type: ignore[arg-type]
     for variant in params.variants:
         check_batch_norm(params, variant)
         check_muon(params, variant)

@@ -8,7 +8,7 @@ from pipeline.params.settings import Settings
 from pipeline.speed import ladder, single
 from pipeline.speed.blocks import timed
 from pipeline.speed.ladder import Capacity
-from pipeline.training import memory
+from pipeline.training import fit, memory
 from pipeline.training.dataset import Dataset
 from pipeline.training.memory import USABLE_MEMORY, free_bytes, is_out_of_memory
 
@@ -28,9 +28,13 @@ class Case:
 
 
 class Trial:
-    """Tries batch sizes of one setting with real steps, and remembers their peaks of memory."""
+    """Tries batch sizes of one setting with real steps, and remembers their peaks of memory.
+
+    Raises InputError where the setting does not fit the data or the device.
+    """
 
     def __init__(self, settings: Settings, data: Dataset, limit_bytes: float | None) -> None:
+        fit.check(settings, data)
         self.settings, self.data = settings, data
         self.device = data.train.x.device
         self.limit_bytes = limit_bytes or USABLE_MEMORY * free_bytes(self.device)

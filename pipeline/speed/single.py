@@ -7,7 +7,7 @@ import torch
 from torch import Tensor, nn
 
 from pipeline.params.settings import Settings
-from pipeline.training import fit, memory, seeds
+from pipeline.training import memory, seeds
 from pipeline.training.augmentation import batch_of
 from pipeline.training.dataset import Dataset, Part
 from pipeline.training.loop import averaged, clip, torch_optimizer
@@ -20,12 +20,9 @@ class Training:
     """A model with torch's own optimizer, and tensors on the device to index; no DataLoader.
 
     Steps of any batch size can be taken in turn. The loss is not read back.
-
-    Raises InputError where the settings do not fit the data or the device.
     """
 
     def __init__(self, settings: Settings, data: Dataset) -> None:
-        fit.check(settings, data)
         device = data.train.x.device
         model = seeds.initial_model(settings.model, data.shape, data.outputs, settings.seed, 0)
         self.model, self.data, self.rule = model.to(device).train(), data, settings.optimizer

@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 
 from pipeline.analysis import sweep, variants
-from pipeline.analysis.claims.claim import Outcome, Region, claim, judged, untested
+from pipeline.analysis.claims.claim import Outcome, Region, claim, exponent_words, judged, untested
 from pipeline.analysis.claims.variants import FEWER, no_variants, ratio_words
 from pipeline.analysis.study import Study
 from pipeline.params.optimizer import ADAMS
@@ -68,16 +68,10 @@ def best_decay_grows(study: Study) -> Outcome:
     by_loss, by_steps = (shifts[name].power for name in (sweep.LOSS, sweep.STEPS))
     if not np.isfinite(by_loss.value):
         return untested("The loss hardly changes with the decay, or at too few batch sizes.")
-    words = f"What it does to the validation loss at the end moves as {power_words(by_loss)}"
+    words = f"What it does to the validation loss at the end moves as B^{exponent_words(by_loss)}"
     if np.isfinite(by_steps.value):
-        words += f", and to the steps as {power_words(by_steps)}"
+        words += f", and to the steps as B^{exponent_words(by_steps)}"
     return judged(by_loss, GROWS, "batch sizes", f"{words}.")
-
-
-def power_words(power: Estimate) -> str:
-    """A power of the batch size with its interval."""
-    known = f"{power.low:.2f} to {power.high:.2f}" if np.isfinite(power.low) else "no interval"
-    return f"B^{power.value:.2f} ({known})"
 
 
 def moved_against_fixed(study: Study, key: str) -> Outcome:

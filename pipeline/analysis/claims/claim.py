@@ -100,6 +100,16 @@ def measured(value: float, n: int, holds: bool, finding: str) -> Outcome:
     return Outcome(verdict, Estimate(value, np.nan, np.nan, n), finding)
 
 
+def exponent_words(exponent: Estimate) -> str:
+    """An exponent of the batch size with its interval, where it has one."""
+    if not np.isfinite([exponent.low, exponent.high]).all():
+        return f"{exponent.value:.2f} (no interval, n = {exponent.n} batch sizes)"
+    return (
+        f"{exponent.value:.2f} ({exponent.low:.2f} to {exponent.high:.2f}, n = {exponent.n} batch "
+        "sizes)"
+    )
+
+
 Judge = Callable[[Study], Outcome]
 
 

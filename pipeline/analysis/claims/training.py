@@ -8,6 +8,7 @@ from pipeline.analysis.claims.claim import (
     Outcome,
     Region,
     claim,
+    exponent_words,
     judged,
     measured,
     untested,
@@ -149,16 +150,6 @@ def scaling_rule(study: Study, exponent: float, rule: str) -> Outcome:
     if outcome.verdict == "undecided" and (effect.high < exponent or exponent < effect.low):
         return Outcome("refuted", effect, finding, region=region)
     return outcome
-
-
-def exponent_words(exponent: Estimate) -> str:
-    """An exponent with its interval, where it has one."""
-    if not np.isfinite([exponent.low, exponent.high]).all():
-        return f"{exponent.value:.2f} (no interval, n = {exponent.n} batch sizes)"
-    return (
-        f"{exponent.value:.2f} ({exponent.low:.2f} to {exponent.high:.2f}, n = {exponent.n} batch "
-        "sizes)"
-    )
 
 
 @claim(
