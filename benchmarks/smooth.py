@@ -23,10 +23,10 @@ from scipy import optimize
 from torch.nn import functional
 
 from benchmarks import harness
+from pipeline.executors.processes import OnDone, in_processes
 from pipeline.params.network import Model
 from pipeline.training import seeds
 from pipeline.training.dataset import Dataset, Part
-from pipeline.workspace.processes import OnDone, in_processes
 
 Floats = npt.NDArray[np.float64]
 DENSE = 1.015

@@ -85,7 +85,7 @@ def experiment(name: str) -> Experiment:
 def differences(experiments: list[Experiment]) -> list[str]:
     """The keys of params.yaml that are not the same in all of them."""
     keys = dict.fromkeys(key for one in experiments for key in one.params)
-    asked = [key for key in keys if key not in DERIVED]
+    asked = [key for key in keys if not key.startswith(DERIVED)]
     missing = object()
     return [
         key

@@ -48,7 +48,9 @@ def client(uri: str) -> "MlflowClient":
 def settings() -> dict[str, str]:
     """The values of params.yaml by dotted key, but those that follow from others."""
     chosen = flattened(OmegaConf.to_container(OmegaConf.load(files.PARAMS)))
-    return {key: str(value)[:LONGEST] for key, value in chosen.items() if key not in DERIVED}
+    return {
+        key: str(value)[:LONGEST] for key, value in chosen.items() if not key.startswith(DERIVED)
+    }
 
 
 def trainings() -> tuple[pd.DataFrame, pd.DataFrame]:

@@ -17,10 +17,13 @@ MODULES = {
 }
 PACKAGE_FILES = sorted((ROOT / "pipeline").rglob("__init__.py"))
 OF_THE_RACE = {"pipeline.race.bar", "pipeline.race.rule"}
-OF_THE_TRAINER = {module for module in MODULES if module.startswith("pipeline.selection.")} | {
-    "pipeline.training.budget",
-    "pipeline.workspace.processes",
-}
+OF_THE_TRAINER = (
+    {module for module in MODULES if module.startswith("pipeline.selection.")}
+    | {
+        "pipeline.training.budget",
+    }
+    | {module for module in MODULES if module.startswith("pipeline.executors.")}
+)
 """What stages that train nothing reach, for they ask whoever trains."""
 SILENT = {"pipeline.outlook", "pipeline.workspace.durations", "pipeline.workspace.progress"}
 """What a stage may import and not list: it cannot change a byte of any output."""
@@ -29,14 +32,16 @@ MAY_IMPORT = {  # folder or top-level module -> what else of the project it may 
     "errors": set(),
     "params": {"errors"},
     "workspace": {"errors", "params"},
+    "executors": {"errors", "params", "workspace"},
     "hydra_plugins": {"errors", "params", "outside"},
     "data": {"errors", "params"},
     "models": {"errors", "params"},
     "training": {"errors", "params", "models"},
     "selection": {"errors", "params"},
     "race": {"errors", "params", "training", "lanes", "selection", "forecast"},
-    "lanes": {"errors", "params", "workspace", "models", "training", "selection"},
+    "lanes": {"executors", "errors", "params", "workspace", "models", "training", "selection"},
     "outside": {
+        "executors",
         "errors",
         "params",
         "workspace",
@@ -46,13 +51,21 @@ MAY_IMPORT = {  # folder or top-level module -> what else of the project it may 
         "analysis",
         "forecast",
     },
-    "branches": {"errors", "params", "workspace", "training", "lanes"},
+    "branches": {"executors", "errors", "params", "workspace", "training", "lanes"},
     "speed": {"errors", "params", "models", "training"},
     "finder": {"params", "training"},
-    "solutions": {"errors", "params", "workspace", "models", "training", "selection"},
+    "solutions": {"executors", "errors", "params", "workspace", "models", "training", "selection"},
     "analysis": {"errors", "params", "selection"},
-    "reporting": {"errors", "params", "workspace", "selection", "analysis"},
-    "selfcheck": {"errors", "params", "workspace", "selection", "analysis", "reporting"},
+    "reporting": {"executors", "errors", "params", "workspace", "selection", "analysis"},
+    "selfcheck": {
+        "executors",
+        "errors",
+        "params",
+        "workspace",
+        "selection",
+        "analysis",
+        "reporting",
+    },
     "forecast": {"params", "training"},
     "outlook": {"forecast", "params", "training", "workspace"},
     "to_mlflow": {"errors", "params", "workspace", "selection"},

@@ -16,6 +16,7 @@ import torch
 from torch import Tensor
 
 from pipeline.errors import InputError
+from pipeline.executors.processes import Job, OnDone, dealt
 from pipeline.lanes import rules, trainings
 from pipeline.lanes.interpreter import as_written, recorded_program
 from pipeline.lanes.lanes import FEWEST, Lanes, predictor, stacked
@@ -29,7 +30,6 @@ from pipeline.training.device import on_one_thread
 from pipeline.training.learning_rate import factor_at
 from pipeline.training.losses import losses_and_scores
 from pipeline.training.pack import Pack
-from pipeline.workspace.processes import Job, OnDone, dealt
 
 FACTORS = tuple(2**power for power in range(7))
 """How many times as large as the trunk's the batches of the branches are."""

@@ -15,6 +15,7 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
+from pipeline.executors.executor import Link
 from pipeline.training.pack import Pack
 
 
@@ -30,11 +31,13 @@ class Content:
 class Checkpoint:
     """One training's file, replaced as a whole.
 
-    The clock decides only when it is written, never what a training computes.
+    The clock decides only when it is written, never what a training computes. link: keeps a copy of
+    the file for a training that begins again where this disk is not.
     """
 
     path: Path
     interval_seconds: float = 0.0
+    link: Link | None = None
     saved_at: float = field(default_factory=time.monotonic)
 
     def is_due(self, is_last: bool) -> bool:
@@ -46,7 +49,7 @@ class Checkpoint:
         from safetensors.torch import save_file
 
         self.path.parent.mkdir(parents=True, exist_ok=True)
-        unfinished = self.path.with_suffix(f".{os.getpid()}")
+        unfinished = self.path.with_suffix(f".{os.uname().nodename}-{os.getpid()}")
         tensors = {
             f"{group}|{name}": tensor.contiguous()
             for group, members in content.groups.items()
@@ -56,12 +59,16 @@ class Checkpoint:
         with unfinished.open("rb") as file:
             os.fsync(file.fileno())
         os.replace(unfinished, self.path)
+        if self.link:
+            self.link.keep(self.path)
         self.saved_at = time.monotonic()
 
     def load(self, device: torch.device) -> Content | None:
         """What was saved, or None; a group that was empty is absent."""
         from safetensors import safe_open
 
+        if self.link:
+            self.link.fetch(self.path)
         if not self.path.is_file():
             return None
         groups: dict[str, dict[str, Tensor]] = {}
@@ -72,12 +79,19 @@ class Checkpoint:
             return Content(groups, json.loads(file.metadata()["numbers"]))
 
 
+@dataclass(frozen=True)
 class Store:
     """Where checkpoints lie; ``inputs`` names the data and code that they depend on."""
 
-    def __init__(self, folder: Path, inputs: str, interval_seconds: float = 0.0) -> None:
-        self.folder, self.inputs = folder, inputs
-        self.interval_seconds = interval_seconds
+    folder: Path
+    inputs: str
+    interval_seconds: float = 0.0
+    link: Link | None = None
+
+    @property
+    def files(self) -> str:
+        """The pattern of their names."""
+        return f"{self.folder.as_posix()}/{self.inputs}-*.safetensors"
 
     def checkpoint(self, pack: Pack, engine: str, micro_batches: int) -> Checkpoint:
         """The checkpoint of these cells trained this way."""
@@ -85,7 +99,7 @@ class Store:
         key.append(torch.__version__)
         digest = hashlib.sha256(json.dumps(key, sort_keys=True).encode()).hexdigest()[:24]
         path = self.folder / f"{self.inputs}-{digest}.safetensors"
-        return Checkpoint(path, self.interval_seconds)
+        return Checkpoint(path, self.interval_seconds, self.link)
 
     def clear(self) -> None:
         """Forget all checkpoints of these inputs: what they led to is written elsewhere."""

@@ -2,12 +2,12 @@
 
 from dataclasses import dataclass, field
 
+from pipeline.executors.processes import OnDone
 from pipeline.lanes.checkpoint import Checkpoint, Store
 from pipeline.lanes.interpreter import Program
 from pipeline.lanes.plan import Plan
 from pipeline.training.dataset import Dataset
 from pipeline.training.pack import Pack
-from pipeline.workspace.processes import OnDone
 
 
 @dataclass(frozen=True)

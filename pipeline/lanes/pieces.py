@@ -6,6 +6,7 @@ from dataclasses import replace
 import numpy as np
 import torch
 
+from pipeline.executors.processes import OnDone
 from pipeline.lanes.checkpoint import Content
 from pipeline.lanes.job import Job
 from pipeline.lanes.lanes import piece_count
@@ -14,7 +15,6 @@ from pipeline.lanes.run import train_lanes
 from pipeline.training import loop
 from pipeline.training.memory import is_out_of_memory
 from pipeline.training.pack import Pack, Trained, joined
-from pipeline.workspace.processes import OnDone
 
 
 def train_pieces(pack: Pack, job: Job) -> Trained:

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 
 import torch
 
+from pipeline.executors.processes import available_cores
 from pipeline.lanes import gradients, rules
 from pipeline.lanes.gradients import Batch
 from pipeline.lanes.lanes import FEWEST, predictor, stacked
@@ -22,7 +23,6 @@ from pipeline.training.dataset import Dataset
 from pipeline.training.losses import evaluation_rows, targets_of
 from pipeline.training.memory import USABLE_MEMORY, free_bytes, peak_bytes_of_rows
 from pipeline.training.pack import Pack
-from pipeline.workspace.processes import available_cores
 
 COMPILE_SECONDS = 30.0
 """A cold torch.compile of one step while the other cores compile too."""

@@ -13,7 +13,9 @@ import pandas as pd
 from filelock import FileLock, Timeout
 
 from pipeline.errors import InputError
-from pipeline.lanes import workers
+from pipeline.executors.choice import executor
+from pipeline.executors.processes import ProcessDiedError
+from pipeline.lanes import elsewhere, workers
 from pipeline.lanes.checkpoint import Store
 from pipeline.lanes.job import Job
 from pipeline.lanes.plan import Plan
@@ -26,7 +28,6 @@ from pipeline.training import budget, fit
 from pipeline.training.dataset import Dataset
 from pipeline.training.pack import CURVES, FINALS, Pack, Trained, joined
 from pipeline.workspace import files
-from pipeline.workspace.processes import ProcessDiedError
 from pipeline.workspace.progress import progress
 
 LOCK_SECONDS = 20
@@ -86,14 +87,26 @@ def train(
     Raises InputError when another process is training the same pack, or a worker was killed.
     """
     os.environ.setdefault("TORCHINDUCTOR_CACHE_DIR", str(files.COMPILED.absolute()))
-    plan = plan or workers.planned(pack, data, params.impl)
+    plan = plan or planned(params, pack, data)
     print(f"{label}: {described(pack, plan)}", file=sys.stderr)
+    cluster = executor(params)
     try:
         to_do = (pack.end - pack.first_step) * len(pack.cells)
         with lock(label), progress(label, to_do) as on_steps:
-            return workers.spread(pack, Job(data, plan, on_steps, store))
+            job = Job(data, plan, on_steps, store)
+            if cluster:
+                return elsewhere.spread(pack, job, cluster, params, label)
+            return workers.spread(pack, job)
     except ProcessDiedError as error:
         raise InputError(f"{label}: {error}; run again to go on from its checkpoint") from None
+
+
+def planned(params: Params, pack: Pack, data: Dataset) -> Plan:
+    """How the pack is trained where it is to be."""
+    cluster = executor(params)
+    if cluster:
+        return elsewhere.planned(pack, data, params, cluster)
+    return workers.planned(pack, data, params.impl)
 
 
 BestRates = Callable[[Collection[float], pd.DataFrame, pd.DataFrame], Collection[float | None]]
@@ -134,7 +147,7 @@ def train_whole(
 ) -> tuple[Pack, Trained]:
     """Train the pack and the rates that are added to it to their end, all by one plan; what was
     begun with is gone on with."""
-    plan = workers.planned(pack, data, params.impl)
+    plan = planned(params, pack, data)
     trained = train(pack, data, params, store, label, plan)
     pack = replace(pack, begun=None)
 

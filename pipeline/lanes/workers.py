@@ -7,6 +7,7 @@ other.
 import functools
 from dataclasses import replace
 
+from pipeline.executors.processes import OnDone, in_processes
 from pipeline.lanes.job import Job
 from pipeline.lanes.pieces import train_pieces
 from pipeline.lanes.plan import Plan, make_plan
@@ -14,7 +15,6 @@ from pipeline.params.protocol import Impl
 from pipeline.training.dataset import Dataset
 from pipeline.training.device import on_one_thread, one_thread
 from pipeline.training.pack import Pack, Trained, interleaved
-from pipeline.workspace.processes import OnDone, in_processes
 
 
 def spread(pack: Pack, job: Job) -> Trained:

@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
+from pipeline.executors.choice import executor
 from pipeline.outside import clock, program
 from pipeline.outside.curve import check_metric, diverged_step
 from pipeline.outside.program import Call, Failure, Program, Told, side_by_side
@@ -38,8 +39,9 @@ class Called:
         """The program of params.yaml."""
         trainer = params.trainer
         program.end_with_this_process()
-        inputs = program.digest(str(trainer.command), params.watched.program)
-        return cls(params, Program(trainer, files.CHECKPOINTS / f"calls-{inputs}"))
+        watched = params.watched.program
+        finished = files.CHECKPOINTS / f"calls-{program.digest(str(trainer.command), watched)}"
+        return cls(params, Program(trainer, finished, executor(params), program.inputs(watched)))
 
     @property
     def examples(self) -> int:

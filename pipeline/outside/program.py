@@ -4,6 +4,7 @@ A call may be ended before its end, once what it has written is enough: whoever 
 """
 
 import contextlib
+import glob
 import hashlib
 import math
 import os
@@ -20,8 +21,10 @@ from pathlib import Path
 import pandas as pd
 
 from pipeline.errors import InputError
+from pipeline.executors.executor import EnoughError, Executor, Work
 from pipeline.outside import curve
 from pipeline.outside.curve import CurveError
+from pipeline.outside.elsewhere import CallThere, Ended, end
 from pipeline.params.settings import Cell
 from pipeline.params.trainer import Trainer
 from pipeline.workspace import files
@@ -83,15 +86,25 @@ IsEnough = Callable[[Call, pd.DataFrame], bool]
 
 @dataclass
 class Program:
-    """A user's program. finished: the folder of tables of calls that have ended well, which are
-    made once only."""
+    """A user's program.
+
+    finished: the folder of tables of calls that have ended well, which are made once only. cluster:
+    where calls are made, None for this machine; inputs: the files that they need there.
+    """
 
     trainer: Trainer
     finished: Path
+    cluster: Executor | None = None
+    inputs: Sequence[Path] = ()
     running: set["subprocess.Popen[bytes]"] = field(default_factory=set)
     used: list[Path] = field(default_factory=list)
     has_failed: bool = False
     is_ended: bool = False
+
+    @property
+    def at_once(self) -> int:
+        """How many calls are made side by side: on a cluster, as many as it has room for."""
+        return self.cluster.slots() if self.cluster else self.trainer.at_once
 
     def words(self, call: Call, out: Path) -> list[str]:
         """The command line, word by word: no shell reads it."""
@@ -160,7 +173,7 @@ class Program:
             return bool(enough)
 
         try:
-            self.run(self.words(call, out), log, look if is_enough else None)
+            self.run(self.words(call, out), out, log, look if is_enough else None)
             table = curve.read(out)
             curve.check_length(table, call.steps)
             os.replace(out, kept)
@@ -189,7 +202,7 @@ class Program:
         out, log = self.finished / f"timed-{call.name}.csv", LOGS / f"timed-{call.name}.log"
         out.unlink(missing_ok=True)
         try:
-            wall = self.run(self.words(call, out), log)
+            wall = self.run(self.words(call, out), out, log)
             table = curve.read(out)
             lost = curve.diverged_step(table)
             if lost is not None:
@@ -204,9 +217,14 @@ class Program:
         return Clocked(wall, float(own["seconds"].iloc[-1]), int(own["step"].iloc[-1]), table)
 
     def run(
-        self, words: Sequence[str], log: Path, is_enough: Callable[[], bool] | None = None
+        self,
+        words: Sequence[str],
+        out: Path,
+        log: Path,
+        is_enough: Callable[[], bool] | None = None,
     ) -> float:
-        """Run a command line to its end, its output in a log; the seconds it took.
+        """Run a command line to its end, its table in ``out``, its output in a log; the seconds it
+        took.
 
         is_enough: whether it may be told to end.
 
@@ -215,6 +233,53 @@ class Program:
         """
         self.finished.mkdir(parents=True, exist_ok=True)
         log.parent.mkdir(parents=True, exist_ok=True)
+        if self.cluster:
+            ended = self.run_there(self.cluster, words, out, log, is_enough)
+        else:
+            ended = self.run_here(words, log, is_enough)
+        if ended.status is None:
+            limit = f"{self.trainer.timeout_seconds:g} s (trainer.timeout_seconds)"
+            raise CurveError(f"took longer than {limit}{said(log)}")
+        if ended.status:
+            how = (
+                signal.Signals(-ended.status).name if ended.status < 0 else f"status {ended.status}"
+            )
+            raise CurveError(f"ended with {how}{said(log)}")
+        return ended.seconds
+
+    def run_there(
+        self,
+        cluster: Executor,
+        words: Sequence[str],
+        out: Path,
+        log: Path,
+        is_enough: Callable[[], bool] | None,
+    ) -> Ended:
+        """Run a command line on a node.
+
+        Raises CurveError where it was told to end.
+        """
+        call = CallThere(words, out, log, self.trainer.timeout_seconds)
+
+        def may_end() -> bool:
+            return self.is_ended or bool(is_enough and is_enough())
+
+        kept = [path.as_posix() for path in (out, log)]
+        work = Work(log.stem, [call], self.inputs, [glob.escape(path) for path in kept], may_end)
+        try:
+            (ended,) = cluster.run(work, lambda _: None)
+        except EnoughError:
+            raise CurveError("was told to end") from None
+        assert isinstance(ended, Ended)
+        return ended
+
+    def run_here(
+        self, words: Sequence[str], log: Path, is_enough: Callable[[], bool] | None
+    ) -> Ended:
+        """Run a command line on this machine.
+
+        Raises CurveError where it was told to end.
+        """
         start = time.perf_counter()
         with log.open("wb") as output:
             try:
@@ -232,17 +297,13 @@ class Program:
         try:
             if self.is_ended:
                 raise CurveError("was ended")
-            status = self.waited(process, is_enough)
+            status: int | None = self.waited(process, is_enough)
         except subprocess.TimeoutExpired:
-            limit = f"{self.trainer.timeout_seconds:g} s (trainer.timeout_seconds)"
-            raise CurveError(f"took longer than {limit}{said(log)}") from None
+            status = None
         finally:
             end(process)
             self.running.discard(process)
-        if status:
-            how = f"status {status}" if status > 0 else signal.Signals(-status).name
-            raise CurveError(f"ended with {how}{said(log)}")
-        return time.perf_counter() - start
+        return Ended(status, time.perf_counter() - start)
 
     def waited(
         self, process: "subprocess.Popen[bytes]", is_enough: Callable[[], bool] | None
@@ -276,13 +337,6 @@ class Program:
             end(process)
 
 
-def end(process: "subprocess.Popen[bytes]") -> None:
-    """End a process and all that it has started."""
-    with contextlib.suppress(ProcessLookupError, PermissionError):
-        os.killpg(process.pid, signal.SIGKILL)
-    process.wait()
-
-
 def tell_to_end(process: "subprocess.Popen[bytes]") -> None:
     """Let a process end itself, if it does within PATIENCE_SECONDS."""
     with contextlib.suppress(ProcessLookupError, PermissionError, subprocess.TimeoutExpired):
@@ -305,8 +359,8 @@ def said(log: Path) -> str:
 def side_by_side(
     program: Program, calls: Sequence[Call], train: Callable[[Call], Told | Failure]
 ) -> list[Told | Failure]:
-    """What each call gives, in order, ``trainer.at_once`` at a time; all end with this process."""
-    with ThreadPoolExecutor(program.trainer.at_once) as pool:
+    """What each call gives, in order, ``at_once`` at a time; all end with this process."""
+    with ThreadPoolExecutor(program.at_once) as pool:
         try:
             futures = [pool.submit(train, call) for call in calls]
             return [future.result() for future in futures]
@@ -322,3 +376,12 @@ def digest(command: str, watched: Sequence[str]) -> str:
     for name in watched:
         content.update(files.watched(name).read_bytes())
     return content.hexdigest()[:16]
+
+
+def inputs(watched: Sequence[str]) -> list[Path]:
+    """The files below the working folder that calls need, as DVC watches them."""
+    found: list[Path] = []
+    for path in map(Path, watched):
+        if not path.is_absolute() and ".." not in path.parts:
+            found += sorted(path.rglob("*")) if path.is_dir() else [path]
+    return [path for path in found if path.is_file()]

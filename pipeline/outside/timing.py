@@ -7,8 +7,8 @@ import numpy as np
 import pandas as pd
 import psutil
 
+from pipeline.executors.processes import available_cores
 from pipeline.outside.trainings import Timed
-from pipeline.workspace.processes import available_cores
 
 NOT_MEASURED = (
     "seconds_gather", "seconds_forward", "seconds_backward", "seconds_update", "peak_bytes",

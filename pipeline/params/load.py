@@ -30,6 +30,7 @@ from pipeline.params.protocol import (
     Impl,
     Limits,
     Mains,
+    Slurm,
     Target,
     Throughput,
     Watched,
@@ -69,6 +70,7 @@ class Params:
     limits: Limits = field(default_factory=Limits)
     data_parallel: DataParallel = field(default_factory=DataParallel)
     impl: Impl = field(default_factory=Impl)
+    slurm: Slurm = field(default_factory=Slurm)
 
     def __post_init__(self) -> None:
         require(self.seed >= 0, "seed", self.seed, "is below 0")
@@ -106,6 +108,11 @@ class Params:
             require(self.grid.race is False, "grid.race", self.grid.race, f"{rule} stopped")
             require(seconds is None, "limits.study_seconds", seconds, f"{rule} stopped")
             require(share is None, "limits.indifference", share, f"{rule} added to")
+
+    @property
+    def has_own_network(self) -> bool:
+        """Whether the network is a module of the user's: else what is watched is the project's."""
+        return bool(self.watched.model) and not self.watched.model.startswith("pipeline/")
 
     def packs(self) -> Iterator[tuple[str, BatchSize]]:
         """The (variant, batch size) pairs of the grid, in its order."""
@@ -302,11 +309,10 @@ def load_params(path: Path = Path("params.yaml")) -> Params:
         raise InputError(f"{path}: {error}") from None
 
 
-DERIVED = (
-    "conf_digest", "watched.data", "watched.tokens", "watched.model", "watched.program",
-    "watched.noted", "mains.package", "mains.outside", "waves.variant", "waves.pilots",
-)  # fmt: skip
-"""Keys that find themselves: nobody chose their values."""
+DERIVED = ("conf_digest", "watched.", "mains.", "waves.")
+"""The beginnings of keys that find themselves: nobody chose their values."""
+MACHINES = ("impl.", "slurm.")
+"""Those of keys that say where and how work is done: no answer hangs on them."""
 
 
 def flattened(tree: Any, key: str = "") -> dict[str, Any]:

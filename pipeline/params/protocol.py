@@ -9,6 +9,8 @@ from pipeline.params.checks import check_list, is_number, one_of
 METRICS = ("val_score", "val_loss")
 DEVICES = ("auto", "cpu", "cuda")
 ENGINES = ("auto", "loop", "traced", "compiled")
+EXECUTORS = ("local", "ray", "slurm")
+CLUSTERS = ("slurm", "local")
 FULL = "full"
 CONFIRM_SEED_BASE = 1000
 BatchSize = int | str
@@ -144,18 +146,66 @@ class DataParallel:
 
 
 @dataclass(frozen=True)
+class Resources:
+    """What one piece of a training takes on a node of a cluster."""
+
+    cpus: float = 1.0
+    gpus: float = 0.0
+
+    def __post_init__(self) -> None:
+        require(self.cpus > 0, "impl.resources.cpus", self.cpus, "is not above 0")
+        require(self.gpus >= 0, "impl.resources.gpus", self.gpus, "is below 0")
+
+
+@dataclass(frozen=True)
+class Slurm:
+    """How jobs are submitted.
+
+    at_once: how many pieces a pack is cut in. options: of ``sbatch``, by their long names. cluster:
+    ``local`` runs the same jobs as processes of this machine.
+    """
+
+    at_once: int = 8
+    minutes: int = 60
+    options: dict[str, Any] = field(default_factory=dict)
+    cluster: str = "slurm"
+
+    def __post_init__(self) -> None:
+        require(self.at_once >= 1, "slurm.at_once", self.at_once, "is below 1")
+        require(self.minutes >= 1, "slurm.minutes", self.minutes, "is below 1")
+        one_of("slurm.cluster", self.cluster, CLUSTERS)
+
+
+@dataclass(frozen=True)
 class Impl:
     """What may change the speed and never the conclusions.
 
     checkpoint_seconds: how much of a training a kill may cost, beside the steps under way.
+    address: of a Ray cluster: ``auto``, ``local`` or where it listens.
     """
 
     device: str = "auto"
     engine: str = "auto"
     workers: Any = "auto"
     checkpoint_seconds: float = 10.0
+    executor: str = "local"
+    address: str = "auto"
+    resources: Resources = field(default_factory=Resources)
+
+    @property
+    def device_here(self) -> str:
+        """What this machine looks at data with: its GPU, if it has one, unless others train."""
+        return self.device if self.executor == "local" else "cpu"
+
+    @property
+    def device_there(self) -> str:
+        """What a piece trains on where it runs."""
+        if self.executor == "local" or self.device != "auto":
+            return self.device
+        return "cuda" if self.resources.gpus else "cpu"
 
     def __post_init__(self) -> None:
+        one_of("impl.executor", self.executor, EXECUTORS)
         one_of("impl.device", self.device, DEVICES)
         one_of("impl.engine", self.engine, ENGINES)
         require(

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 import pandas as pd
 
-from pipeline.lanes import trainings, workers
+from pipeline.lanes import trainings
 from pipeline.lanes.checkpoint import Store
 from pipeline.lanes.plan import Plan
 from pipeline.params.load import Params
@@ -46,7 +46,7 @@ class Race:
     def run_cells(self, pack: Pack) -> Trained:
         """Train in rounds until the race is over, or the pack's end."""
         evaluations = pack.evaluation_steps
-        plan = workers.planned(pack, self.data, self.params.impl)
+        plan = trainings.planned(self.params, pack, self.data)
         stop = min(pack.end, next_stop(int(FIRST_SHARE * pack.steps / LATER), evaluations))
         trained = self.round(replace(pack, until=stop), plan)
         while stop < pack.end:

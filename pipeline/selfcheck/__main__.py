@@ -27,6 +27,7 @@ from pipeline.analysis.critical import Critical
 from pipeline.analysis.frame import Frame
 from pipeline.analysis.measurements import Measurements
 from pipeline.analysis.study import Study
+from pipeline.executors.processes import OnDone, available_cores, in_processes
 from pipeline.params.load import Params
 from pipeline.reporting.figures import drawing
 from pipeline.reporting.figures.axes import STYLE, plain_log
@@ -34,7 +35,6 @@ from pipeline.selection import targets
 from pipeline.selfcheck import protocol
 from pipeline.selfcheck.protocol import SIZES, Outcome
 from pipeline.selfcheck.quadratic import Floats, Quadratic, isotropic_losses
-from pipeline.workspace.processes import OnDone, available_cores, in_processes
 from pipeline.workspace.progress import progress
 
 KNOWN_STEPS = {

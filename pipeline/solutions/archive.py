@@ -44,9 +44,9 @@ class PackSolutions:
 class Archive:
     """Reads what earlier stages wrote: data and tables once, weights where they are asked for."""
 
-    def __init__(self, params: Params) -> None:
+    def __init__(self, params: Params, device_name: str) -> None:
         self.params = params
-        self.device = device(params.impl.device)
+        self.device = device(device_name)
         self.selection = pd.read_csv(files.RESULTS / "selection.csv")
         scalings = {params.settings(variant).scaling for variant in params.grid.variant}
         self.datasets: dict[str, Dataset] = {

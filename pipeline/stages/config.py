@@ -24,6 +24,7 @@ from pipeline.hydra_plugins.batchwise import CONF, conf_digest
 from pipeline.params.data import FILES, TOKENS
 from pipeline.params.load import (
     DERIVED,
+    MACHINES,
     Params,
     flattened,
     from_config,
@@ -96,7 +97,8 @@ def refresh() -> Params:
 
 
 def overrides() -> dict[str, list[object]]:
-    """By key: the default study's value and the current one, where they differ."""
+    """By key: the default study's value and the current one, where they differ; what finds itself
+    and what cannot change an answer aside."""
     default, current = (
         flattened(OmegaConf.to_container(OmegaConf.create(text)))
         for text in (composed([]), files.PARAMS.read_text())
@@ -104,7 +106,7 @@ def overrides() -> dict[str, list[object]]:
     return {
         key: [default.get(key), current.get(key)]
         for key in default | current
-        if default.get(key) != current.get(key) and key not in DERIVED
+        if default.get(key) != current.get(key) and not key.startswith(DERIVED + MACHINES)
     }
 
 

@@ -52,7 +52,7 @@ def confirmations(
     """The packs to train; a batch size without a winner has none. screened: ``budgets.whole``."""
     limits, equal_loss = budgets.common(screened), budgets.equal_loss(screened, chosen)
     compared = set(screened["variant"])
-    where = device(params.impl.device)
+    where = device(params.impl.device_here)
     trunk = smallest_of_first(params, chosen)
     load = functools.cache(lambda scaling: dataset.load(files.PROCESSED, scaling, where))
     for variant, size in params.packs():
@@ -125,7 +125,7 @@ def branched(trunk: Trunk | None, params: Params) -> pd.DataFrame:
     if trunk is None:
         return branches.none()
     scaling = trunk.pack.settings.scaling
-    data = dataset.load(files.PROCESSED, scaling, device(params.impl.device))
+    data = dataset.load(files.PROCESSED, scaling, device(params.impl.device_here))
     return branches.measure(trunk, data, params)
 
 

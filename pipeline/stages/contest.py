@@ -28,7 +28,7 @@ def train(
     """Train the seeds of one look at chosen rates of some packs."""
     label = f"contest, look {look}"
     store = trainings.checkpoints(label, params)
-    where = device(params.impl.device)
+    where = device(params.impl.device_here)
     load = functools.cache(lambda scaling: dataset.load(files.PROCESSED, scaling, where))
     for chosen in packs:
         variant, size = str(chosen["variant"].iloc[0]), int(chosen["batch_size"].iloc[0])

@@ -12,13 +12,14 @@ import pandas as pd
 from threadpoolctl import threadpool_limits
 
 from pipeline.errors import InputError, command
+from pipeline.executors.choice import executor
+from pipeline.executors.processes import Job, OnDone, dealt
 from pipeline.params.load import load_params
-from pipeline.solutions import examine
+from pipeline.solutions import elsewhere, examine
 from pipeline.solutions.archive import Archive
 from pipeline.solutions.examine import Examination, Task
 from pipeline.training.device import on_one_thread, one_thread
 from pipeline.workspace import durations, files
-from pipeline.workspace.processes import Job, OnDone, dealt
 from pipeline.workspace.progress import progress
 
 TABLES = ("evaluation", "sharpness", "landscape", "gradient_noise")
@@ -34,7 +35,10 @@ def examined(archive: Archive, tasks: Sequence[Task], on_done: OnDone) -> list[E
 
 
 def spread(archive: Archive, tasks: Sequence[Task], on_done: OnDone) -> list[Examination]:
-    """Do all tasks, on a CPU in one process for every core; in the tasks' order."""
+    """Do all tasks, on a CPU in one process for every core, or on a cluster; in their order."""
+    cluster = executor(archive.params)
+    if cluster:
+        return elsewhere.examined(cluster, archive.params, tasks, on_done)
     if archive.device.type != "cpu":
         return examined(archive, tasks, on_done)
 
@@ -56,7 +60,8 @@ def say_costs(examinations: Sequence[Examination]) -> None:
 def main() -> None:
     """Read the confirmed weights, measure, write four tables and what every solution makes of every
     test example."""
-    archive = Archive(load_params(files.PARAMS))
+    params = load_params(files.PARAMS)
+    archive = Archive(params, params.impl.device_here)
     tasks = examine.tasks(archive.selection)
     with progress("evaluate", len(tasks), "pack") as on_done:
         examinations = spread(archive, tasks, on_done)

@@ -9,6 +9,7 @@ from functools import partial
 import pandas as pd
 
 from pipeline.errors import command
+from pipeline.executors.processes import Job, OnDone, dealt
 from pipeline.finder.range_tests import TESTS, RangeTest, smoothed_losses
 from pipeline.params.load import load_params
 from pipeline.params.settings import Settings
@@ -16,7 +17,6 @@ from pipeline.training import budget, dataset, fit
 from pipeline.training.dataset import Dataset
 from pipeline.training.device import device, on_one_thread
 from pipeline.workspace import durations, files
-from pipeline.workspace.processes import Job, OnDone, dealt
 from pipeline.workspace.progress import progress
 
 Run = tuple[RangeTest, int, int]

@@ -88,7 +88,7 @@ def main() -> None:
 
     def race(steps: Mapping[str, int]) -> Bar | None:
         scaling = params.settings(variant).scaling
-        data = dataset.load(files.PROCESSED, scaling, device(params.impl.device))
+        data = dataset.load(files.PROCESSED, scaling, device(params.impl.device_here))
         return Pilots(params, variant, data, steps).bar()
 
     written = pilot.outcome(params, variant, made, race)

@@ -55,7 +55,7 @@ def main() -> None:
     params = load_params(files.PARAMS)
     variant, batch_size = params.pack_named(sys.argv[1:])
     scaling = params.settings(variant).scaling
-    data = dataset.load(files.PROCESSED, scaling, device(params.impl.device))
+    data = dataset.load(files.PROCESSED, scaling, device(params.impl.device_here))
     cells = params.cells(variant, batch_size, budget.resolve(batch_size, len(data.train)))
     pack = trainings.make_pack(params, variant, batch_size, cells, data)
     run = files.run_folder(variant, batch_size)

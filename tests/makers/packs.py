@@ -9,6 +9,7 @@ import torch
 from torch import nn
 
 from makers.processes import unheard
+from pipeline.executors.processes import OnDone
 from pipeline.lanes.checkpoint import Store
 from pipeline.lanes.job import Job
 from pipeline.lanes.plan import Plan
@@ -21,7 +22,6 @@ from pipeline.params.settings import Cell, Settings
 from pipeline.training import loop
 from pipeline.training.dataset import Dataset
 from pipeline.training.pack import CURVES, FINALS, Pack, Trained
-from pipeline.workspace.processes import OnDone
 
 OPTIMIZERS = {
     "sgd": Optimizer("sgd"),

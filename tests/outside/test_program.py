@@ -165,6 +165,6 @@ def test_they_are_kept_while_another_call_fails() -> None:
 
 def test_nothing_that_a_call_started_is_left() -> None:
     with pytest.raises(program.CurveError, match="ended with status 3"):
-        of().run(["sh", "-c", "sleep 43.21 & exit 3"], Path("log"))
+        of().run(["sh", "-c", "sleep 43.21 & exit 3"], Path("out.csv"), Path("log"))
     left = [one.info["cmdline"] or [] for one in psutil.process_iter(["cmdline"])]
     assert not any("43.21" in words for words in left)

@@ -9,9 +9,9 @@ import pytest
 import torch
 
 from makers.processes import fresh
+from pipeline.executors.processes import ProcessDiedError
 from pipeline.solutions.examine import Examination, Task
 from pipeline.stages import evaluate
-from pipeline.workspace.processes import ProcessDiedError
 
 pytestmark = pytest.mark.slow
 TASKS: list[Task] = [("baseline", size) for size in (4, 8, 16)]

@@ -9,8 +9,8 @@ from matplotlib.backends.backend_svg import FigureCanvasSVG
 from matplotlib.figure import Figure
 
 from pipeline.analysis.study import Study
+from pipeline.executors.processes import OnDone, available_cores, in_processes
 from pipeline.reporting.figures.illustration import Illustration
-from pipeline.workspace.processes import OnDone, available_cores, in_processes
 
 DPI = 150
 METADATA = {"svg": {"Date": None, "Creator": None}, "png": {"Software": None}}

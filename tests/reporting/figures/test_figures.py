@@ -19,6 +19,7 @@ from makers.project import ROOT
 from makers.reports import SHAPES, cached, fresh
 from pipeline.analysis.frame import Frame
 from pipeline.analysis.study import Study, tables
+from pipeline.executors.processes import ProcessDiedError
 from pipeline.params.optimizer import Optimizer
 from pipeline.params.settings import Settings
 from pipeline.reporting import sections
@@ -26,7 +27,6 @@ from pipeline.reporting.content import content_of
 from pipeline.reporting.figures import axes, curves, drawing, sweeps, throughput, tradeoff
 from pipeline.reporting.figures.axes import STYLE
 from pipeline.reporting.figures.illustration import Illustration
-from pipeline.workspace.processes import ProcessDiedError
 
 FOLDER = ROOT / "pipeline" / "reporting" / "figures"
 

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 import pytest
 
 from makers.processes import unheard
-from pipeline.workspace.processes import (
+from pipeline.executors.processes import (
     Job,
     OnDone,
     ProcessDiedError,

@@ -109,10 +109,10 @@ def _work(connection: Connection, job: Job) -> None:
         connection.send(("done", job(on_done)))
     except BaseException as error:
         error.add_note(traceback.format_exc())
-        connection.send(("failed", _sendable(error)))
+        connection.send(("failed", sendable(error)))
 
 
-def _sendable(error: BaseException) -> BaseException:
+def sendable(error: BaseException) -> BaseException:
     """The exception, or its words where it does not survive the pipe."""
     try:
         ForkingPickler.loads(ForkingPickler.dumps(error))  # as the pipe will

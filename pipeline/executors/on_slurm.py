@@ -1,0 +1,237 @@
+"""Tasks as an array of Slurm jobs, on nodes that share this folder.
+
+submitit writes each task to a file and submits the array; a job that is preempted, or whose node
+died, is queued again and goes on from what its task has kept. Jobs tell how far they are, and what
+came of them, in files.
+"""
+
+import os
+import shutil
+import subprocess
+import time
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from pipeline.errors import InputError
+from pipeline.executors.executor import EnoughError, Task, Work
+from pipeline.executors.processes import OnDone, sendable
+from pipeline.executors.versions import check, versions
+from pipeline.params.protocol import Resources, Slurm
+from pipeline.workspace import files
+
+if TYPE_CHECKING:
+    from submitit import Job
+    from submitit.helpers import DelayedSubmission
+
+FOLDER = Path(".cache/slurm")
+LOOK_SECONDS = 1.0
+ASK_SECONDS = 10.0
+"""How often the queue is asked; a busy one wants no more."""
+LATE_SECONDS = 30.0
+"""So long after its end a job's result may appear on a shared disk."""
+TELL_SECONDS = 1.0
+NAME = "batchwise"
+WAITING = ("PENDING", "RUNNING", "SUSPENDED", "CONFIGURING", "COMPLETING", "REQUEUED", "RESIZING",
+           "STAGE_OUT", "STOPPED", "REQUEUE_HOLD", "REQUEUE_FED", "SPECIAL_EXIT", "SIGNALING",
+           "PREEMPTED")  # fmt: skip
+"""States from which a job may still give a result."""
+
+
+@dataclass(frozen=True)
+class OnSlurm:
+    """What jobs are submitted with."""
+
+    slurm: Slurm
+    resources: Resources
+
+    def slots(self) -> int:
+        """How many jobs run at once."""
+        return self.slurm.at_once
+
+    def run(self, work: Work, on_done: OnDone) -> list[Any]:
+        """What the tasks give, in their order."""
+        folder = FOLDER / work.label.replace(" ", "-")
+        end_jobs_left_in(folder)
+        shutil.rmtree(folder, ignore_errors=True)
+        folder.mkdir(parents=True)
+        ours = versions()
+        tasks = [
+            Requeued(task, ours, (folder / f"{number}.done").absolute())
+            for number, task in enumerate(work.tasks)
+        ]
+        jobs = self.submitted(tasks, folder)
+        try:
+            return Watched(work, jobs, [task.told for task in tasks], on_done).all()
+        finally:
+            end_jobs_left_in(folder)
+            if self.slurm.cluster == "local":
+                for job in jobs:
+                    job.cancel(check=False)
+
+    def submitted(self, tasks: "Sequence[Requeued]", folder: Path) -> "list[Job[Any]]":
+        """The tasks in the queue; their numbers there stand in a file, should this process die."""
+        try:
+            import submitit
+        except ImportError:
+            raise InputError("impl.executor: 'slurm' needs `pip install -e .[slurm]`") from None
+        try:
+            queue = submitit.AutoExecutor(folder, cluster=self.slurm.cluster)
+            queue.update_parameters(**self.parameters())
+            with queue.batch():
+                jobs = [queue.submit(task) for task in tasks]
+        except (RuntimeError, ValueError, OSError, submitit.core.utils.FailedJobError) as error:
+            words = " ".join(str(error).split())[:300]
+            raise InputError(f"slurm: nothing could be submitted: {words}") from None
+        if self.slurm.cluster == "slurm":
+            (folder / "jobs").write_text(jobs[0].job_id.split("_")[0])
+        return jobs
+
+    def parameters(self) -> dict[str, Any]:
+        """As submitit takes them."""
+        slurm, needs = self.slurm, self.resources
+        asked: dict[str, Any] = {"name": NAME, "timeout_min": slurm.minutes}
+        asked["cpus_per_task"] = max(1, round(needs.cpus))
+        if needs.gpus:
+            asked["gpus_per_node"] = round(needs.gpus)
+        if self.slurm.cluster == "slurm":
+            asked["slurm_array_parallelism"] = slurm.at_once
+            asked["slurm_additional_parameters"] = {"requeue": True, **slurm.options}
+        return asked
+
+
+@dataclass
+class ToFile:
+    """What a task tells goes into a file; what it keeps lies on the shared disk already."""
+
+    told: Path
+    done: int = 0
+    told_at: float = 0.0
+
+    def on_done(self, count: int) -> None:
+        """Tell how much is done, now and then."""
+        self.done += count
+        if time.monotonic() - self.told_at > TELL_SECONDS:
+            self.told_at = time.monotonic()
+            files.write_text(self.told, str(self.done))
+
+    def keep(self, path: Path) -> None:
+        """It is where it is looked for."""
+
+    def fetch(self, path: Path) -> None:
+        """It is where it is looked for."""
+
+
+@dataclass(frozen=True)
+class Requeued:
+    """A task on a node: it tells in a file how far it is, and is queued again when its job is
+    told to make room."""
+
+    task: Task
+    ours: Mapping[str, str]
+    told: Path
+
+    def __call__(self) -> tuple[str, Any]:
+        """What the task gave, or the exception that it raised."""
+        try:
+            check(os.uname().nodename, versions(), dict(self.ours))
+            return "done", self.task(ToFile(self.told))
+        except Exception as error:
+            return "failed", sendable(error)
+
+    def checkpoint(self) -> "DelayedSubmission":
+        """What is submitted again: the same."""
+        from submitit.helpers import DelayedSubmission
+
+        return DelayedSubmission(self)
+
+
+@dataclass
+class Watched:
+    """Jobs in the queue, and the files in which they tell how far they are."""
+
+    work: Work
+    jobs: "Sequence[Job[Any]]"
+    told: Sequence[Path]
+    on_done: OnDone
+
+    def all(self) -> list[Any]:
+        """What the jobs gave, in their order."""
+        results: dict[int, Any] = {}
+        done, ended_at = dict.fromkeys(range(len(self.jobs)), 0), dict[int, float]()
+        asked_at = time.monotonic()
+        while len(results) < len(self.jobs):
+            time.sleep(LOOK_SECONDS)
+            if self.work.is_enough():
+                raise EnoughError
+            waiting = [number for number in range(len(self.jobs)) if number not in results]
+            for number in waiting:
+                self.listen(number, done)
+                if self.jobs[number].paths.result_pickle.is_file():
+                    results[number] = self.result(number)
+            if time.monotonic() - asked_at > ASK_SECONDS:
+                asked_at = time.monotonic()
+                for number in self.over(waiting):
+                    since = asked_at - ended_at.setdefault(number, asked_at)
+                    if number not in results and since > LATE_SECONDS:
+                        raise self.lost(number)
+        return [results[number] for number in range(len(self.jobs))]
+
+    def listen(self, number: int, done: dict[int, int]) -> None:
+        """Hear how far a job is."""
+        with suppress(OSError, ValueError):
+            count = int(self.told[number].read_text())
+            self.on_done(max(0, count - done[number]))  # one that began again tells less
+            done[number] = max(count, done[number])
+
+    def result(self, number: int) -> Any:
+        """What a job gave.
+
+        Raises what its task raised, and InputError where the job failed otherwise.
+        """
+        error = self.jobs[number].exception()
+        if error is not None:
+            raise self.lost(number)
+        kind, content = self.jobs[number].result()
+        if kind == "failed":
+            raise content
+        return content
+
+    def over(self, waiting: Sequence[int]) -> list[int]:
+        """Those of the jobs that will run no more."""
+        if self.jobs[0].__class__.__name__ != "SlurmJob":
+            return [number for number in waiting if self.jobs[number].done()]
+        states = states_of(self.jobs[0].job_id.split("_")[0])
+        return [
+            number
+            for number in waiting
+            if states.get(self.jobs[number].job_id, "GONE") not in WAITING
+        ]
+
+    def lost(self, number: int) -> InputError:
+        """The error that says that a job gave nothing, and where to read on."""
+        job = self.jobs[number]
+        return InputError(f"{self.work.label}: job {job.job_id} gave nothing ({job.paths.stderr})")
+
+
+def states_of(array: str) -> dict[str, str]:
+    """The states of an array's jobs, by ARRAY_NUMBER; of those that the queue still knows.
+
+    Raises InputError where the queue cannot be asked.
+    """
+    command = ["squeue", "--noheader", "--array", "--states=all", f"--jobs={array}"]
+    command.append("--format=%i %T")
+    answer = subprocess.run(command, check=False, capture_output=True, text=True)
+    if answer.returncode and "Invalid job id" not in answer.stderr:
+        raise InputError(f"slurm: squeue failed: {' '.join(answer.stderr.split())}")
+    return dict(line.split() for line in answer.stdout.splitlines())
+
+
+def end_jobs_left_in(folder: Path) -> None:
+    """End the jobs of a run of the same stage that was killed, or that has what it wanted."""
+    path = folder / "jobs"
+    if path.is_file():
+        subprocess.run(["scancel", "--quiet", path.read_text()], check=False)
+        path.unlink()

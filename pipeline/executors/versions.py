@@ -1,0 +1,32 @@
+"""What has to be alike on all machines, so that the bytes are those of one."""
+
+import hashlib
+import platform
+from importlib import metadata
+from pathlib import Path
+
+from pipeline.errors import InputError
+
+PACKAGE = Path(__file__).resolve().parent.parent
+LIBRARIES = ("torch", "numpy", "safetensors")
+
+
+def versions() -> dict[str, str]:
+    """Of Python, the libraries that train, and this project's code; torch is not imported."""
+    code = hashlib.sha256()
+    for path in sorted(PACKAGE.rglob("*.py")):
+        code.update(path.relative_to(PACKAGE).as_posix().encode())
+        code.update(path.read_bytes())
+    libraries = {name: metadata.version(name).split("+")[0] for name in LIBRARIES}
+    return {"python": platform.python_version(), **libraries, "batchwise": code.hexdigest()[:12]}
+
+
+def check(node: str, theirs: dict[str, str], ours: dict[str, str]) -> None:
+    """Raise an InputError that names the node and what differs there."""
+    differing = [
+        f"{name} is {theirs.get(name, 'missing')} there and {version} here"
+        for name, version in ours.items()
+        if theirs.get(name) != version
+    ]
+    if differing:
+        raise InputError(f"impl.executor: node {node}: {', '.join(differing)}")

@@ -1,0 +1,89 @@
+"""A pack over the nodes of a cluster: in slices as over processes, with the same bits."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from pipeline.executors.executor import Executor, Link, Work
+from pipeline.lanes import workers
+from pipeline.lanes.checkpoint import Store
+from pipeline.lanes.job import Job
+from pipeline.lanes.lanes import FEWEST
+from pipeline.lanes.pieces import train_pieces
+from pipeline.lanes.plan import Plan, make_plan
+from pipeline.params.load import Params
+from pipeline.params.protocol import Impl
+from pipeline.training import dataset
+from pipeline.training.dataset import Dataset
+from pipeline.training.device import device, one_thread
+from pipeline.training.pack import Pack, Trained, interleaved
+from pipeline.workspace import files
+
+
+@dataclass(frozen=True)
+class Slice:
+    """Cells of a pack to train on a node, which loads the data itself."""
+
+    pack: Pack
+    plan: Plan
+    device: str
+    store: Store
+
+    def __call__(self, link: Link) -> Trained:
+        """The training, from what an earlier attempt has kept."""
+        data = loaded(self.pack, self.device)
+        job = Job(data, self.plan, link.on_done, replace(self.store, link=link))
+        with one_thread():
+            return train_pieces(self.pack, job)
+
+
+@dataclass(frozen=True)
+class Planning:
+    """A pack to plan on a node."""
+
+    pack: Pack
+    impl: Impl
+
+    def __call__(self, _: Link) -> Plan:
+        """The plan for the node's device."""
+        return make_plan(self.pack, loaded(self.pack, self.impl.device_there), self.impl)
+
+
+def loaded(pack: Pack, name: str) -> Dataset:
+    """The data of a pack on a device of this node."""
+    return dataset.load(files.PROCESSED, pack.settings.scaling, device(name))
+
+
+def spread(pack: Pack, job: Job, executor: Executor, params: Params, label: str) -> Trained:
+    """Train the pack over ``plan.workers`` tasks; every k-th cell goes to the k-th.
+
+    Raises what a task raised, and InputError where there are no nodes for them.
+    """
+    count, cells, store = job.plan.workers, len(pack.cells), job.store
+    assert store is not None
+    slices = [
+        Slice(pack.part(range(k, cells, count)), job.plan, params.impl.device_there, store)
+        for k in range(count)
+    ]
+    work = Work(label, slices, inputs(params), [store.files])
+    return interleaved(executor.run(work, job.on_steps))
+
+
+def planned(pack: Pack, data: Dataset, params: Params, executor: Executor) -> Plan:
+    """How nodes train the pack: on CPUs as this machine would, so that the bits are its own, on
+    GPUs as a node plans it; in slices of no fewer cells than train as fast as one."""
+    if params.impl.resources.gpus:
+        work = Work("plan", [Planning(pack, params.impl)], inputs(params))
+        (plan,) = executor.run(work, lambda _: None)
+    else:
+        plan = workers.planned(pack, data, params.impl)
+    fewest = 1 if plan.engine == "loop" else FEWEST
+    asked = params.impl.workers
+    count = executor.slots() if asked == "auto" else int(asked)
+    return replace(plan, workers=max(1, min(count, len(pack.cells) // fewest)))
+
+
+def inputs(params: Params) -> Sequence[Path]:
+    """The files that trainings read: the processed data, and a network of the user's own."""
+    network = [Path(params.watched.model)] if params.has_own_network else []
+    return [*sorted(files.PROCESSED.iterdir()), *network]
