@@ -72,6 +72,7 @@ MAY_IMPORT = {  # folder or top-level module -> what else of the project it may 
     "from_python": {"params", "outside", "selection", "analysis", "reporting"},
     "settings": {"errors", "params", "workspace", "selection", "reporting"},
     "ramp": {"errors", "params", "workspace", "training"},
+    "machines": {"errors", "params", "workspace"},
     "compare": {"errors", "params", "workspace", "analysis", "reporting"},
 }
 HEAVY = {  # library -> the only places that may import it
@@ -183,7 +184,7 @@ def test_each_stage_that_another_program_changes_has_a_main_for_it() -> None:
 
 def test_what_dvc_lists_is_read_in_a_minute() -> None:
     listed = [dep for stage in STAGES.values() for dep in stage["deps"]]
-    assert sum(dep.startswith("pipeline/") for dep in listed) <= 134
+    assert sum(dep.startswith("pipeline/") for dep in listed) <= 136
 
 
 def test_what_is_silent_only_times_and_talks() -> None:

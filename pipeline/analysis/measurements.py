@@ -17,7 +17,7 @@ class Measurements:
 
     outcomes: by "variant-batch_size" what the solutions of ``final_scores`` make of every test
     example, (solutions, examples). data: the summary of the data. failed: screened cells of which
-    another program gave no training.
+    another program gave no training. machines: the throughput of other machines, by name.
     """
 
     history: pd.DataFrame = field(default_factory=pd.DataFrame)
@@ -41,6 +41,7 @@ class Measurements:
     classes: pd.DataFrame = field(default_factory=pd.DataFrame)
     columns: pd.DataFrame = field(default_factory=pd.DataFrame)
     failed: pd.DataFrame = field(default_factory=pd.DataFrame)
+    machines: Mapping[str, pd.DataFrame] = field(default_factory=dict)
 
     @property
     def target(self) -> float:

@@ -25,6 +25,7 @@ from pipeline.analysis import (
     escape,
     finders,
     generalisation,
+    machines,
     noise,
     ranking,
     rates,
@@ -48,6 +49,7 @@ from pipeline.analysis.scores import Outcomes
 from pipeline.analysis.sweep import Shift, Sweep
 from pipeline.analysis.timings import MemoryLaw
 from pipeline.params.load import Params
+from pipeline.params.protocol import HERE
 from pipeline.params.settings import Settings
 from pipeline.selection import budgets, statistics, targets, winners
 from pipeline.selection.keys import PACK, RATE, STOPPED, TWO_FASTEST, WHOLE, rows_of
@@ -465,6 +467,30 @@ class Study:
         return timings.accumulated(self.measured.throughput)
 
     @cached_property
+    def machines(self) -> Mapping[str, "Study"]:
+        """The same trainings by the steps of every machine that was timed, this one first, within
+        the memory that each has."""
+        others = {name: self.on(name) for name in self.measured.machines}
+        return {HERE: self} | others
+
+    def on(self, name: str) -> "Study":
+        """The same trainings by the steps of another machine."""
+        limits, memory = self.params.limits, self.params.machine(name).memory_gb
+        params = replace(self.params, limits=replace(limits, memory_gb=memory or limits.memory_gb))
+        measured = replace(self.measured, throughput=self.measured.machines[name], machines={})
+        shared = ("frame", "smooth", "outcomes", "solutions")
+        return Study(params, measured).with_known(**{each: getattr(self, each) for each in shared})
+
+    @cached_property
+    def machine_table(self) -> pd.DataFrame:
+        """``machines.costs`` of all machines."""
+        known = self.params.machine
+        return pd.concat(
+            machines.costs(name, one.tradeoff, one.recommendation.best, known(name))
+            for name, one in self.machines.items()
+        ).reset_index(drop=True)
+
+    @cached_property
     def devices(self) -> pd.DataFrame:
         """``data_parallel.predict``: more devices."""
         return data_parallel.predict(
@@ -647,6 +673,7 @@ def tables(study: Study) -> dict[str, pd.DataFrame]:
         "sweeps": study.sweep_table if study.sweeps else pd.DataFrame(),
         "features": measured.features,
         "classes": measured.classes,
+        "machines": study.machine_table if measured.machines else pd.DataFrame(),
         "columns": measured.columns,
     }
     return always | {name: table for name, table in where_there_are_any.items() if len(table)}

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from pipeline.errors import InputError, require
 from pipeline.params.augmentation import Augmentation
-from pipeline.params.checks import one_of
+from pipeline.params.checks import is_number, one_of
 from pipeline.params.data import SCALINGS, WITHOUT_IMAGES, Data
 from pipeline.params.network import Model, is_factory
 from pipeline.params.optimizer import Optimizer
@@ -29,6 +29,7 @@ from pipeline.params.protocol import (
     Grid,
     Impl,
     Limits,
+    Machine,
     Mains,
     Slurm,
     Target,
@@ -69,6 +70,7 @@ class Params:
     evaluation: Evaluation = field(default_factory=Evaluation)
     limits: Limits = field(default_factory=Limits)
     data_parallel: DataParallel = field(default_factory=DataParallel)
+    machines: dict[str, Any] = field(default_factory=dict)
     impl: Impl = field(default_factory=Impl)
     slurm: Slurm = field(default_factory=Slurm)
 
@@ -76,6 +78,8 @@ class Params:
         require(self.seed >= 0, "seed", self.seed, "is below 0")
         one_of("scaling", self.scaling, SCALINGS)
         self._check_trainer()
+        for name in self.machines:
+            self.machine(name)
         for name in self.grid.variant:
             known = ", ".join(self.variants)
             require(
@@ -87,6 +91,20 @@ class Params:
                 name,
                 "is not made of letters, digits and _, of digits not alone",
             )
+
+    def machine(self, name: str) -> Machine:
+        """What is known of a machine that was timed.
+
+        Raises InputError for an unknown key or a bad value.
+        """
+        known = {field.name for field in dataclasses.fields(Machine)}
+        values = self.machines.get(name) or {}
+        for key, value in values.items():
+            rule = f"is none of {', '.join(sorted(known))}"
+            require(key in known, f"machines.{name}", key, rule)
+            is_fitting = value is None or (is_number(value) and value > 0)
+            require(is_fitting, f"machines.{name}.{key}", value, "is not a number above 0")
+        return Machine(**values)
 
     def _check_trainer(self) -> None:
         if self.trainer.name == "lanes":

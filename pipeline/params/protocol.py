@@ -145,6 +145,23 @@ class DataParallel:
         require(latency >= 0, "data_parallel.latency_seconds", latency, "is below 0")
 
 
+HERE = "here"
+"""The name of the machine that makes the report."""
+
+
+@dataclass(frozen=True)
+class Machine:
+    """What is known of a machine that was timed; null is nothing.
+
+    price_per_hour: in whatever money; watts: what it draws while it trains; memory_gb: what a
+    training may take there.
+    """
+
+    price_per_hour: float | None = None
+    watts: float | None = None
+    memory_gb: float | None = None
+
+
 @dataclass(frozen=True)
 class Resources:
     """What one piece of a training takes on a node of a cluster."""

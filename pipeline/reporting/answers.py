@@ -45,7 +45,18 @@ def recommendation(study: Study, headline: str) -> dict[str, Any]:
         "passed_over_for_its_score": chosen(advice.passed_over),
         "learning_rates": rates(study),
         "targets": band(study),
-    }
+    } | ({"machines": machines(study)} if study.measured.machines else {})
+
+
+def machines(study: Study) -> dict[str, Any]:
+    """What is recommended on each machine, with what it costs; null where nothing is."""
+    table = study.machine_table
+    costs = [name for name in table if "_to_target" in name]
+    names = ["variant", "batch_size", "lr", *costs]
+    found: dict[str, Any] = dict.fromkeys(study.machines)
+    for _, row in table[table["recommended"]].iterrows():
+        found[row["machine"]] = {name: plain(row[name]) for name in names}
+    return found
 
 
 def price(study: Study, row: pd.Series) -> list[float | None]:

@@ -17,6 +17,7 @@ from pipeline.reporting.figures import (
     gradient_noise,
     landscape,
     local_critical,
+    machines,
     oscillation,
     power_of_two,
     rates,
@@ -83,6 +84,7 @@ SECTIONS = (
         (
             throughput.ILLUSTRATION,
             power_of_two.ILLUSTRATION,
+            machines.ILLUSTRATION,
             accumulate.ILLUSTRATION,
             data_parallel.ILLUSTRATION,
         ),

@@ -5,6 +5,9 @@ figures/.
 """
 
 import json
+import sys
+from collections.abc import Mapping
+from typing import Any
 
 import matplotlib as mpl
 import pandas as pd
@@ -13,15 +16,16 @@ from safetensors.numpy import load_file
 from pipeline.analysis import timings
 from pipeline.analysis.measurements import Measurements
 from pipeline.analysis.study import Study, tables
-from pipeline.errors import command
+from pipeline.errors import command, require
 from pipeline.params.load import Params, load_params
+from pipeline.params.protocol import HERE
 from pipeline.reporting import answers, sections
 from pipeline.reporting.content import content_of
 from pipeline.reporting.figures import drawing
 from pipeline.reporting.figures.axes import STYLE
 from pipeline.reporting.page import page
 from pipeline.reporting.page.provenance import Provenance
-from pipeline.workspace import durations, files
+from pipeline.workspace import durations, files, machines
 from pipeline.workspace.git import git
 
 
@@ -32,6 +36,7 @@ def measurements(params: Params) -> Measurements:
         name: pd.read_csv(processed / f"{name}.csv", keep_default_na=False, na_values=[""])
         for name in ("features", "classes", "columns")
     }
+    summary = json.loads((processed / "summary.json").read_text())
     return Measurements(
         history=files.runs(params, "history.parquet"),
         lanes=files.runs(params, "lanes.parquet"),
@@ -52,9 +57,29 @@ def measurements(params: Params) -> Measurements:
         range_tests=pd.read_csv(results / "range_tests.csv"),
         alignment=pd.read_csv(results / "alignment.csv"),
         failed=files.failed(params),
-        data=json.loads((processed / "summary.json").read_text()),
+        data=summary,
+        machines={
+            name: table.assign(later_over_earlier=float("nan"))
+            for name, table in timed_elsewhere(params, summary).items()
+        },
         **described,
     )
+
+
+def timed_elsewhere(params: Params, summary: Mapping[str, Any]) -> dict[str, pd.DataFrame]:
+    """The timings of other machines.
+
+    Raises InputError for a machine of which something is said and nothing timed.
+    """
+    found = machines.read(machines.timed(params, summary))
+    for name in params.machines:
+        rule = f"was not timed: `python -m pipeline.machines add {name}` there"
+        require(name == HERE or name in found, "machines", name, rule)
+    for name in [name for name, table in found.items() if table.empty]:
+        words = "left out, for it timed other networks than this study's"
+        print(f"report: machines/{name}.csv is {words}", file=sys.stderr)
+        del found[name]
+    return found
 
 
 def provenance(params: Params) -> Provenance:

@@ -23,6 +23,7 @@ PILOTS = RESULTS / "pilots"
 WATCHED = RESULTS / "watched"
 OVERRIDES = RESULTS / "overrides.json"
 REPORTS = Path("reports")
+MACHINES = Path("machines")
 CHECKPOINTS = Path("checkpoints")
 COMPILED = Path(".cache/inductor")
 

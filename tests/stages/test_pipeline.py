@@ -427,3 +427,45 @@ class TestRace:
         report = study.read("reports/report.md")
         assert "for want of time" in report
         assert "batch size 1 takes more than" in report
+
+
+def test_a_second_machine_gets_a_recommendation_of_its_own(study: Project) -> None:
+    """Without a training more; one that timed another network is left out."""
+    said = study.run("python", "-m", "pipeline.machines", "add", "far")
+    assert said.startswith("machines/far.csv: ")
+    far = study.folder / "machines/far.csv"
+    timings = pd.read_csv(far)
+    slow = timings["batch_size"] == 32
+    for name in ("seconds_per_step", "seconds_per_step_q25", "seconds_per_step_q75"):
+        timings.loc[slow, name] *= 1000
+    timings.to_csv(far, index=False)
+    timings.assign(timed="another").to_csv(far.with_name("other.csv"), index=False)
+    study.compose("+machines.far.price_per_hour=2.0")
+    said = study.repro()
+    assert ran(said) == ["report", "model"]
+    assert "machines/other.csv is left out" in said
+    machines = json.loads(study.read("reports/recommendation.json"))["machines"]
+    assert list(machines) == ["here", "far"]
+    assert machines["far"]["batch_size"] == 1077
+    far_seconds, price = machines["far"]["seconds_to_target"], machines["far"]["price_to_target"]
+    assert price == pytest.approx(far_seconds * 2 / 3600)
+    assert "On far: batch size 1077 (full)" in study.read("reports/report.md")
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (["add"], "error: command: 'add' is not: python -m pipeline.machines add NAME"),
+        (["add", "a/b"], "error: NAME: 'a/b' is not made of letters, digits, - and _"),
+        (["add", "here"], "error: NAME: 'here' is the machine that made the report"),
+    ],
+)
+def test_a_wrong_name_of_a_machine_is_refused(built: Project, words: list[str], said: str) -> None:
+    assert built.run("python", "-m", "pipeline.machines", *words, ok=False).strip() == said
+
+
+def test_timings_of_other_settings_are_not_kept(study: Project) -> None:
+    study.compose("model.hidden=[8]")
+    said = study.run("python", "-m", "pipeline.machines", "add", "far", ok=False)
+    assert said.startswith("error: results/throughput.csv: is older than what it is of (")
+    assert not (study.folder / "machines/far.csv").exists()

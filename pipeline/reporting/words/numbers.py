@@ -42,6 +42,14 @@ def seconds(value: float) -> str:
     return f"{number(value / 60)} min"
 
 
+def energy(joules: float) -> str:
+    """An amount of energy with its unit."""
+    for limit, factor, unit in ((1000.0, 1.0, "J"), (3.6e6, 1e-3, "kJ")):
+        if joules < limit:
+            return f"{number(joules * factor)} {unit}"
+    return UNKNOWN if pd.isna(joules) else f"{number(joules / 3.6e6)} kWh"
+
+
 def size(value: float) -> str:
     """Bytes with a binary unit."""
     if pd.isna(value):
