@@ -446,10 +446,11 @@ def test_a_second_machine_gets_a_recommendation_of_its_own(study: Project) -> No
     assert "machines/other.csv is left out" in said
     machines = json.loads(study.read("reports/recommendation.json"))["machines"]
     assert list(machines) == ["here", "far"]
-    assert machines["far"]["batch_size"] == 1077
-    far_seconds, price = machines["far"]["seconds_to_target"], machines["far"]["price_to_target"]
-    assert price == pytest.approx(far_seconds * 2 / 3600)
-    assert "On far: batch size 1077 (full)" in study.read("reports/report.md")
+    here, far_seconds = (machines[name]["seconds_to_target"] for name in ("here", "far"))
+    assert far_seconds > 100 * here
+    assert machines["far"]["price_to_target"] == pytest.approx(far_seconds * 2 / 3600)
+    assert machines["here"]["price_to_target"] is None
+    assert "On far: batch size 32 " in study.read("reports/report.md")
 
 
 @pytest.mark.parametrize(
