@@ -71,6 +71,28 @@ def predict(
     return pd.DataFrame(rows, columns=list(COLUMNS))
 
 
+def beside_measured(prediction: pd.DataFrame, measured: pd.DataFrame) -> pd.DataFrame:
+    """The prediction with what processes that shared a batch took: ``measured_seconds_per_step``,
+    ``measured_all_reduce_seconds``; and over it ``predicted_over_measured``, and
+    ``with_link_over_measured``, with the link as fast as it was. NaN where nothing was measured.
+    """
+    names = {
+        "seconds_per_step": "measured_seconds_per_step",
+        "seconds_all_reduce": "measured_all_reduce_seconds",
+    }
+    keys = ["variant", "devices", "batch_size"]
+    if measured.empty:
+        both = prediction.assign(**dict.fromkeys(names.values(), np.nan))
+    else:
+        known = measured[[*keys, *names]].rename(columns=names)
+        both = prediction.merge(known, on=keys, how="left", validate="one_to_one")
+    predicted, taken = both["seconds_per_step"], both["measured_seconds_per_step"]
+    with_link = predicted - both["all_reduce_seconds"] + both["measured_all_reduce_seconds"]
+    return both.assign(
+        predicted_over_measured=predicted / taken, with_link_over_measured=with_link / taken
+    )
+
+
 def best_by_devices(prediction: pd.DataFrame) -> pd.DataFrame:
     """For each variant and number of devices the batch size that reaches the target soonest, of
     those that do with every seed."""

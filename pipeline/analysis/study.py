@@ -492,13 +492,19 @@ class Study:
 
     @cached_property
     def devices(self) -> pd.DataFrame:
-        """``data_parallel.predict``: more devices."""
-        return data_parallel.predict(
+        """``data_parallel.predict``: more devices, beside what was measured of them."""
+        predicted = data_parallel.predict(
             self.tradeoff,
             self.measured.throughput,
             self.frame.examples,
             self.params.data_parallel,
         )
+        return data_parallel.beside_measured(predicted, self.measured.shared_batches)
+
+    @cached_property
+    def shared_batches(self) -> pd.DataFrame:
+        """The rows of ``devices`` of which the time of a step was measured."""
+        return self.devices.dropna(subset=["measured_seconds_per_step"])
 
     @cached_property
     def best_by_devices(self) -> pd.DataFrame:

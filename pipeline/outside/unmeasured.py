@@ -7,6 +7,10 @@ from pipeline.workspace import files
 
 COLUMNS: dict[str, tuple[str, ...]] = {
     "alignment": ("batch_size", "kind", "rounds", "speed_up", "speed_up_q25", "speed_up_q75"),
+    "data_parallel": (
+        "variant", "devices", "batch_size", "local_batch_size", "seconds_per_step",
+        "seconds_per_step_q25", "seconds_per_step_q75", "seconds_all_reduce", "blocks",
+    ),
     "range_tests": ("library", *PACK, "seed", "lr", "loss"),
     "branches": (
         *PACK, "factor", "step", "examples", "seed", "lr", "loss_before", "loss_after",

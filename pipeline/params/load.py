@@ -117,7 +117,9 @@ class Params:
                 is_whole = size == FULL or size <= (told.train_examples or size)
                 rule = f"is beyond the {told.train_examples} of trainer.train_examples"
                 require(is_whole, "grid.batch_size", size, rule)
-        limits = self.limits
+        limits, processes = self.limits, self.data_parallel.processes
+        rule = "is for trainer=lanes: another program has to share batches itself"
+        require(processes == 1, "data_parallel.processes", processes, rule)
         rule = "is for trainer=lanes: another program's trainings cannot be weighed"
         require(limits.memory_gb is None, "limits.memory_gb", limits.memory_gb, rule)
         if told.command is None:

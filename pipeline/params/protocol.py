@@ -134,15 +134,20 @@ class Limits:
 
 @dataclass(frozen=True)
 class DataParallel:
-    """The link between devices that the prediction for several of them assumes."""
+    """The link between devices that the prediction for several of them assumes.
+
+    processes: up to how many share a batch on this machine, to be measured beside it.
+    """
 
     bandwidth_gb_per_second: float = 10.0
     latency_seconds: float = 1e-5
+    processes: int = 1
 
     def __post_init__(self) -> None:
         bandwidth, latency = self.bandwidth_gb_per_second, self.latency_seconds
         require(bandwidth > 0, "data_parallel.bandwidth_gb_per_second", bandwidth, "is not above 0")
         require(latency >= 0, "data_parallel.latency_seconds", latency, "is below 0")
+        require(self.processes >= 1, "data_parallel.processes", self.processes, "is below 1")
 
 
 HERE = "here"

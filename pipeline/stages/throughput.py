@@ -1,13 +1,13 @@
 """The first speed: seconds per step and memory of one training at a time, per batch size.
 
-Writes results/throughput.csv and alignment.csv, which may differ between two runs; nothing that
-trains reads them, and ``retime`` tells after the training whether the first still holds. Measure
-again with `dvc repro -f throughput`.
+Writes results/throughput.csv, alignment.csv and data_parallel.csv, which may differ between two
+runs; nothing that trains reads them, and ``retime`` tells after the training whether the first
+still holds. Measure again with `dvc repro -f throughput`.
 """
 
 import json
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
 import pandas as pd
 import torch
@@ -15,7 +15,7 @@ import torch
 from pipeline import forecast
 from pipeline.errors import command, require
 from pipeline.params.load import Params, load_params
-from pipeline.speed import alignment, table
+from pipeline.speed import alignment, distributed, table
 from pipeline.speed.alignment import Aligned
 from pipeline.speed.blocks import NOISY_SPREAD, Timing
 from pipeline.speed.load import Watch
@@ -66,6 +66,24 @@ def aligned_sizes(subject: Subject, params: Params, where: torch.device) -> list
         return alignment.measure(step_of, kinds, params.throughput, where, params.seed, on_round)
 
 
+def shared(params: Params, whose: Mapping[str, str], where: torch.device) -> pd.DataFrame:
+    """Seconds per step of processes that share a batch, of every variant; no rows where none are
+    asked for."""
+    most, tables = params.data_parallel.processes, {}
+    names = list(dict.fromkeys(whose.values())) if most > 1 else []
+    rounds = len(names) * len(distributed.powers(most))
+    with progress("throughput: processes that share a batch", rounds, "group") as on_done:
+        for name in names:
+            settings = params.settings(name)
+            data = dataset.load(files.PROCESSED, settings.scaling, where)
+            sizes = grid_sizes(params, len(data.train))
+            tables[name] = distributed.measure(
+                settings, files.PROCESSED, where, most, sizes, params.throughput, on_done
+            )
+    rows = [tables[name].assign(variant=variant) for variant, name in whose.items() if tables]
+    return pd.concat([pd.DataFrame(columns=list(distributed.COLUMNS)), *rows])
+
+
 def say_noise(timings: dict[Key, Timing]) -> None:
     """Tell of a noisy machine instead of printing false precision."""
     steps = [timing for (_, _, part), timing in timings.items() if part == "step"]
@@ -88,7 +106,7 @@ def say_forecast(params: Params, timed: pd.DataFrame) -> None:
 
 @command
 def main() -> None:
-    """Read data/processed, measure, write results/throughput.csv and alignment.csv."""
+    """Read data/processed, measure, write three tables below results/."""
     params = load_params(files.PARAMS)
     where = device(params.impl.device)
     with one_thread():  # what several would wait for each other at is found out later
@@ -108,6 +126,7 @@ def main() -> None:
     files.write_csv(written, timed)
     aligned = aligned_sizes(next(iter(chosen.values())), params, where)
     files.write_csv(files.RESULTS / "alignment.csv", table.alignment(aligned))
+    files.write_csv(files.RESULTS / "data_parallel.csv", shared(params, whose, where))
     durations.record(written)
 
 

@@ -58,3 +58,24 @@ class TestDevices:
         timed = timings_of(np.array([1.0, 4.0]), np.array([1.0, 4.0]))
         for size, seconds in ((1, 1), (2, 2), (4, 4), (8, 8)):
             assert data_parallel.step_seconds(timed, size) == pytest.approx(seconds)
+
+    def test_what_was_measured_stands_beside_it(self) -> None:
+        timed = timings_of(1e-4 + 1e-6 * SIZES)
+        predicted = data_parallel.predict(self.tradeoff(), timed, 10_000, self.LINK)
+        measured = pd.DataFrame({
+            "variant": "baseline", "devices": 2, "batch_size": [8],
+            "seconds_per_step": [4e-4], "seconds_all_reduce": [2.4e-4],
+        })  # fmt: skip
+        both = data_parallel.beside_measured(predicted, measured)
+        (row,) = both.dropna(subset=["measured_seconds_per_step"]).itertuples()
+        assert (row.batch_size, row.devices) == (8, 2)
+        assert row.predicted_over_measured == pytest.approx((1.04e-4 + 1.2e-4) / 4e-4)
+        assert row.with_link_over_measured == pytest.approx((1.04e-4 + 2.4e-4) / 4e-4)
+        assert len(both) == len(predicted)
+
+    def test_without_a_measurement_nothing_stands_there(self) -> None:
+        timed = timings_of(1e-4 + 1e-6 * SIZES)
+        predicted = data_parallel.predict(self.tradeoff(), timed, 10_000, self.LINK)
+        both = data_parallel.beside_measured(predicted, pd.DataFrame())
+        assert both["predicted_over_measured"].isna().all()
+        assert len(both) == len(predicted)

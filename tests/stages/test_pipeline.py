@@ -16,6 +16,7 @@ from makers.project import SHARED_DATA, Project, shrink
 pytestmark = pytest.mark.slow
 
 
+TIMED = ("throughput.csv", "retimed.csv", "alignment.csv", "data_parallel.csv")
 UP_TO_DATE = "Data and pipelines are up to date."
 
 
@@ -30,7 +31,7 @@ def digests(folder: Path, *names: str) -> dict[str, str]:
         path.relative_to(folder).as_posix(): hashlib.sha256(path.read_bytes()).hexdigest()
         for name in names
         for path in sorted((folder / name).rglob("*"))
-        if path.is_file() and path.name not in ("throughput.csv", "retimed.csv", "alignment.csv")
+        if path.is_file() and path.name not in TIMED
     }
 
 

@@ -1,6 +1,7 @@
 """Seconds per step of a program, by short calls of it, or by what runs say of theirs.
 
-Writes results/throughput.csv, and results/alignment.csv, empty: of other sizes nothing is known.
+Writes results/throughput.csv, and results/alignment.csv and data_parallel.csv, both empty: of other
+sizes and of shared batches nothing is known.
 """
 
 import sys
@@ -27,7 +28,7 @@ def main() -> None:
         words = forecast.words(made, may_race=bool(params.waves.variant))
         print(f"throughput: {words}", file=sys.stderr)
     files.write_csv(files.RESULTS / "throughput.csv", table)
-    unmeasured.write("alignment")
+    unmeasured.write("alignment", "data_parallel")
     durations.record(files.RESULTS / "throughput.csv")
 
 
