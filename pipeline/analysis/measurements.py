@@ -36,7 +36,7 @@ class Measurements:
     branches: pd.DataFrame = field(default_factory=pd.DataFrame)
     range_tests: pd.DataFrame = field(default_factory=pd.DataFrame)
     alignment: pd.DataFrame = field(default_factory=pd.DataFrame)
-    shared_batches: pd.DataFrame = field(default_factory=pd.DataFrame)
+    data_parallel: pd.DataFrame = field(default_factory=pd.DataFrame)
     data: Mapping[str, Any] = field(default_factory=dict)
     features: pd.DataFrame = field(default_factory=pd.DataFrame)
     classes: pd.DataFrame = field(default_factory=pd.DataFrame)

@@ -499,7 +499,7 @@ class Study:
             self.frame.examples,
             self.params.data_parallel,
         )
-        return data_parallel.beside_measured(predicted, self.measured.shared_batches)
+        return data_parallel.beside_measured(predicted, self.measured.data_parallel)
 
     @cached_property
     def shared_batches(self) -> pd.DataFrame:

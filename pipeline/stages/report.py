@@ -56,7 +56,7 @@ def measurements(params: Params) -> Measurements:
         branches=pd.read_csv(results / "branches.csv"),
         range_tests=pd.read_csv(results / "range_tests.csv"),
         alignment=pd.read_csv(results / "alignment.csv"),
-        shared_batches=pd.read_csv(results / "data_parallel.csv"),
+        data_parallel=pd.read_csv(results / "data_parallel.csv"),
         failed=files.failed(params),
         data=summary,
         machines={

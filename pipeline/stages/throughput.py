@@ -12,10 +12,10 @@ from collections.abc import Callable, Mapping
 import pandas as pd
 import torch
 
-from pipeline import forecast
+from pipeline import distributed, forecast
 from pipeline.errors import command, require
 from pipeline.params.load import Params, load_params
-from pipeline.speed import alignment, distributed, table
+from pipeline.speed import alignment, table
 from pipeline.speed.alignment import Aligned
 from pipeline.speed.blocks import NOISY_SPREAD, Timing
 from pipeline.speed.load import Watch

@@ -4,17 +4,16 @@ import pytest
 import torch
 
 from makers.project import Project
+from pipeline import distributed
+from pipeline.distributed import COLUMNS
 from pipeline.errors import InputError
 from pipeline.params.load import Params
 from pipeline.params.network import Model
 from pipeline.params.protocol import DataParallel, Throughput
-from pipeline.params.schedule import Budget
 from pipeline.params.settings import Settings
 from pipeline.params.trainer import Trainer
-from pipeline.speed import distributed
-from pipeline.speed.distributed import COLUMNS
 
-SETTINGS = Settings(model=Model("mlp", [8]), budget=Budget())
+SETTINGS = Settings(model=Model("mlp", [8]), lr=(0.1,))
 HOW = Throughput(blocks=3, block_seconds=0.001)
 
 
@@ -49,6 +48,6 @@ def test_another_program_shares_batches_itself() -> None:
     command = "p {batch_size} {lr} {seed} {steps} {out}"
     with pytest.raises(InputError, match=r"data_parallel\.processes: 2 is for trainer=lanes"):
         Params(
-            trainer=Trainer("command", command, train_examples=9),
+            trainer=Trainer("command", command, train_examples=99),
             data_parallel=DataParallel(processes=2),
         )
