@@ -7,6 +7,7 @@ configuration, other data or other code never picks it up.
 import hashlib
 import json
 import os
+import sys
 import time
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, replace
@@ -15,6 +16,7 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
+from pipeline.errors import InputError
 from pipeline.executors.executor import Link
 from pipeline.training.pack import Pack
 
@@ -45,7 +47,11 @@ class Checkpoint:
         return is_last or time.monotonic() - self.saved_at >= self.interval_seconds
 
     def save(self, content: Content) -> None:
-        """Write the file and force it to the disk before it takes its name."""
+        """Write the file and force it to the disk before it takes its name.
+
+        Raises InputError where the disk takes no more.
+        """
+        from safetensors import SafetensorError
         from safetensors.torch import save_file
 
         self.path.parent.mkdir(parents=True, exist_ok=True)
@@ -55,7 +61,13 @@ class Checkpoint:
             for group, members in content.groups.items()
             for name, tensor in members.items()
         }
-        save_file(tensors, unfinished, metadata={"numbers": json.dumps(dict(content.numbers))})
+        numbers = json.dumps(dict(content.numbers))
+        metadata = {"numbers": numbers, "digest": digest(numbers, tensors)}
+        try:
+            save_file(tensors, unfinished, metadata=metadata)
+        except (OSError, SafetensorError) as error:
+            unfinished.unlink(missing_ok=True)
+            raise InputError(f"{self.path.parent}: no checkpoint can be written: {error}") from None
         with unfinished.open("rb") as file:
             os.fsync(file.fileno())
         os.replace(unfinished, self.path)
@@ -64,19 +76,53 @@ class Checkpoint:
         self.saved_at = time.monotonic()
 
     def load(self, device: torch.device) -> Content | None:
-        """What was saved, or None; a group that was empty is absent."""
-        from safetensors import safe_open
+        """What was saved, or None; a group that was empty is absent. A file that is not as it was
+        written is told, and gone."""
+        from safetensors import SafetensorError
 
         if self.link:
             self.link.fetch(self.path)
         if not self.path.is_file():
             return None
-        groups: dict[str, dict[str, Tensor]] = {}
+        try:
+            return self.read(device)
+        except (SafetensorError, KeyError, DamagedError):
+            print(f"{self.path}: is damaged; its training begins anew", file=sys.stderr)
+            self.path.unlink()
+            return None
+
+    def read(self, device: torch.device) -> Content:
+        """What the file holds.
+
+        Raises DamagedError where that is not what was written, and SafetensorError or KeyError
+        where it is no checkpoint at all.
+        """
+        from safetensors import safe_open
+
         with safe_open(self.path, framework="pt", device=str(device)) as file:
-            for key in file.keys():  # noqa: SIM118
-                group, name = key.split("|", 1)
-                groups.setdefault(group, {})[name] = file.get_tensor(key)
-            return Content(groups, json.loads(file.metadata()["numbers"]))
+            tensors = {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118
+            known = file.metadata() or {}
+            numbers, written = known["numbers"], known["digest"]
+        if digest(numbers, tensors) != written:
+            raise DamagedError
+        groups: dict[str, dict[str, Tensor]] = {}
+        for key, tensor in tensors.items():
+            group, name = key.split("|", 1)
+            groups.setdefault(group, {})[name] = tensor
+        return Content(groups, json.loads(numbers))
+
+
+class DamagedError(Exception):
+    """A file does not hold what was written to it."""
+
+
+def digest(numbers: str, tensors: Mapping[str, Tensor]) -> str:
+    """Of all that a checkpoint holds: a disk that gives other bytes back must not go unseen."""
+    content = hashlib.blake2b(numbers.encode(), digest_size=16)
+    for name in sorted(tensors):
+        content.update(name.encode())
+        content.update(tensors[name].cpu().flatten().view(torch.uint8).numpy().data)
+    return content.hexdigest()
 
 
 @dataclass(frozen=True)

@@ -4,11 +4,13 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+import torch
+from safetensors.torch import save_file
 
 from makers.data import MakeData
 from makers.packs import MODELS, OPTIMIZERS, SCHEDULES, assert_same_bits, lanes, make_job, make_pack
 from pipeline.lanes import order
-from pipeline.lanes.checkpoint import Store
+from pipeline.lanes.checkpoint import Checkpoint, Content, Store
 from pipeline.lanes.pieces import train_pieces
 from pipeline.lanes.run import train_lanes
 from pipeline.params.schedule import Budget
@@ -101,3 +103,35 @@ class TestResume:
             Store(tmp_path, "other inputs").checkpoint(pack, "traced", 1).path,
         }
         assert len(names) == 6
+
+
+class TestDamaged:
+    """A file that the disk gives back otherwise is told, and its training begins anew."""
+
+    def saved(self, folder: Path) -> Checkpoint:
+        found = Checkpoint(folder / "one.safetensors")
+        weights = {"w": torch.arange(600.0).reshape(20, 30), "n": torch.tensor(3)}
+        found.save(Content({"param": weights}, {"step": [7]}))
+        return found
+
+    def test_what_was_saved_is_loaded(self, tmp_path: Path) -> None:
+        content = self.saved(tmp_path).load(torch.device("cpu"))
+        assert content is not None
+        assert content.numbers == {"step": [7]}
+        assert content.groups["param"]["w"].sum() == 179_700
+
+    @pytest.mark.parametrize("fault", ["bit", "cut", "empty", "another"])
+    def test_what_is_damaged_is_not(
+        self, tmp_path: Path, fault: str, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        found = self.saved(tmp_path)
+        whole = found.path.read_bytes()
+        one_bit = whole[:-9] + bytes([whole[-9] ^ 1]) + whole[-8:]
+        faults = {"bit": one_bit, "cut": whole[: len(whole) // 2], "empty": b""}
+        if fault == "another":
+            save_file({"param|w": torch.zeros(3)}, found.path)
+        else:
+            found.path.write_bytes(faults[fault])
+        assert found.load(torch.device("cpu")) is None
+        assert not found.path.exists()
+        assert capsys.readouterr().err.endswith("is damaged; its training begins anew\n")
