@@ -35,6 +35,8 @@ ELSEWHERE = {  # what else runs a command, or why it cannot run inside a test
     "python -m pipeline.ramp": "the smoke study is too short to branch; tests/test_ramp.py runs it",
     "python -m pipeline.to_mlflow": "tests/test_to_mlflow.py runs it",
     "python -m pipeline.selfcheck": "tests/selfcheck/test_quadratic.py runs it",
+    "ray start --head": "tests/stages/test_executors.py starts a cluster",
+    "python -m pipeline.machines add desktop": "tests/stages/test_pipeline.py adds a machine",
     "source .venv/bin/activate": "the tests put the same interpreter first on the path",
 }
 

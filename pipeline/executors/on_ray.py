@@ -12,6 +12,7 @@ import os
 import socket
 import sys
 import tempfile
+import threading
 import time
 from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
@@ -32,6 +33,8 @@ RETRIES = 5
 LISTEN_SECONDS = 0.2
 TELL_SECONDS = 0.2
 KNOCK_SECONDS = 5.0
+CONNECTING = threading.Lock()
+"""Several works may begin at once, and a process joins once."""
 Versions = dict[str, str]
 Place = tuple[str, int]
 """The label of a work and the number of a task in it."""
@@ -317,8 +320,18 @@ def connect(address: str) -> None:
         import ray
     except ImportError:
         raise InputError("impl.executor: 'ray' needs `pip install -e .[ray]`") from None
-    if ray.is_initialized():
-        return
+    with CONNECTING:
+        if not ray.is_initialized():
+            join(address)
+
+
+def join(address: str) -> None:
+    """Join the cluster.
+
+    Raises InputError where there is none.
+    """
+    import ray
+
     os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
     silent: dict[str, Any] = {
         "log_to_driver": False,

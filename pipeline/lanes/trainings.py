@@ -4,6 +4,7 @@ import hashlib
 import os
 import sys
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import asdict, replace
 from pathlib import Path
@@ -99,6 +100,27 @@ def train(
             return workers.spread(pack, job)
     except ProcessDiedError as error:
         raise InputError(f"{label}: {error}; run again to go on from its checkpoint") from None
+
+
+def train_each(
+    works: Sequence[tuple[str, Pack, Dataset]], params: Params, store: Store
+) -> Iterator[Trained]:
+    """Train packs, each by its label: one after the other, on a cluster all at once.
+
+    Raises as ``train``.
+    """
+    if executor(params) is None:
+        for label, pack, data in works:
+            yield train(pack, data, params, store, label)
+        return
+    plans = [planned(params, pack, data) for _, pack, data in works]
+
+    def trained(place: int) -> Trained:
+        label, pack, data = works[place]
+        return train(pack, data, params, store, label, plans[place])
+
+    with ThreadPoolExecutor(len(works)) as pool:
+        yield from pool.map(trained, range(len(works)))
 
 
 def planned(params: Params, pack: Pack, data: Dataset) -> Plan:

@@ -148,9 +148,10 @@ def main() -> None:
     whole = budgets.whole(lanes, history)
     chosen = selected(params, lanes, history)
     store, outcome = trainings.checkpoints("confirm", params), Outcome()
-    for work in confirmations(params, chosen, whole):
-        label = f"confirm {work.name}"
-        outcome.add(work, trainings.train(work.pack, work.data, params, store, label))
+    works = list(confirmations(params, chosen, whole))
+    packs = [(f"confirm {work.name}", work.pack, work.data) for work in works]
+    for work, trained in zip(works, trainings.train_each(packs, params, store), strict=True):
+        outcome.add(work, trained)
     arrivals = outcome.arrivals(params.target.metric, chosen["target"].iloc[0])
     files.write_csv(files.RESULTS / "selection.csv", winners.settled(chosen, arrivals))
     outcome.write()

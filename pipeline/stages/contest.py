@@ -30,12 +30,15 @@ def train(
     store = trainings.checkpoints(label, params)
     where = device(params.impl.device_here)
     load = functools.cache(lambda scaling: dataset.load(files.PROCESSED, scaling, where))
+    works = []
     for chosen in packs:
         variant, size = str(chosen["variant"].iloc[0]), int(chosen["batch_size"].iloc[0])
         data = load(params.settings(variant).scaling)
         pack = trainings.fresh_pack(params, variant, size, chosen, seeds, "contest", data)
         pack = pack.stopped(targets.far_beyond(chosen))
-        trained = trainings.train(pack, data, params, store, f"{label}, {variant} {size}")
+        works.append((f"{label}, {variant} {size}", pack, data))
+    each = trainings.train_each(works, params, store)
+    for (_, pack, _), trained in zip(works, each, strict=True):
         yield trainings.cell_table(pack, trained), trainings.history(pack, trained)
     store.clear()
 
