@@ -249,6 +249,13 @@ def full_disk(bench: Bench, project: Project) -> str:
         return ended(process)
 
 
+def full_disk_at_the_end(_: Bench, project: Project) -> str:
+    """Results on a file system of 64 kB."""
+    (project.folder / RUN).mkdir(parents=True)
+    with mounted(project.folder / RUN, "size=64k"):
+        return ended(started(project, *STAGE))
+
+
 @contextmanager
 def mounted(folder: Path, options: str) -> Iterator[None]:
     """A file system in memory at a folder."""
@@ -339,7 +346,8 @@ HERE: dict[str, Fault] = {
     "checkpoint with other bytes": broken_checkpoint,
     "checkpoint cut": cut_checkpoint,
     "clock jumps a year": clock,
-    "full disk": full_disk,
+    "full disk, of checkpoints": full_disk,
+    "full disk, of results": full_disk_at_the_end,
     "read-only cache": read_only_cache,
     "broken table": broken_parquet,
     "broken object in the cache": broken_cache,

@@ -1,8 +1,12 @@
 """Errors that a user can mend, and how a command ends on one."""
 
+import errno
 import functools
 import sys
 from collections.abc import Callable
+
+DISK = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES)
+"""What the system says where nothing can be written: full, beyond a quota, read-only, forbidden."""
 
 
 class InputError(ValueError):
@@ -16,7 +20,8 @@ def require(condition: bool, key: str, value: object, rule: str) -> None:
 
 
 def command(main: Callable[[], None]) -> Callable[[], None]:
-    """Let ``main`` end in one line and exit status 1 on an InputError, 130 on Ctrl-C."""
+    """Let ``main`` end in one line and exit status 1 on an InputError and where the disk takes
+    nothing, 130 on Ctrl-C."""
 
     @functools.wraps(main)
     def wrapped() -> None:
@@ -24,6 +29,11 @@ def command(main: Callable[[], None]) -> Callable[[], None]:
             main()
         except InputError as error:
             print(f"error: {' '.join(str(error).splitlines())}", file=sys.stderr)
+            sys.exit(1)
+        except OSError as error:
+            if error.errno not in DISK:
+                raise
+            print(f"error: {error.filename or 'disk'}: {error.strerror}", file=sys.stderr)
             sys.exit(1)
         except KeyboardInterrupt:
             sys.exit(130)

@@ -13,6 +13,7 @@ from filelock import FileLock
 
 pytest.register_assert_rewrite("makers")
 
+from makers.cluster import cluster  # noqa: E402
 from makers.data import MakeData, dataset  # noqa: E402
 from makers.packs import Branching, plain_model  # noqa: E402
 from makers.project import Project, commit, copy_project, shrink  # noqa: E402
@@ -41,6 +42,14 @@ def warm(shared: Path, worker_id: str) -> Path:
     owner = os.getpid() if worker_id == "master" else os.getppid()
     with FileLock(shared / "warm.lock"):
         return commands(shared / "warm", owner)
+
+
+@pytest.fixture(scope="session")
+def ray_address() -> Iterator[str]:
+    """The address of a Ray cluster of two nodes of one core each."""
+    pytest.importorskip("ray", reason="ray is an extra: pip install -e .[ray]")
+    with cluster(2) as address:
+        yield address
 
 
 @pytest.fixture

@@ -2,13 +2,12 @@
 
 import os
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from makers.cluster import cluster
 from makers.processes import fresh
 from makers.tasks import Doubled, Endless, Killed, failed, refused
 from pipeline.errors import InputError
@@ -56,12 +55,6 @@ class TestMailbox:
         assert (box.find("a", "new"), box.find("b", "new")) == (None, b"2")
 
 
-@pytest.fixture(scope="module")
-def address() -> Iterator[str]:
-    with cluster(2) as told:
-        yield told
-
-
 def on(address: str, folder: Path, what: Callable[[OnRay], Any]) -> Any:
     """What is made of a cluster, in a folder."""
     os.chdir(folder)
@@ -85,7 +78,7 @@ def kept_through_deaths(executor: OnRay) -> tuple[list[int], str]:
 
 
 def raised(executor: OnRay) -> list[str]:
-    said = []
+    on_ray.RETRIES, said = 1, []
     for task in (refused, failed, Killed(99)):
         try:
             executor.run(Work("raise", [task], []), lambda _: None)
@@ -137,32 +130,32 @@ def lost(executor: OnRay) -> str:
 
 @pytest.mark.slow
 class TestCluster:
-    def test_results_come_in_order_and_work_is_told(self, address: str, tmp_path: Path) -> None:
-        assert fresh(on, address, tmp_path, doubled) == (2, [2 * n for n in range(8)], 24)
+    def test_results_come_in_order_and_work_is_told(self, ray_address: str, tmp_path: Path) -> None:
+        assert fresh(on, ray_address, tmp_path, doubled) == (2, [2 * n for n in range(8)], 24)
 
     def test_a_task_whose_process_dies_goes_on_from_what_it_kept(
-        self, address: str, tmp_path: Path
+        self, ray_address: str, tmp_path: Path
     ) -> None:
-        assert fresh(on, address, tmp_path, kept_through_deaths) == ([3], "3")
+        assert fresh(on, ray_address, tmp_path, kept_through_deaths) == ([3], "3")
 
-    def test_what_a_task_raises_is_raised(self, address: str, tmp_path: Path) -> None:
-        first, second, third = fresh(on, address, tmp_path, raised)
+    def test_what_a_task_raises_is_raised(self, ray_address: str, tmp_path: Path) -> None:
+        first, second, third = fresh(on, ray_address, tmp_path, raised)
         assert first == "InputError: key: 3 is wrong"
         assert second == "ZeroDivisionError: here"
         assert third.startswith("InputError: raise: ")
         assert third.endswith("; run again to go on")
 
-    def test_work_ends_where_it_is_enough(self, address: str, tmp_path: Path) -> None:
-        assert fresh(on, address, tmp_path, ended) == (True, True)
+    def test_work_ends_where_it_is_enough(self, ray_address: str, tmp_path: Path) -> None:
+        assert fresh(on, ray_address, tmp_path, ended) == (True, True)
 
-    def test_a_node_of_another_version_is_refused(self, address: str, tmp_path: Path) -> None:
-        said = fresh(on, address, tmp_path, another_version)
+    def test_a_node_of_another_version_is_refused(self, ray_address: str, tmp_path: Path) -> None:
+        said = fresh(on, ray_address, tmp_path, another_version)
         assert said.startswith("impl.executor: node ")
         assert "torch is 2" in said
         assert said.endswith("there and 1.0 here")
 
-    def test_what_no_node_has_is_refused(self, address: str, tmp_path: Path) -> None:
-        assert fresh(on, address, tmp_path, too_much) == (
+    def test_what_no_node_has_is_refused(self, ray_address: str, tmp_path: Path) -> None:
+        assert fresh(on, ray_address, tmp_path, too_much) == (
             "impl.resources: none of 3 nodes has 2 CPUs and 0 GPUs"
         )
 

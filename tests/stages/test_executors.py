@@ -1,12 +1,10 @@
 """The real stages on a Ray cluster and as jobs: the bytes of one machine."""
 
 import shutil
-from collections.abc import Iterator
 
 import pandas as pd
 import pytest
 
-from makers.cluster import cluster
 from makers.project import Project
 from stages.test_outside import COMMAND, called
 from stages.test_pipeline import digests
@@ -15,13 +13,6 @@ pytestmark = pytest.mark.slow
 
 OUTS = ("runs/baseline-32", "results")
 STAGES = (("train", "baseline", "32"), ("confirm",), ("evaluate",))
-
-
-@pytest.fixture(scope="module")
-def address() -> Iterator[str]:
-    pytest.importorskip("ray", reason="ray is an extra: pip install -e .[ray]")
-    with cluster(2) as told:
-        yield told
 
 
 def on_ray(address: str) -> list[str]:
@@ -35,7 +26,7 @@ ON_SLURM = ["impl.executor=slurm", "slurm.cluster=local", "slurm.at_once=2"]
 def test_a_cluster_gives_the_bytes_of_one_machine(
     built: Project, study: Project, kind: str, request: pytest.FixtureRequest
 ) -> None:
-    study.compose(*(on_ray(request.getfixturevalue("address")) if kind == "ray" else ON_SLURM))
+    study.compose(*(on_ray(request.getfixturevalue("ray_address")) if kind == "ray" else ON_SLURM))
     before = digests(study.folder, *OUTS)
     shutil.rmtree(study.folder / "runs/baseline-32")
     for path in (study.folder / "results").glob("*.safetensors"):
@@ -66,7 +57,7 @@ def test_calls_of_a_program_go_to_a_cluster(
 
     alone, said_alone = trained()
     shutil.rmtree(study.folder / "runs")
-    cluster = on_ray(request.getfixturevalue("address")) if kind == "ray" else ON_SLURM
+    cluster = on_ray(request.getfixturevalue("ray_address")) if kind == "ray" else ON_SLURM
     there, said = trained(*cluster)
     pd.testing.assert_frame_equal(there, alone)
     assert said.splitlines()[-1] == said_alone.splitlines()[-1]

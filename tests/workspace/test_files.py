@@ -38,3 +38,14 @@ def test_a_failed_write_leaves_the_old_file() -> None:
         files.write_json(path, {"answer": float("nan")})
     assert path.read_text() == '{\n  "answer": 42\n}\n'
     assert os.listdir("folder") == ["answer.json"]
+
+
+def test_a_disk_that_fills_up_leaves_nothing_half_written() -> None:
+    class Large(pd.DataFrame):
+        def to_csv(self, place: Path, **_: object) -> None:  # type: ignore[override]
+            place.write_text("half of it")
+            raise OSError(28, "No space left on device")
+
+    with pytest.raises(OSError, match="No space left"):
+        files.write_csv(Path("folder/table.csv"), Large())
+    assert os.listdir("folder") == []
