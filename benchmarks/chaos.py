@@ -120,7 +120,9 @@ def ended(process: "subprocess.Popen[str]") -> str:
 
 def in_short(said: str) -> str:
     """A message without the names and numbers that differ from run to run."""
-    return re.sub(r"-[0-9a-f]{16}-[0-9a-f]{24}", "-…", re.sub(r"\bjob [0-9_]+", "job …", said))
+    for pattern in (r"(?<=-)[0-9a-f]{16}-[0-9a-f]{24}", r"(?<=\bjob )[0-9_]+", r"\d+_\d+(?=_log)"):
+        said = re.sub(pattern, "…", said)
+    return said
 
 
 def finish(bench: Bench, project: Project, outcome: Outcome) -> None:
@@ -339,6 +341,31 @@ def slurm_task(bench: Bench, project: Project) -> str:
     return ended(process)
 
 
+def slurm_requeued(bench: Bench, project: Project) -> str:
+    """A job that has to make room: it is queued again."""
+    process = started(project, *STAGE)
+    time.sleep(3 + bench.moment())
+    for job in queued()[:1]:
+        subprocess.run(["scontrol", "requeue", job], check=False)
+    return ended(process)
+
+
+def queued() -> list[str]:
+    """The jobs that run."""
+    words = ["squeue", "--noheader", "--states=R", "--format=%A"]
+    return subprocess.run(words, check=True, capture_output=True, text=True).stdout.split()
+
+
+def slurm_node(bench: Bench, project: Project) -> str:
+    """kill -9 of a node's daemon: Slurm takes the node for lost and queues its job again, which
+    goes on running beside its successor."""
+    process = started(project, *STAGE)
+    time.sleep(3 + bench.moment())
+    for pid in named("slurmd", "-N n2"):
+        kill(pid)
+    return ended(process)
+
+
 Fault = Callable[[Bench, Project], str]
 HERE: dict[str, Fault] = {
     "two repros at once": twice,
@@ -361,6 +388,8 @@ ON_RAY: dict[str, Fault] = {"a node ten times as slow": slow_node}
 ON_SLURM: dict[str, Fault] = {
     "kill -9: the stage, on Slurm": driver,
     "kill -9: a job": slurm_task,
+    "a job queued again": slurm_requeued,
+    "a node of Slurm's lost": slurm_node,
 }
 
 
@@ -461,7 +490,8 @@ def main() -> None:
             with slurm.queue(folder) as queue:
                 os.environ["SLURM_CONF"] = str(queue.conf)
                 for name, fault in wanted(ON_SLURM).items():
-                    done(name, fault, bench, 3, "impl.executor=slurm", "slurm.at_once=2")
+                    times = 1 if fault is slurm_node else 3
+                    done(name, fault, bench, times, "impl.executor=slurm", "slurm.at_once=2")
 
 
 if __name__ == "__main__":
