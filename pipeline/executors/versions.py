@@ -1,7 +1,9 @@
 """What has to be alike on all machines, so that the bytes are those of one."""
 
+import functools
 import hashlib
 import platform
+from collections.abc import Mapping
 from importlib import metadata
 from pathlib import Path
 
@@ -11,7 +13,8 @@ PACKAGE = Path(__file__).resolve().parent.parent
 LIBRARIES = ("torch", "numpy", "safetensors")
 
 
-def versions() -> dict[str, str]:
+@functools.cache
+def versions() -> Mapping[str, str]:
     """Of Python, the libraries that train, and this project's code; torch is not imported."""
     code = hashlib.sha256()
     for path in sorted(PACKAGE.rglob("*.py")):
@@ -21,7 +24,7 @@ def versions() -> dict[str, str]:
     return {"python": platform.python_version(), **libraries, "batchwise": code.hexdigest()[:12]}
 
 
-def check(node: str, theirs: dict[str, str], ours: dict[str, str]) -> None:
+def check(node: str, theirs: Mapping[str, str], ours: Mapping[str, str]) -> None:
     """Raise an InputError that names the node and what differs there."""
     differing = [
         f"{name} is {theirs.get(name, 'missing')} there and {version} here"

@@ -13,7 +13,9 @@ from makers.tasks import Doubled, Endless, Killed, failed, refused
 from pipeline.errors import InputError
 from pipeline.executors import on_ray
 from pipeline.executors.executor import EnoughError, Work
-from pipeline.executors.on_ray import Mailbox, OnRay, room
+from pipeline.executors.mailbox import Mailbox
+from pipeline.executors.on_ray import OnRay
+from pipeline.executors.ray_cluster import room
 from pipeline.params.protocol import Resources
 
 pytest.importorskip("ray", reason="ray is an extra: pip install -e .[ray]")

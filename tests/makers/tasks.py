@@ -60,3 +60,19 @@ class Endless:
         link.keep(path)
         while True:
             time.sleep(0.05)
+
+
+@dataclass(frozen=True)
+class Nothing:
+    """Does nothing."""
+
+    def __call__(self, _: Link) -> None:
+        pass
+
+
+@dataclass(frozen=True)
+class Importing:
+    """Imports what trains."""
+
+    def __call__(self, _: Link) -> None:
+        import pipeline.lanes.elsewhere  # noqa: F401
