@@ -137,10 +137,12 @@ def finish(bench: Bench, project: Project, outcome: Outcome) -> None:
 
 
 def left_of(project: Project) -> list[int]:
-    """The processes of a copy that run still, a second after its end."""
+    """The processes of a copy, and those of Ray's that train, that run still, seconds after its
+    end."""
     mark = f"{MARK}={project.folder.name}".encode()
     for _ in range(10):
         found = [pid for pid in processes() if mark in read(pid, "environ").split(b"\0")]
+        found += named("ray::train")
         if not found:
             return []
         time.sleep(0.3)
@@ -182,9 +184,25 @@ def kill(pid: int, number: int = signal.SIGKILL) -> None:
 def driver(bench: Bench, project: Project) -> str:
     """kill -9 of the stage."""
     process = started(project, *STAGE)
-    time.sleep(bench.moment())
+    time.sleep(bench.moment() + LATER.get(executor_of(project), 0.0))
+    if process.poll() is not None:
+        ended(process)
+        raise MissedError
     process.kill()
     return ended(process)
+
+
+LATER = {"ray": 2.0, "slurm": 3.0}
+"""So many seconds later the pieces of a stage train there."""
+
+
+def executor_of(project: Project) -> str:
+    """Where a copy's pieces train."""
+    return next(
+        name
+        for name in ("ray", "slurm", "local")
+        if f"executor: {name}" in project.read("params.yaml")
+    )
 
 
 def with_checkpoints(bench: Bench, project: Project) -> list[Path]:
@@ -201,9 +219,23 @@ def worker(bench: Bench, project: Project) -> str:
     """kill -9 of one of its processes."""
     process = started(project, *STAGE)
     time.sleep(bench.moment())
-    for pid in children(process.pid)[:1]:
-        kill(pid)
+    return hit(process, children(process.pid))
+
+
+def hit(process: "subprocess.Popen[str]", targets: list[int]) -> str:
+    """kill -9 of one of them.
+
+    Raises MissedError where there is none.
+    """
+    if not targets:
+        ended(process)
+        raise MissedError
+    kill(targets[0])
     return ended(process)
+
+
+class MissedError(Exception):
+    """A fault came too early or too late to hit anything."""
 
 
 def interrupted(bench: Bench, project: Project) -> str:
@@ -306,9 +338,7 @@ def ray_worker(bench: Bench, project: Project) -> str:
     """kill -9 of a process of Ray's that trains."""
     process = started(project, *STAGE)
     time.sleep(2 + bench.moment())
-    for pid in named("ray::train")[:1]:
-        kill(pid)
-    return ended(process)
+    return hit(process, named("ray::train"))
 
 
 def ray_node(bench: Bench, project: Project) -> str:
@@ -316,8 +346,8 @@ def ray_node(bench: Bench, project: Project) -> str:
     process = started(project, *STAGE)
     time.sleep(2 + bench.moment())
     nodes = [pid for pid in named("raylet/raylet") if "--head" not in str(read(pid, "cmdline"))]
-    kill(bench.rng.choice(nodes))
-    return ended(process)
+    bench.rng.shuffle(nodes)
+    return hit(process, nodes if process.poll() is None else [])
 
 
 def slow_node(_: Bench, project: Project) -> str:
@@ -336,17 +366,18 @@ def slurm_task(bench: Bench, project: Project) -> str:
     """kill -9 of a job's process."""
     process = started(project, *STAGE)
     time.sleep(3 + bench.moment())
-    for pid in named("submitit.core._submit")[:1]:
-        kill(pid)
-    return ended(process)
+    return hit(process, named("submitit.core._submit"))
 
 
 def slurm_requeued(bench: Bench, project: Project) -> str:
     """A job that has to make room: it is queued again."""
     process = started(project, *STAGE)
     time.sleep(3 + bench.moment())
-    for job in queued()[:1]:
-        subprocess.run(["scontrol", "requeue", job], check=False)
+    jobs = queued()
+    if not jobs:
+        ended(process)
+        raise MissedError
+    subprocess.run(["scontrol", "requeue", jobs[0]], check=False)
     return ended(process)
 
 
@@ -361,9 +392,7 @@ def slurm_node(bench: Bench, project: Project) -> str:
     goes on running beside its successor."""
     process = started(project, *STAGE)
     time.sleep(3 + bench.moment())
-    for pid in named("slurmd", "-N n2"):
-        kill(pid)
-    return ended(process)
+    return hit(process, named("slurmd", "-N n2"))
 
 
 Fault = Callable[[Bench, Project], str]
@@ -396,9 +425,12 @@ ON_SLURM: dict[str, Fault] = {
 def done(name: str, fault: Fault, bench: Bench, times: int, *overrides: str) -> Outcome:
     """Do a fault some times."""
     outcome = Outcome(name)
-    for _ in range(times):
+    while outcome.times < times:
         with bench.copy(*overrides) as project:
-            said = fault(bench, project)
+            try:
+                said = fault(bench, project)
+            except MissedError:
+                continue
             if said:
                 outcome.said.add(in_short(said.replace(f"{project.folder}/", "")))
             finish(bench, project, outcome)

@@ -8,8 +8,7 @@ import multiprocessing
 import tempfile
 import time
 from collections.abc import Callable, Sequence
-from concurrent.futures import ProcessPoolExecutor
-from concurrent.futures.process import BrokenProcessPool
+from concurrent.futures import FIRST_EXCEPTION, ProcessPoolExecutor, wait
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -50,9 +49,8 @@ class Shared:
 
 
 def powers(processes: int) -> list[int]:
-    """The numbers of processes to measure: powers of two from 2 on, and the largest."""
-    smaller = {2**k for k in range(1, processes.bit_length()) if 2**k < processes}
-    return sorted(smaller | {processes})
+    """The numbers of processes to measure: the powers of two from 2 on."""
+    return [2**k for k in range(1, processes.bit_length())]
 
 
 def measure(
@@ -61,6 +59,7 @@ def measure(
     where: torch.device,
     processes: int,
     sizes: Sequence[int],
+    smallest: int,
     how: Throughput,
     on_done: Callable[[int], None],
 ) -> pd.DataFrame:
@@ -68,14 +67,16 @@ def measure(
     them an example: the median seconds of a step over blocks, by the first process's clock, and of
     an all-reduce of the gradients alone.
 
-    Raises InputError where there are fewer GPUs than processes, and where a process dies.
+    smallest: the fewest examples that a process can take a step with.
+
+    Raises InputError where there are fewer GPUs than processes, and where a process fails.
     """
     if where.type == "cuda" and torch.cuda.device_count() < processes:
         rule = f"is more than the {torch.cuda.device_count()} GPUs that there are"
         raise InputError(f"data_parallel.processes: {processes} {rule}")
     tables = []
     for count in powers(processes):
-        shared = tuple(size for size in sizes if size >= count)
+        shared = tuple(size for size in sizes if size >= count * smallest)
         with tempfile.TemporaryDirectory() as scratch:
             work = Shared(settings, folder, where.type, count, shared, how, Path(scratch, "meet"))
             tables.append(measured(work) if shared else pd.DataFrame())
@@ -87,12 +88,13 @@ def measured(work: Shared) -> pd.DataFrame:
     """What the first process of a group says."""
     context = multiprocessing.get_context("spawn")  # this process has run autograd
     with ProcessPoolExecutor(work.processes, context) as pool:
-        try:
-            ranks = [pool.submit(rank, work, number) for number in range(work.processes)]
-            first, *_ = [one.result() for one in ranks]
-        except BrokenProcessPool:
-            raise InputError("data_parallel.processes: a process was killed") from None
-    return first
+        ranks = [pool.submit(rank, work, number) for number in range(work.processes)]
+        done, _ = wait(ranks, return_when=FIRST_EXCEPTION)
+        for error in (one.exception() for one in done):
+            if error is not None:  # of the first one to fail: the others only miss it
+                words = " ".join(str(error).split())[:300] or type(error).__name__
+                raise InputError(f"data_parallel.processes: {work.processes}: {words}") from error
+        return ranks[0].result()
 
 
 def rank(work: Shared, number: int) -> pd.DataFrame:

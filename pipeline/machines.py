@@ -10,12 +10,15 @@ recommends for this machine too, from the same trainings.
 import json
 import subprocess
 import sys
+from collections.abc import Mapping
 
 import pandas as pd
 
 from pipeline.errors import InputError, command, require
-from pipeline.params.load import load_params
+from pipeline.outside import timing
+from pipeline.params.load import Params, load_params
 from pipeline.params.protocol import HERE
+from pipeline.training import device
 from pipeline.workspace import files, machines
 
 USAGE = "python -m pipeline.machines add NAME"
@@ -25,11 +28,26 @@ def check_is_current() -> None:
     """Raise an InputError where the timings are none of the present settings and code."""
     asked = ["dvc", "status", "--json", "throughput"]
     answer = subprocess.run(asked, check=False, capture_output=True, text=True)
-    changed = json.loads(answer.stdout or "{}") if answer.returncode == 0 else {"": answer.stderr}
+    if answer.returncode:
+        raise InputError(f"dvc status: {' '.join(answer.stderr.split())}")
+    changed = json.loads(answer.stdout or "{}")
     if changed:
         stages = ", ".join(sorted(changed))
         rule = "`dvc repro -f throughput` measures it"
         raise InputError(f"results/throughput.csv: is older than what it is of ({stages}); {rule}")
+
+
+def check_is_of_this_machine(params: Params, table: pd.DataFrame) -> None:
+    """Raise an InputError where the timings came here from another machine, by DVC's cache."""
+    rule = "is for timings: runs that exist were timed where they ran"
+    require(params.trainer.name != "runs", "trainer.name", "runs", rule)
+    here: Mapping[str, object] = timing.machine(here=True)
+    if params.trainer.name == "lanes":
+        here = device.describe(device.device(params.impl.device))
+    for name in ("processor", "cores"):
+        measured, rule = table[name].iloc[0], f"is not the {here[name]} of this machine"
+        key = f"results/throughput.csv: {name}"
+        require(measured == here[name], key, measured, f"{rule}; `dvc repro -f throughput`")
 
 
 @command
@@ -43,11 +61,12 @@ def main() -> None:
     require(name != HERE, "NAME", name, "is the machine that made the report")
     path = files.RESULTS / "throughput.csv"
     if not path.is_file():
-        raise InputError(f"{path}: missing; `dvc repro throughput` measures it")
+        raise InputError(f"{path}: missing; `dvc repro -f throughput` measures it")
     check_is_current()
-    table = pd.read_csv(path)
+    params, table = load_params(files.PARAMS), pd.read_csv(path)
+    check_is_of_this_machine(params, table)
     data = json.loads((files.PROCESSED / "summary.json").read_text())
-    machines.keep(name, table, machines.timed(load_params(files.PARAMS), data))
+    machines.keep(name, table, machines.timed(params, data))
     print(f"machines/{name}.csv: {len(table)} timings of {table['processor'].iloc[0]}")
 
 

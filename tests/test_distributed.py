@@ -1,5 +1,7 @@
 """Processes that share a batch."""
 
+from dataclasses import replace
+
 import pytest
 import torch
 
@@ -17,17 +19,17 @@ SETTINGS = Settings(model=Model("mlp", [8]), lr=(0.1,))
 HOW = Throughput(blocks=3, block_seconds=0.001)
 
 
-def test_powers_of_two_are_measured_and_the_number_that_is_asked_for() -> None:
-    assert [distributed.powers(count) for count in (2, 3, 4, 6)] == [
-        [2], [2, 3], [2, 4], [2, 4, 6],
-    ]  # fmt: skip
+def test_powers_of_two_are_measured() -> None:
+    assert [distributed.powers(count) for count in (1, 2, 4, 8)] == [[], [2], [2, 4], [2, 4, 8]]
+    with pytest.raises(InputError, match="data_parallel.processes: 6 is none of 1, 2, 4, 8"):
+        DataParallel(processes=6)
 
 
 @pytest.mark.slow
 def test_every_batch_that_gives_each_process_an_example_is_timed(built: Project) -> None:
     heard: list[int] = []
     folder, cpu = built.folder / "data/processed", torch.device("cpu")
-    table = distributed.measure(SETTINGS, folder, cpu, 2, [1, 3, 16], HOW, heard.append)
+    table = distributed.measure(SETTINGS, folder, cpu, 2, [1, 3, 16], 1, HOW, heard.append)
     assert tuple(table) == COLUMNS
     assert heard == [1]
     assert table["batch_size"].tolist() == [3, 16]
@@ -38,10 +40,24 @@ def test_every_batch_that_gives_each_process_an_example_is_timed(built: Project)
     assert (table["seconds_per_step_q25"] <= table["seconds_per_step"]).all()
 
 
+@pytest.mark.slow
+def test_what_a_process_fails_at_is_told(built: Project) -> None:
+    folder, cpu = built.folder / "data/processed", torch.device("cpu")
+    normed = replace(SETTINGS, model=Model("mlp", [8], norm="batch"))
+    with pytest.raises(
+        InputError, match=r"data_parallel\.processes: 2: Expected more than 1 value"
+    ):
+        distributed.measure(normed, folder, cpu, 2, [2], 1, HOW, lambda _: None)
+    table = distributed.measure(normed, folder, cpu, 2, [2, 4], 2, HOW, lambda _: None)
+    assert table["batch_size"].tolist() == [4]
+
+
 def test_more_processes_than_gpus_are_refused(built: Project) -> None:
     folder, gpu = built.folder / "data/processed", torch.device("cuda")
-    with pytest.raises(InputError, match=r"data_parallel\.processes: 99 is more than the \d+ GPUs"):
-        distributed.measure(SETTINGS, folder, gpu, 99, [128], HOW, lambda _: None)
+    with pytest.raises(
+        InputError, match=r"data_parallel\.processes: 128 is more than the \d+ GPUs"
+    ):
+        distributed.measure(SETTINGS, folder, gpu, 128, [128], 1, HOW, lambda _: None)
 
 
 def test_another_program_shares_batches_itself() -> None:

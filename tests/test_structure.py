@@ -73,7 +73,7 @@ MAY_IMPORT = {  # folder or top-level module -> what else of the project it may 
     "from_python": {"params", "outside", "selection", "analysis", "reporting"},
     "settings": {"errors", "params", "workspace", "selection", "reporting"},
     "ramp": {"errors", "params", "workspace", "training"},
-    "machines": {"errors", "params", "workspace"},
+    "machines": {"errors", "params", "workspace", "training", "outside"},
     "compare": {"errors", "params", "workspace", "analysis", "reporting"},
 }
 HEAVY = {  # library -> the only places that may import it

@@ -3,7 +3,7 @@
 import functools
 import time
 from collections import defaultdict
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -72,7 +72,6 @@ class ToMailbox:
     place: Place
     done: int = 0
     told_at: float = 0.0
-    kept: set[Path] = field(default_factory=set)
 
     def on_done(self, count: int) -> None:
         """Tell how much is done, now and then."""
@@ -87,18 +86,11 @@ class ToMailbox:
 
         content, label = path.read_bytes(), self.place[0]
         ray.get(self.mailbox.keep.remote(label, path.as_posix(), content))
-        self.kept.add(path)
 
     def fetch(self, path: Path) -> None:
-        """Write a file that was kept, and no other: an older stage may have left one here."""
+        """Write a file that was kept, if there is one."""
         import ray
 
         content = ray.get(self.mailbox.find.remote(self.place[0], path.as_posix()))
-        path.unlink(missing_ok=True)
         if content is not None:
             files.write_bytes(path, content)
-
-    def clear(self) -> None:
-        """Leave nothing on this node of what was kept."""
-        for path in self.kept:
-            path.unlink(missing_ok=True)

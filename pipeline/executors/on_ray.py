@@ -8,6 +8,7 @@ task whose node died begins again from what it has kept, wherever Ray runs it ne
 import fnmatch
 import functools
 import hashlib
+import os
 from collections import defaultdict
 from collections.abc import Sequence
 from contextlib import suppress
@@ -64,8 +65,9 @@ class OnRay:
         remote = ray.remote(attempt).options(**needs, max_retries=RETRIES, name=work.label)
         mailbox = opened_mailbox()
         known = [path for pattern in work.kept for path in sorted(Path().glob(pattern))]
-        for path in known:
-            mailbox.know.remote(work.label, path.as_posix(), path.read_bytes())
+        ray.get([  # before a task asks for them
+            mailbox.know.remote(work.label, path.as_posix(), path.read_bytes()) for path in known
+        ])  # fmt: skip
         inputs = [shipped(path, path.stat().st_mtime_ns) for path in work.inputs]
         started = [
             remote.remote(Piece((work.label, number), task), inputs, mailbox, versions())
@@ -74,7 +76,8 @@ class OnRay:
         try:
             return Collected(work, mailbox, started, on_done).all()
         except ray.exceptions.RayError as error:
-            check_nodes()  # which tells more than that a task could not be read
+            with suppress(ray.exceptions.RayError):
+                check_nodes()  # which tells more than that a task could not be read
             raise InputError(f"{work.label}: {said(error)}; run again to go on") from None
         finally:
             for reference in started:
@@ -144,5 +147,6 @@ def shipped(path: Path, _changed_ns: int) -> Shipped:
     import numpy as np
     import ray
 
-    content = np.fromfile(path, dtype=np.uint8)
-    return path.as_posix(), hashlib.sha256(content.data).hexdigest(), ray.put(content)
+    content, is_program = np.fromfile(path, dtype=np.uint8), os.access(path, os.X_OK)
+    digest = hashlib.sha256(content.data).hexdigest()
+    return Shipped(path.as_posix(), is_program, digest, ray.put(content))

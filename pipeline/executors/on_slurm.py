@@ -8,6 +8,7 @@ came of them, in files.
 import os
 import shutil
 import subprocess
+import tempfile
 import time
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
@@ -34,9 +35,13 @@ LATE_SECONDS = 30.0
 """So long after its end a job's result may appear on a shared disk."""
 TELL_SECONDS = 1.0
 NAME = "batchwise"
+MOST_TIMEOUTS = 1000
+"""How often a job may come to the end of its time and be queued again."""
+PATIENCE = 6
+"""So many times in a row a busy controller may not answer."""
 WAITING = ("PENDING", "RUNNING", "SUSPENDED", "CONFIGURING", "COMPLETING", "REQUEUED", "RESIZING",
            "STAGE_OUT", "STOPPED", "REQUEUE_HOLD", "REQUEUE_FED", "SPECIAL_EXIT", "SIGNALING",
-           "PREEMPTED")  # fmt: skip
+           "PREEMPTED", "UNKNOWN")  # fmt: skip
 """States from which a job may still give a result."""
 
 
@@ -53,10 +58,11 @@ class OnSlurm:
 
     def run(self, work: Work, on_done: OnDone) -> list[Any]:
         """What the tasks give, in their order."""
-        folder = FOLDER / work.label.replace(" ", "-")
-        end_jobs_left_in(folder)
-        shutil.rmtree(folder, ignore_errors=True)
-        folder.mkdir(parents=True)
+        label = FOLDER / work.label.replace(" ", "-")
+        for before in label.glob("*"):
+            end_jobs_left_in(before)
+        label.mkdir(parents=True, exist_ok=True)
+        folder = Path(tempfile.mkdtemp(dir=label))  # jobs that end slowly still write into theirs
         ours = versions()
         tasks = [
             Requeued(task, ours, (folder / f"{number}.done").absolute())
@@ -64,7 +70,9 @@ class OnSlurm:
         ]
         jobs = self.submitted(tasks, folder)
         try:
-            return Watched(work, jobs, [task.told for task in tasks], on_done).all()
+            results = Watched(work, jobs, [task.told for task in tasks], on_done).all()
+            shutil.rmtree(label, ignore_errors=True)  # logs are for failures
+            return results
         finally:
             end_jobs_left_in(folder)
             if self.slurm.cluster == "local":
@@ -78,7 +86,9 @@ class OnSlurm:
         except ImportError:
             raise InputError("impl.executor: 'slurm' needs `pip install -e .[slurm]`") from None
         try:
-            queue = submitit.AutoExecutor(folder, cluster=self.slurm.cluster)
+            queue = submitit.AutoExecutor(
+                folder, cluster=self.slurm.cluster, slurm_max_num_timeout=MOST_TIMEOUTS
+            )
             queue.update_parameters(**self.parameters())
             with queue.batch():
                 jobs = [queue.submit(task) for task in tasks]
@@ -93,9 +103,9 @@ class OnSlurm:
         """As submitit takes them."""
         slurm, needs = self.slurm, self.resources
         asked: dict[str, Any] = {"name": NAME, "timeout_min": slurm.minutes}
-        asked["cpus_per_task"] = max(1, round(needs.cpus))
+        asked["cpus_per_task"] = int(needs.cpus)
         if needs.gpus:
-            asked["gpus_per_node"] = round(needs.gpus)
+            asked["gpus_per_node"] = int(needs.gpus)
         if self.slurm.cluster == "slurm":
             asked["slurm_array_parallelism"] = slurm.at_once
             asked["slurm_additional_parameters"] = {"requeue": True, **slurm.options}
@@ -115,7 +125,8 @@ class ToFile:
         self.done += count
         if time.monotonic() - self.told_at > TELL_SECONDS:
             self.told_at = time.monotonic()
-            files.write_text(self.told, str(self.done))
+            with suppress(OSError):  # of a job that is queued again, and still writes, too
+                files.write_text(self.told, str(self.done))
 
     def keep(self, path: Path) -> None:
         """It is where it is looked for."""
@@ -134,10 +145,15 @@ class Requeued:
     told: Path
 
     def __call__(self) -> tuple[str, Any]:
-        """What the task gave, or the exception that it raised."""
+        """What the task gave, or the exception that it raised; not submitit's own, which says that
+        a job's time has come to its end."""
+        from submitit.core.utils import UncompletedJobError
+
         try:
             check(os.uname().nodename, versions(), dict(self.ours))
             return "done", self.task(ToFile(self.told))
+        except UncompletedJobError:
+            raise
         except Exception as error:
             return "failed", sendable(error)
 
@@ -156,6 +172,7 @@ class Watched:
     jobs: "Sequence[Job[Any]]"
     told: Sequence[Path]
     on_done: OnDone
+    unanswered: int = 0
 
     def all(self) -> list[Any]:
         """What the jobs gave, in their order."""
@@ -173,9 +190,10 @@ class Watched:
                     results[number] = self.result(number)
             if time.monotonic() - asked_at > ASK_SECONDS:
                 asked_at = time.monotonic()
-                for number in self.over(waiting):
-                    since = asked_at - ended_at.setdefault(number, asked_at)
-                    if number not in results and since > LATE_SECONDS:
+                over = [number for number in self.over(waiting) if number not in results]
+                ended_at = {number: ended_at.get(number, asked_at) for number in over}
+                for number, since in ended_at.items():
+                    if asked_at - since > LATE_SECONDS:
                         raise self.lost(number)
         return [results[number] for number in range(len(self.jobs))]
 
@@ -203,12 +221,27 @@ class Watched:
         """Those of the jobs that will run no more."""
         if self.jobs[0].__class__.__name__ != "SlurmJob":
             return [number for number in waiting if self.jobs[number].done()]
-        states = states_of(self.jobs[0].job_id.split("_")[0])
+        states = self.states()
         return [
             number
             for number in waiting
             if states.get(self.jobs[number].job_id, "GONE") not in WAITING
         ]
+
+    def states(self) -> dict[str, str]:
+        """The states of the jobs, by ARRAY_NUMBER; of those that the queue still knows.
+
+        Raises InputError where the queue has not answered several times in a row.
+        """
+        try:
+            states = states_of(self.jobs[0].job_id.split("_")[0])
+            self.unanswered = 0
+        except InputError:
+            self.unanswered += 1
+            if self.unanswered >= PATIENCE:
+                raise
+            return dict.fromkeys((job.job_id for job in self.jobs), "UNKNOWN")
+        return states
 
     def lost(self, number: int) -> InputError:
         """The error that says that a job gave nothing, and where to read on."""

@@ -108,12 +108,13 @@ def _work(connection: Connection, job: Job) -> None:
     try:
         connection.send(("done", job(on_done)))
     except BaseException as error:
-        error.add_note(traceback.format_exc())
         connection.send(("failed", sendable(error)))
 
 
 def sendable(error: BaseException) -> BaseException:
-    """The exception, or its words where it does not survive the pipe."""
+    """The exception that is being handled with its traceback as a note, or its words where it does
+    not survive the way to another process."""
+    error.add_note(traceback.format_exc())
     try:
         ForkingPickler.loads(ForkingPickler.dumps(error))  # as the pipe will
     except Exception:  # whatever an exception's own constructor raises

@@ -12,6 +12,7 @@ from pipeline.executors.versions import check, versions
 from pipeline.params.protocol import Resources
 
 KNOCK_SECONDS = 5.0
+ANSWER_SECONDS = 30.0
 CONNECTING = threading.Lock()
 """Several works may begin at once, and a process joins once."""
 
@@ -78,7 +79,7 @@ def check_nodes() -> None:
         ask = ray.remote(asking()).options(num_cpus=0, scheduling_strategy=there)
         asked.append(ask.remote())
     ours = versions()
-    for node, theirs in zip(nodes, ray.get(asked), strict=True):
+    for node, theirs in zip(nodes, ray.get(asked, timeout=ANSWER_SECONDS), strict=True):
         check(node["NodeManagerAddress"], theirs, ours)
 
 

@@ -1,7 +1,7 @@
 """A task on a node of a Ray cluster, which has nothing but the installed project."""
 
-import hashlib
 import os
+import shutil
 import sys
 import tempfile
 from collections.abc import Mapping, Sequence
@@ -15,8 +15,16 @@ from pipeline.executors.mailbox import Actor, Place, ToMailbox
 from pipeline.executors.processes import sendable
 from pipeline.executors.versions import check, versions
 
-Shipped = tuple[str, str, Any]
-"""A file: its path, the digest of its content, and a reference to that in the object store."""
+
+@dataclass(frozen=True)
+class Shipped:
+    """A file: its path below the working folder, whether it is a program, the digest of its
+    content, and a reference to that in the object store."""
+
+    path: str
+    is_program: bool
+    digest: str
+    content: Any
 
 
 @dataclass(frozen=True)
@@ -36,10 +44,11 @@ def attempt(
     """Do a task on a node; what it gave, or the exception that it raised, and how much was done."""
     import ray
 
-    link = ToMailbox(mailbox, piece.place)
+    link, folder = ToMailbox(mailbox, piece.place), None
     try:
         check(ray.util.get_node_ip_address(), versions(), ours)
-        os.chdir(unpacked(shipped))
+        folder = unpacked(shipped)
+        os.chdir(folder)
         if "" not in sys.path:
             sys.path.insert(0, "")  # a network of the user's own lies in the working folder
         given = piece.task(link)
@@ -47,25 +56,30 @@ def attempt(
     except Exception as error:
         return "failed", sendable(error), link.done
     finally:
-        link.clear()
+        if folder:
+            os.chdir(tempfile.gettempdir())
+            shutil.rmtree(folder, ignore_errors=True)
 
 
 def unpacked(shipped: Sequence[Shipped]) -> Path:
-    """A folder of this node with the files, which tasks of the same files share."""
+    """A working folder for one attempt, with links to the files, which this node keeps by their
+    content for whoever needs them next."""
     import ray
 
-    contents = hashlib.sha256(repr([(name, digest) for name, digest, _ in shipped]).encode())
     owner = Path(tempfile.gettempdir()) / f"batchwise-{os.getuid()}"
     owner.mkdir(mode=0o700, exist_ok=True)
     if owner.stat().st_uid != os.getuid():
         raise InputError(f"{owner}: belongs to somebody else")
-    folder = owner / contents.hexdigest()[:24]
-    folder.mkdir(exist_ok=True)
-    for name, _, reference in shipped:
-        if not (folder / name).is_file():
-            (folder / name).parent.mkdir(parents=True, exist_ok=True)
-            content: Any = ray.get(reference)
-            with tempfile.NamedTemporaryFile(dir=folder, delete=False) as file:
-                file.write(content.data)
-            Path(file.name).replace(folder / name)
+    folder = Path(tempfile.mkdtemp(dir=owner))
+    for file in shipped:
+        mode = 0o555 if file.is_program else 0o444
+        kept = owner / f"{file.digest}-{mode:o}"
+        if not kept.is_file():
+            content: Any = ray.get(file.content)
+            with tempfile.NamedTemporaryFile(dir=owner, delete=False) as unfinished:
+                unfinished.write(content.data)
+            Path(unfinished.name).chmod(mode)
+            Path(unfinished.name).replace(kept)
+        (folder / file.path).parent.mkdir(parents=True, exist_ok=True)
+        os.link(kept, folder / file.path)
     return folder

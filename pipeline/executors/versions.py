@@ -4,6 +4,7 @@ import functools
 import hashlib
 import platform
 from collections.abc import Mapping
+from contextlib import suppress
 from importlib import metadata
 from pathlib import Path
 
@@ -15,13 +16,17 @@ LIBRARIES = ("torch", "numpy", "safetensors")
 
 @functools.cache
 def versions() -> Mapping[str, str]:
-    """Of Python, the libraries that train, and this project's code; torch is not imported."""
+    """Of Python, the libraries that train, of those that are there, and this project's code; torch
+    is not imported."""
     code = hashlib.sha256()
     for path in sorted(PACKAGE.rglob("*.py")):
         code.update(path.relative_to(PACKAGE).as_posix().encode())
         code.update(path.read_bytes())
-    libraries = {name: metadata.version(name).split("+")[0] for name in LIBRARIES}
-    return {"python": platform.python_version(), **libraries, "batchwise": code.hexdigest()[:12]}
+    found = {"python": platform.python_version(), "batchwise": code.hexdigest()[:12]}
+    for name in LIBRARIES:
+        with suppress(metadata.PackageNotFoundError):
+            found[name] = metadata.version(name).split("+")[0]
+    return found
 
 
 def check(node: str, theirs: Mapping[str, str], ours: Mapping[str, str]) -> None:

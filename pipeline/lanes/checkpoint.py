@@ -65,12 +65,12 @@ class Checkpoint:
         metadata = {"numbers": numbers, "digest": digest(numbers, tensors)}
         try:
             save_file(tensors, unfinished, metadata=metadata)
+            with unfinished.open("rb") as file:
+                os.fsync(file.fileno())
+            os.replace(unfinished, self.path)
         except (OSError, SafetensorError) as error:
             unfinished.unlink(missing_ok=True)
             raise InputError(f"{self.path.parent}: no checkpoint can be written: {error}") from None
-        with unfinished.open("rb") as file:
-            os.fsync(file.fileno())
-        os.replace(unfinished, self.path)
         if self.link:
             self.link.keep(self.path)
         self.saved_at = time.monotonic()

@@ -1,6 +1,6 @@
 """A pack over the nodes of a cluster: in slices as over processes, with the same bits."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -54,10 +54,18 @@ def loaded(pack: Pack, name: str) -> Dataset:
     return dataset.load(files.PROCESSED, pack.settings.scaling, device(name))
 
 
-def spread(pack: Pack, job: Job, executor: Executor, params: Params, label: str) -> Trained:
+def spread(
+    pack: Pack,
+    job: Job,
+    executor: Executor,
+    params: Params,
+    label: str,
+    is_over: Callable[[], bool],
+) -> Trained:
     """Train the pack over ``plan.workers`` tasks; every k-th cell goes to the k-th.
 
-    Raises what a task raised, and InputError where there are no nodes for them.
+    Raises what a task raised, EnoughError where it is over before, and InputError where there are
+    no nodes for them.
     """
     count, cells, store = job.plan.workers, len(pack.cells), job.store
     assert store is not None
@@ -65,7 +73,7 @@ def spread(pack: Pack, job: Job, executor: Executor, params: Params, label: str)
         Slice(pack.part(range(k, cells, count)), job.plan, params.impl.device_there, store)
         for k in range(count)
     ]
-    work = Work(label, slices, inputs(params), [store.files])
+    work = Work(label, slices, inputs(params), [store.files], is_over)
     return interleaved(executor.run(work, job.on_steps))
 
 

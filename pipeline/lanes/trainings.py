@@ -3,8 +3,9 @@
 import hashlib
 import os
 import sys
+import threading
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import FIRST_EXCEPTION, ThreadPoolExecutor, wait
 from contextlib import contextmanager
 from dataclasses import asdict, replace
 from pathlib import Path
@@ -15,6 +16,7 @@ from filelock import FileLock, Timeout
 
 from pipeline.errors import InputError
 from pipeline.executors.choice import executor
+from pipeline.executors.executor import never
 from pipeline.executors.processes import ProcessDiedError
 from pipeline.lanes import elsewhere, workers
 from pipeline.lanes.checkpoint import Store
@@ -78,10 +80,18 @@ def fresh_pack(
 
 
 def train(
-    pack: Pack, data: Dataset, params: Params, store: Store, label: str, plan: Plan | None = None
+    pack: Pack,
+    data: Dataset,
+    params: Params,
+    store: Store,
+    label: str,
+    plan: Plan | None = None,
+    is_over: Callable[[], bool] = never,
 ) -> Trained:
     """Train a pack by its plan, which is made where there is none yet, with progress and
     checkpoints.
+
+    is_over: whether to give up, which only clusters ask.
 
     The caller clears the checkpoints once it has written the outcome.
 
@@ -96,7 +106,7 @@ def train(
         with lock(label), progress(label, to_do) as on_steps:
             job = Job(data, plan, on_steps, store)
             if cluster:
-                return elsewhere.spread(pack, job, cluster, params, label)
+                return elsewhere.spread(pack, job, cluster, params, label, is_over)
             return workers.spread(pack, job)
     except ProcessDiedError as error:
         raise InputError(f"{label}: {error}; run again to go on from its checkpoint") from None
@@ -114,13 +124,21 @@ def train_each(
             yield train(pack, data, params, store, label)
         return
     plans = [planned(params, pack, data) for _, pack, data in works]
-
-    def trained(place: int) -> Trained:
-        label, pack, data = works[place]
-        return train(pack, data, params, store, label, plans[place])
-
-    with ThreadPoolExecutor(len(works)) as pool:
-        yield from pool.map(trained, range(len(works)))
+    is_over = threading.Event()
+    with ThreadPoolExecutor(len(works) or 1) as pool:
+        futures = [
+            pool.submit(train, pack, data, params, store, label, plan, is_over.is_set)
+            for (label, pack, data), plan in zip(works, plans, strict=True)
+        ]
+        try:
+            done, _ = wait(futures, return_when=FIRST_EXCEPTION)
+            failed = [future for future in done if future.exception()]
+            for future in failed or futures:
+                future.result()
+        except BaseException:
+            is_over.set()  # the others end too
+            raise
+    yield from (future.result() for future in futures)
 
 
 def planned(params: Params, pack: Pack, data: Dataset) -> Plan:

@@ -14,6 +14,8 @@ from pipeline.errors import InputError
 from pipeline.executors.executor import Link
 
 LOOK_SECONDS = 0.5
+PATIENCE_SECONDS = 10.0
+"""A program that is told to end has so long for it."""
 SET_PARENT_DEATH_SIGNAL = 1
 """Of Linux' prctl."""
 
@@ -48,6 +50,9 @@ class CallThere:
             process = started(self.words, output.fileno())
         try:
             status = self.waited(process, link, start)
+        except BaseException:
+            tell_to_end(process)
+            raise
         finally:
             end(process)
         for path in (self.out, self.log):
@@ -66,7 +71,8 @@ class CallThere:
             size = self.out.stat().st_size if self.out.is_file() else 0
             if size != seen:
                 seen = size
-                link.keep(self.out)
+                with contextlib.suppress(FileNotFoundError):  # it is just being written anew
+                    link.keep(self.out)
 
 
 def started(words: Sequence[str], output: int) -> "subprocess.Popen[bytes]":
@@ -91,6 +97,13 @@ def started(words: Sequence[str], output: int) -> "subprocess.Popen[bytes]":
     except OSError as error:
         node, rule = os.uname().nodename, f"cannot be started: {error.strerror}"
         raise InputError(f"trainer.command: {words[0]!r} {rule} on {node}") from None
+
+
+def tell_to_end(process: "subprocess.Popen[bytes]") -> None:
+    """Let a process end itself, if it does within PATIENCE_SECONDS."""
+    with contextlib.suppress(ProcessLookupError, PermissionError, subprocess.TimeoutExpired):
+        os.killpg(process.pid, signal.SIGTERM)
+        process.wait(PATIENCE_SECONDS)
 
 
 def end(process: "subprocess.Popen[bytes]") -> None:

@@ -3,7 +3,6 @@
 A call may be ended before its end, once what it has written is enough: whoever asks says when.
 """
 
-import contextlib
 import glob
 import hashlib
 import math
@@ -24,7 +23,7 @@ from pipeline.errors import InputError
 from pipeline.executors.executor import EnoughError, Executor, Work
 from pipeline.outside import curve
 from pipeline.outside.curve import CurveError
-from pipeline.outside.elsewhere import CallThere, Ended, end
+from pipeline.outside.elsewhere import CallThere, Ended, end, tell_to_end
 from pipeline.params.settings import Cell
 from pipeline.params.trainer import Trainer
 from pipeline.workspace import files
@@ -35,8 +34,6 @@ TAIL = 200
 LOOK_SECONDS, LOOK_SHARE = 0.5, 0.02
 """How long one waits before looking again at what a call has written, if it may be ended early: so
 long, or this share of what it has taken."""
-PATIENCE_SECONDS = 10.0
-"""A program that is told to end has so long for it."""
 
 
 @dataclass(frozen=True)
@@ -202,7 +199,7 @@ class Program:
         out, log = self.finished / f"timed-{call.name}.csv", LOGS / f"timed-{call.name}.log"
         out.unlink(missing_ok=True)
         try:
-            wall = self.run(self.words(call, out), out, log)
+            wall = self.run(self.words(call, out), out, log, is_timed=True)
             table = curve.read(out)
             lost = curve.diverged_step(table)
             if lost is not None:
@@ -222,18 +219,20 @@ class Program:
         out: Path,
         log: Path,
         is_enough: Callable[[], bool] | None = None,
+        is_timed: bool = False,
     ) -> float:
         """Run a command line to its end, its table in ``out``, its output in a log; the seconds it
         took.
 
-        is_enough: whether it may be told to end.
+        is_enough: whether it may be told to end. is_timed: whether this machine is to be timed by
+        it, and no node of a cluster.
 
         Raises CurveError where it was, ends with another status than 0 or takes too long, and
         InputError where there is no such program.
         """
         self.finished.mkdir(parents=True, exist_ok=True)
         log.parent.mkdir(parents=True, exist_ok=True)
-        if self.cluster:
+        if self.cluster and not is_timed:
             ended = self.run_there(self.cluster, words, out, log, is_enough)
         else:
             ended = self.run_here(words, log, is_enough)
@@ -335,13 +334,6 @@ class Program:
         self.is_ended = True
         for process in list(self.running):
             end(process)
-
-
-def tell_to_end(process: "subprocess.Popen[bytes]") -> None:
-    """Let a process end itself, if it does within PATIENCE_SECONDS."""
-    with contextlib.suppress(ProcessLookupError, PermissionError, subprocess.TimeoutExpired):
-        os.killpg(process.pid, signal.SIGTERM)
-        process.wait(PATIENCE_SECONDS)
 
 
 def end_with_this_process() -> None:

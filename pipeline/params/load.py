@@ -22,6 +22,7 @@ from pipeline.params.optimizer import Optimizer
 from pipeline.params.protocol import (
     CONFIRM_SEED_BASE,
     FULL,
+    HERE,
     BatchSize,
     Confirm,
     DataParallel,
@@ -104,6 +105,9 @@ class Params:
             require(key in known, f"machines.{name}", key, rule)
             is_fitting = value is None or (is_number(value) and value > 0)
             require(is_fitting, f"machines.{name}.{key}", value, "is not a number above 0")
+        rule = "is for other machines: limits.memory_gb is for this one"
+        is_here = name == HERE and values.get("memory_gb") is not None
+        require(not is_here, f"machines.{HERE}.memory_gb", values.get("memory_gb"), rule)
         return Machine(**values)
 
     def _check_trainer(self) -> None:

@@ -147,7 +147,8 @@ class DataParallel:
         bandwidth, latency = self.bandwidth_gb_per_second, self.latency_seconds
         require(bandwidth > 0, "data_parallel.bandwidth_gb_per_second", bandwidth, "is not above 0")
         require(latency >= 0, "data_parallel.latency_seconds", latency, "is below 0")
-        require(self.processes >= 1, "data_parallel.processes", self.processes, "is below 1")
+        count, rule = self.processes, "is none of 1, 2, 4, 8, …"
+        require(count >= 1 and not count & (count - 1), "data_parallel.processes", count, rule)
 
 
 HERE = "here"
@@ -228,6 +229,11 @@ class Impl:
 
     def __post_init__(self) -> None:
         one_of("impl.executor", self.executor, EXECUTORS)
+        if self.executor == "slurm":
+            cpus, gpus = self.resources.cpus, self.resources.gpus
+            rule = "is no whole number, as Slurm gives them"
+            require(cpus == int(cpus), "impl.resources.cpus", cpus, rule)
+            require(gpus == int(gpus), "impl.resources.gpus", gpus, rule)
         one_of("impl.device", self.device, DEVICES)
         one_of("impl.engine", self.engine, ENGINES)
         require(

@@ -15,7 +15,7 @@ import torch
 from pipeline import distributed, forecast
 from pipeline.errors import command, require
 from pipeline.params.load import Params, load_params
-from pipeline.speed import alignment, table
+from pipeline.speed import alignment, cases, table
 from pipeline.speed.alignment import Aligned
 from pipeline.speed.blocks import NOISY_SPREAD, Timing
 from pipeline.speed.load import Watch
@@ -77,8 +77,9 @@ def shared(params: Params, whose: Mapping[str, str], where: torch.device) -> pd.
             settings = params.settings(name)
             data = dataset.load(files.PROCESSED, settings.scaling, where)
             sizes = grid_sizes(params, len(data.train))
+            smallest, how = cases.smallest_batch(settings, data), params.throughput
             tables[name] = distributed.measure(
-                settings, files.PROCESSED, where, most, sizes, params.throughput, on_done
+                settings, files.PROCESSED, where, most, sizes, smallest, how, on_done
             )
     rows = [tables[name].assign(variant=variant) for variant, name in whose.items() if tables]
     return pd.concat([pd.DataFrame(columns=list(distributed.COLUMNS)), *rows])

@@ -4,8 +4,10 @@ import hashlib
 import json
 from collections.abc import Mapping
 from dataclasses import asdict
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from pipeline.errors import require
 from pipeline.params.load import Params
 from pipeline.workspace import files
 
@@ -16,6 +18,7 @@ TIMED = "timed"
 """The column that tells it."""
 OF_A_STEP = ("model", "optimizer", "augmentation")
 OF_THE_DATA = ("task", "shape", "outputs")
+PACK = ("variant", "batch_size")
 
 
 def timed(params: Params, data: Mapping[str, Any]) -> dict[str, str]:
@@ -23,12 +26,16 @@ def timed(params: Params, data: Mapping[str, Any]) -> dict[str, str]:
 
     data: the summary of the processed data.
     """
-    shape = {name: data[name] for name in OF_THE_DATA}
+    shared: dict[str, Any] = {"data": {name: data.get(name) for name in OF_THE_DATA}}
+    shared["command"] = params.trainer.command
+    shared["program"] = [files.watched(name).read_text() for name in params.watched.program]
+    if params.has_own_network:
+        shared["network"] = Path(params.watched.model).read_text()
     digests = {}
     for variant in params.grid.variant:
         settings = params.settings(variant)
         parts = {name: asdict(getattr(settings, name)) for name in OF_A_STEP}
-        text = json.dumps(parts | {"data": shape}, sort_keys=True)
+        text = json.dumps(parts | shared, sort_keys=True)
         digests[variant] = hashlib.sha256(text.encode()).hexdigest()[:16]
     return digests
 
@@ -41,11 +48,17 @@ def keep(name: str, throughput: "pd.DataFrame", digests: Mapping[str, str]) -> N
 
 def read(digests: Mapping[str, str]) -> "dict[str, pd.DataFrame]":
     """The timings of all machines by name, of what is timed here; none of a machine where
-    something else was."""
+    something else was.
+
+    Raises InputError for a file that is none of a machine's.
+    """
     import pandas as pd
 
-    tables = {path.stem: pd.read_csv(path) for path in sorted(files.MACHINES.glob("*.csv"))}
-    return {
-        name: table[table[TIMED] == table["variant"].map(digests)].drop(columns=TIMED)
-        for name, table in tables.items()
-    }
+    tables = {}
+    for path in sorted(files.MACHINES.glob("*.csv")):
+        table = pd.read_csv(path)
+        rule = "was not written by `python -m pipeline.machines add`"
+        require({TIMED, *PACK} <= set(table), str(path), list(table)[:3], rule)
+        is_same = table[TIMED] == table["variant"].map(digests)
+        tables[path.stem] = table[is_same].drop(columns=TIMED)
+    return tables

@@ -38,6 +38,16 @@ def test_a_cluster_gives_the_bytes_of_one_machine(
     assert not list((study.folder / "checkpoints").glob("*.safetensors"))
 
 
+def test_a_stage_goes_where_it_is_sent(study: Project) -> None:
+    """Else the others here would prove nothing."""
+    study.compose(*on_ray("127.0.0.1:1"))
+    said = study.run("python", "-m", "pipeline.stages.train", "baseline", "32", ok=False)
+    assert "error: impl.address: '127.0.0.1:1' cannot be joined: " in said
+    study.compose("impl.executor=slurm", "slurm.options.nothing=1")
+    said = study.run("python", "-m", "pipeline.stages.train", "baseline", "32", ok=False)
+    assert "error: slurm: nothing could be submitted: " in said
+
+
 @pytest.mark.parametrize("kind", ["ray", "slurm"])
 def test_calls_of_a_program_go_to_a_cluster(
     study: Project, kind: str, request: pytest.FixtureRequest

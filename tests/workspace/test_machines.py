@@ -8,8 +8,9 @@ import pytest
 from pipeline.errors import InputError
 from pipeline.params.load import Params
 from pipeline.params.network import Model
-from pipeline.params.protocol import Grid, Machine
-from pipeline.workspace import machines
+from pipeline.params.protocol import Grid, Machine, Watched
+from pipeline.params.trainer import Trainer
+from pipeline.workspace import files, machines
 
 DATA = {"task": "classification", "shape": [64], "outputs": 10, "examples": {"train": 9}}
 VARIANTS = {"baseline": {}, "adam": {"optimizer": {"name": "adam"}}}
@@ -45,5 +46,30 @@ def test_what_is_said_of_a_machine_is_checked() -> None:
     assert known.machine("unknown") == Machine()
     with pytest.raises(InputError, match=r"machines\.far: 'price' is none of memory_gb, price_per"):
         params(machines={"far": {"price": 1}})
+    with pytest.raises(InputError, match=r"machines\.here\.memory_gb: 2 is for other machines"):
+        params(machines={"here": {"memory_gb": 2}})
     with pytest.raises(InputError, match=r"machines\.far\.watts: 0 is not a number above 0"):
         params(machines={"far": {"watts": 0}})
+
+
+def test_a_program_is_told_apart_by_what_its_files_hold(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    trainer = Trainer(
+        "command", "p {batch_size} {lr} {seed} {steps} {out} {variant}", train_examples=99
+    )
+    outside = params(trainer=trainer, watched=Watched(program=["p"]))
+    files.write_text(files.watched("p"), "one")
+    first = machines.timed(outside, {"task": "unknown"})
+    files.write_text(files.watched("p"), "two")
+    assert not set(first.values()) & set(machines.timed(outside, {"task": "unknown"}).values())
+
+
+def test_a_file_of_something_else_is_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    files.write_csv(Path("machines/mine.csv"), pd.DataFrame({"a": [1]}))
+    with pytest.raises(InputError, match=r"machines/mine\.csv: \['a'\] was not written by"):
+        machines.read({"baseline": "a"})
