@@ -21,7 +21,7 @@ HOW = Throughput(blocks=3, block_seconds=0.001)
 
 def test_powers_of_two_are_measured() -> None:
     assert [distributed.powers(count) for count in (1, 2, 4, 8)] == [[], [2], [2, 4], [2, 4, 8]]
-    with pytest.raises(InputError, match="data_parallel.processes: 6 is none of 1, 2, 4, 8"):
+    with pytest.raises(InputError, match=r"data_parallel\.processes: 6 is none of 1, 2, 4, 8"):
         DataParallel(processes=6)
 
 
@@ -54,9 +54,7 @@ def test_what_a_process_fails_at_is_told(built: Project) -> None:
 
 def test_more_processes_than_gpus_are_refused(built: Project) -> None:
     folder, gpu = built.folder / "data/processed", torch.device("cuda")
-    with pytest.raises(
-        InputError, match=r"data_parallel\.processes: 128 is more than the \d+ GPUs"
-    ):
+    with pytest.raises(InputError, match=r"data_parallel\.processes: 128 is more than"):
         distributed.measure(SETTINGS, folder, gpu, 128, [128], 1, HOW, lambda _: None)
 
 

@@ -118,7 +118,7 @@ def on_queue(conf: Path, folder: Path, what: Callable[[OnSlurm], Any]) -> Any:
 
 def after_a_killed_stage(executor: OnSlurm) -> tuple[list[int], str]:
     """What a stage gives whose predecessor left a job in the queue."""
-    left = Path(".cache/slurm/double")
+    left = Path(".cache/slurm/double/before")
     left.mkdir(parents=True)
     executor.submitted([Requeued(Endless(), versions(), left / "0.done")], left)
     jobs = (left / "jobs").read_text()

@@ -31,7 +31,7 @@ def test_timings_hang_on_network_optimizer_and_shapes_alone() -> None:
 
 def test_only_what_is_timed_here_is_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
-    table = pd.DataFrame({"variant": ["baseline", "adam"], "seconds_per_step": [0.1, 0.2]})
+    table = pd.DataFrame({"variant": ["baseline", "adam"], "batch_size": 8, "seconds": [0.1, 0.2]})
     machines.keep("far", table, {"baseline": "a", "adam": "b"})
     machines.keep("near", table, {"baseline": "c", "adam": "b"})
     read = machines.read({"baseline": "a", "adam": "b"})
