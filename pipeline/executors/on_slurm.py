@@ -77,7 +77,7 @@ class OnSlurm:
             end_jobs_left_in(folder)
             if self.slurm.cluster == "local":
                 for job in jobs:
-                    job.cancel(check=False)
+                    end_with_children(int(job.job_id))
 
     def submitted(self, tasks: "Sequence[Requeued]", folder: Path) -> "list[Job[Any]]":
         """The tasks in the queue; their numbers there stand in a file, should this process die."""
@@ -260,6 +260,16 @@ def states_of(array: str) -> dict[str, str]:
     if answer.returncode and "Invalid job id" not in answer.stderr:
         raise InputError(f"slurm: squeue failed: {' '.join(answer.stderr.split())}")
     return dict(line.split() for line in answer.stdout.splitlines())
+
+
+def end_with_children(pid: int) -> None:
+    """End a process of this machine and all that it has started."""
+    import psutil
+
+    with suppress(psutil.NoSuchProcess):
+        process = psutil.Process(pid)
+        for each in (*process.children(recursive=True), process):
+            each.kill()
 
 
 def end_jobs_left_in(folder: Path) -> None:

@@ -2,6 +2,7 @@
 
 import os
 import shutil
+import signal
 import sys
 import tempfile
 from collections.abc import Mapping, Sequence
@@ -45,6 +46,8 @@ def attempt(
     import ray
 
     link, folder = ToMailbox(mailbox, piece.place), None
+    # what was started in the background ignores interrupts, by which Ray ends a task
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     try:
         check(ray.util.get_node_ip_address(), versions(), ours)
         folder = unpacked(shipped)

@@ -10,6 +10,7 @@ import torch
 
 from makers.processes import fresh
 from pipeline.executors.processes import ProcessDiedError
+from pipeline.params.load import Params
 from pipeline.solutions.examine import Examination, Task
 from pipeline.stages import evaluate
 
@@ -26,7 +27,7 @@ def spread_over_processes(lost: int) -> Any:
         return Examination(seconds={str(task[1]): 1.0})
 
     evaluate.examine.examination = examination  # type: ignore[assignment]
-    archive: Any = SimpleNamespace(device=torch.device("cpu"))
+    archive: Any = SimpleNamespace(device=torch.device("cpu"), params=Params())
     try:
         return [list(done.seconds) for done in evaluate.spread(archive, TASKS, lambda _: None)]
     except ProcessDiedError as error:
