@@ -284,9 +284,9 @@ def full_disk(bench: Bench, project: Project) -> str:
 
 
 def full_disk_at_the_end(_: Bench, project: Project) -> str:
-    """Results on a file system of 64 kB."""
+    """Results on a file system of 8 kB."""
     (project.folder / RUN).mkdir(parents=True)
-    with mounted(project.folder / RUN, "size=64k"):
+    with mounted(project.folder / RUN, "size=8k"):
         return ended(started(project, *STAGE))
 
 
@@ -466,8 +466,11 @@ def many_nodes(bench: Bench) -> Outcome:
         reference = digests(project.folder / RUN)
     with cluster(NODES) as address, bench.copy(*large, *on_ray(address)) as project:
         process = started(project, *STAGE)
+        while len(named("ray::train")) < NODES // 2:
+            time.sleep(0.2)
         for _ in range(KILLED_NODES):
-            time.sleep(8)
+            time.sleep(1)
+            assert process.poll() is None, "the cells were trained before all nodes were killed"
             nodes = [pid for pid in named("raylet/raylet") if b"--head" not in read(pid, "cmdline")]
             kill(bench.rng.choice(nodes))
         said = ended(process)
