@@ -84,7 +84,7 @@ class OnSlurm:
         try:
             import submitit
         except ImportError:
-            raise InputError("impl.executor: 'slurm' needs `pip install -e .[slurm]`") from None
+            raise InputError("impl.executor: 'slurm' needs `pip install -e '.[slurm]'`") from None
         try:
             queue = submitit.AutoExecutor(
                 folder, cluster=self.slurm.cluster, slurm_max_num_timeout=MOST_TIMEOUTS

@@ -25,7 +25,7 @@ def connect(address: str) -> None:
     try:
         import ray
     except ImportError:
-        raise InputError("impl.executor: 'ray' needs `pip install -e .[ray]`") from None
+        raise InputError("impl.executor: 'ray' needs `pip install -e '.[ray]'`") from None
     with CONNECTING:
         if not ray.is_initialized():
             join(address)

@@ -37,4 +37,5 @@ def check(node: str, theirs: Mapping[str, str], ours: Mapping[str, str]) -> None
         if theirs.get(name) != version
     ]
     if differing:
-        raise InputError(f"impl.executor: node {node}: {', '.join(differing)}")
+        rule = "set it up from the same commit and requirements.lock"
+        raise InputError(f"impl.executor: node {node}: {', '.join(differing)}; {rule}")

@@ -99,8 +99,9 @@ def train(
     """
     os.environ.setdefault("TORCHINDUCTOR_CACHE_DIR", str(files.COMPILED.absolute()))
     plan = plan or planned(params, pack, data)
-    print(f"{label}: {described(pack, plan)}", file=sys.stderr)
     cluster = executor(params)
+    where = f", on {params.impl.executor}" if cluster else ""
+    print(f"{label}: {described(pack, plan)}{where}", file=sys.stderr)
     try:
         to_do = (pack.end - pack.first_step) * len(pack.cells)
         with lock(label), progress(label, to_do) as on_steps:

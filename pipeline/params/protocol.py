@@ -204,7 +204,7 @@ class Impl:
     """What may change the speed and never the conclusions.
 
     checkpoint_seconds: how much of a training a kill may cost, beside the steps under way.
-    address: of a Ray cluster: ``auto``, ``local`` or where it listens.
+    address: of a Ray cluster: ``auto``, ``local`` or where it listens, as ``HOST:6379``.
     """
 
     device: str = "auto"
