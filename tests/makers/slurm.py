@@ -90,8 +90,12 @@ class Queue:
         raise AssertionError(self.said("sinfo"))
 
     def end(self) -> None:
-        """End all processes."""
-        self.said("scancel", "--me", "--signal=KILL")
+        """End all jobs, which a node's daemon has to do, and then all processes."""
+        self.said("scancel", "--me")
+        for _ in range(100):
+            if not self.said("squeue", "--noheader").strip():
+                break
+            time.sleep(0.1)
         for process in (*self.nodes.values(), self.controller):
             if process.poll() is None:
                 os.killpg(process.pid, signal.SIGKILL)
