@@ -39,8 +39,6 @@ def check_is_current() -> None:
 
 def check_is_of_this_machine(params: Params, table: pd.DataFrame) -> None:
     """Raise an InputError where the timings came here from another machine, by DVC's cache."""
-    rule = "is for timings: runs that exist were timed where they ran"
-    require(params.trainer.name != "runs", "trainer.name", "runs", rule)
     here: Mapping[str, object] = timing.machine(here=True)
     if params.trainer.name == "lanes":
         here = device.describe(device.device(params.impl.device))
@@ -64,6 +62,8 @@ def main() -> None:
         raise InputError(f"{path}: missing; `dvc repro -f throughput` measures it")
     check_is_current()
     params, table = load_params(files.PARAMS), pd.read_csv(path)
+    rule = "is for timings: runs that exist were timed where they ran"
+    require(params.trainer.name != "runs", "trainer.name", "runs", rule)
     check_is_of_this_machine(params, table)
     data = json.loads((files.PROCESSED / "summary.json").read_text())
     machines.keep(name, table, machines.timed(params, data))

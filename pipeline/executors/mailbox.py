@@ -1,12 +1,12 @@
 """What tasks on a Ray cluster tell and keep: they post it, the stage takes it."""
 
 import functools
-import time
 from collections import defaultdict
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from pipeline.executors.counts import Telling
 from pipeline.workspace import files
 
 TELL_SECONDS = 0.2
@@ -65,20 +65,16 @@ def opened_mailbox() -> Actor:
 
 
 @dataclass
-class ToMailbox:
+class ToMailbox(Telling):
     """What a task tells and keeps goes into the mailbox."""
 
     mailbox: Actor
     place: Place
-    done: int = 0
-    told_at: float = 0.0
+    every_seconds = TELL_SECONDS
 
-    def on_done(self, count: int) -> None:
-        """Tell how much is done, now and then."""
-        self.done += count
-        if time.monotonic() - self.told_at > TELL_SECONDS:
-            self.told_at = time.monotonic()
-            self.mailbox.tell.remote(self.place, self.done)
+    def tell(self) -> None:
+        """Post how much is done."""
+        self.mailbox.tell.remote(self.place, self.done)
 
     def keep(self, path: Path) -> None:
         """Send a file, and wait until it is there: it could be lost with this node."""

@@ -9,14 +9,14 @@ import fnmatch
 import functools
 import hashlib
 import os
-from collections import defaultdict
 from collections.abc import Sequence
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from pipeline.errors import InputError
+from pipeline.executors.counts import Heard
 from pipeline.executors.executor import EnoughError, Work
 from pipeline.executors.mailbox import Actor, opened_mailbox
 from pipeline.executors.processes import OnDone
@@ -74,7 +74,7 @@ class OnRay:
             for number, task in enumerate(work.tasks)
         ]
         try:
-            return Collected(work, mailbox, started, on_done).all()
+            return Collected(work, mailbox, started, Heard(on_done)).all()
         except ray.exceptions.RayError as error:
             with suppress(ray.exceptions.RayError):
                 check_nodes()  # which tells more than that a task could not be read
@@ -94,8 +94,7 @@ class Collected:
     work: Work
     mailbox: Actor
     started: Sequence[Any]
-    on_done: OnDone
-    done: dict[int, int] = field(default_factory=lambda: defaultdict(int))
+    heard: Heard
 
     def all(self) -> list[Any]:
         """What the tasks gave, in their order."""
@@ -114,7 +113,7 @@ class Collected:
                 if kind == "failed":
                     raise content
                 results[places[reference]] = content
-                self.hear(places[reference], done)
+                self.heard.hear(places[reference], done)
         return [results[number] for number in range(len(self.started))]
 
     def listen(self) -> None:
@@ -123,15 +122,10 @@ class Collected:
 
         told, kept = ray.get(self.mailbox.take.remote(self.work.label))
         for number, count in told.items():
-            self.hear(number, count)
+            self.heard.hear(number, count)
         for name, content in kept.items():
             if any(fnmatch.fnmatch(name, pattern) for pattern in self.work.kept):
                 files.write_bytes(Path(name), content)
-
-    def hear(self, number: int, count: int) -> None:
-        """So much of a task is done; one that began again tells less than before."""
-        self.on_done(max(0, count - self.done[number]))
-        self.done[number] = max(count, self.done[number])
 
 
 def said(error: BaseException) -> str:

@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from pipeline.errors import InputError
+from pipeline.executors.counts import Heard, Telling
 from pipeline.executors.executor import EnoughError, Task, Work
 from pipeline.executors.processes import OnDone, sendable
 from pipeline.executors.versions import check, versions
@@ -41,7 +42,7 @@ PATIENCE = 6
 """So many times in a row a busy controller may not answer."""
 WAITING = ("PENDING", "RUNNING", "SUSPENDED", "CONFIGURING", "COMPLETING", "REQUEUED", "RESIZING",
            "STAGE_OUT", "STOPPED", "REQUEUE_HOLD", "REQUEUE_FED", "SPECIAL_EXIT", "SIGNALING",
-           "PREEMPTED", "UNKNOWN")  # fmt: skip
+           "PREEMPTED")  # fmt: skip
 """States from which a job may still give a result."""
 
 
@@ -70,7 +71,7 @@ class OnSlurm:
         ]
         jobs = self.submitted(tasks, folder)
         try:
-            results = Watched(work, jobs, [task.told for task in tasks], on_done).all()
+            results = Watched(work, jobs, [task.told for task in tasks], Heard(on_done)).all()
             shutil.rmtree(label, ignore_errors=True)  # logs are for failures
             return results
         finally:
@@ -113,20 +114,16 @@ class OnSlurm:
 
 
 @dataclass
-class ToFile:
+class ToFile(Telling):
     """What a task tells goes into a file; what it keeps lies on the shared disk already."""
 
     told: Path
-    done: int = 0
-    told_at: float = 0.0
+    every_seconds = TELL_SECONDS
 
-    def on_done(self, count: int) -> None:
-        """Tell how much is done, now and then."""
-        self.done += count
-        if time.monotonic() - self.told_at > TELL_SECONDS:
-            self.told_at = time.monotonic()
-            with suppress(OSError):  # of a job that is queued again, and still writes, too
-                files.write_text(self.told, str(self.done))
+    def tell(self) -> None:
+        """Write how much is done."""
+        with suppress(OSError):  # of a job that is queued again, and still writes, too
+            files.write_text(self.told, str(self.done))
 
     def keep(self, path: Path) -> None:
         """It is where it is looked for."""
@@ -150,7 +147,7 @@ class Requeued:
         from submitit.core.utils import UncompletedJobError
 
         try:
-            check(os.uname().nodename, versions(), dict(self.ours))
+            check(os.uname().nodename, versions(), self.ours)
             return "done", self.task(ToFile(self.told))
         except UncompletedJobError:
             raise
@@ -171,13 +168,13 @@ class Watched:
     work: Work
     jobs: "Sequence[Job[Any]]"
     told: Sequence[Path]
-    on_done: OnDone
+    heard: Heard
     unanswered: int = 0
 
     def all(self) -> list[Any]:
         """What the jobs gave, in their order."""
         results: dict[int, Any] = {}
-        done, ended_at = dict.fromkeys(range(len(self.jobs)), 0), dict[int, float]()
+        ended_at: dict[int, float] = {}
         asked_at = time.monotonic()
         while len(results) < len(self.jobs):
             time.sleep(LOOK_SECONDS)
@@ -185,7 +182,7 @@ class Watched:
                 raise EnoughError
             waiting = [number for number in range(len(self.jobs)) if number not in results]
             for number in waiting:
-                self.listen(number, done)
+                self.listen(number)
                 if self.jobs[number].paths.result_pickle.is_file():
                     results[number] = self.result(number)
             if time.monotonic() - asked_at > ASK_SECONDS:
@@ -197,12 +194,10 @@ class Watched:
                         raise self.lost(number)
         return [results[number] for number in range(len(self.jobs))]
 
-    def listen(self, number: int, done: dict[int, int]) -> None:
+    def listen(self, number: int) -> None:
         """Hear how far a job is."""
         with suppress(OSError, ValueError):
-            count = int(self.told[number].read_text())
-            self.on_done(max(0, count - done[number]))  # one that began again tells less
-            done[number] = max(count, done[number])
+            self.heard.hear(number, int(self.told[number].read_text()))
 
     def result(self, number: int) -> Any:
         """What a job gave.
@@ -218,30 +213,27 @@ class Watched:
         return content
 
     def over(self, waiting: Sequence[int]) -> list[int]:
-        """Those of the jobs that will run no more."""
-        if self.jobs[0].__class__.__name__ != "SlurmJob":
+        """Those of the jobs that will run no more, as far as the queue answers.
+
+        Raises InputError where it has not answered several times in a row.
+        """
+        from submitit import SlurmJob
+
+        if not isinstance(self.jobs[0], SlurmJob):
             return [number for number in waiting if self.jobs[number].done()]
-        states = self.states()
+        try:
+            states = states_of(self.jobs[0].job_id.split("_")[0])
+        except InputError:
+            self.unanswered += 1
+            if self.unanswered >= PATIENCE:
+                raise
+            return []
+        self.unanswered = 0
         return [
             number
             for number in waiting
             if states.get(self.jobs[number].job_id, "GONE") not in WAITING
         ]
-
-    def states(self) -> dict[str, str]:
-        """The states of the jobs, by ARRAY_NUMBER; of those that the queue still knows.
-
-        Raises InputError where the queue has not answered several times in a row.
-        """
-        try:
-            states = states_of(self.jobs[0].job_id.split("_")[0])
-            self.unanswered = 0
-        except InputError:
-            self.unanswered += 1
-            if self.unanswered >= PATIENCE:
-                raise
-            return dict.fromkeys((job.job_id for job in self.jobs), "UNKNOWN")
-        return states
 
     def lost(self, number: int) -> InputError:
         """The error that says that a job gave nothing, and where to read on."""

@@ -1,8 +1,7 @@
 """A pack over the nodes of a cluster: in slices as over processes, with the same bits."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass, replace
-from pathlib import Path
 
 from pipeline.executors.executor import Executor, Link, Work
 from pipeline.lanes import workers
@@ -73,7 +72,7 @@ def spread(
         Slice(pack.part(range(k, cells, count)), job.plan, params.impl.device_there, store)
         for k in range(count)
     ]
-    work = Work(label, slices, inputs(params), [store.files], is_over)
+    work = Work(label, slices, files.of_trainings(params), [store.files], is_over)
     return interleaved(executor.run(work, job.on_steps))
 
 
@@ -81,7 +80,7 @@ def planned(pack: Pack, data: Dataset, params: Params, executor: Executor) -> Pl
     """How nodes train the pack: on CPUs as this machine would, so that the bits are its own, on
     GPUs as a node plans it; in slices of no fewer cells than train as fast as one."""
     if params.impl.resources.gpus:
-        work = Work("plan", [Planning(pack, params.impl)], inputs(params))
+        work = Work("plan", [Planning(pack, params.impl)], files.of_trainings(params))
         (plan,) = executor.run(work, lambda _: None)
     else:
         plan = workers.planned(pack, data, params.impl)
@@ -89,9 +88,3 @@ def planned(pack: Pack, data: Dataset, params: Params, executor: Executor) -> Pl
     asked = params.impl.workers
     count = executor.slots() if asked == "auto" else int(asked)
     return replace(plan, workers=max(1, min(count, len(pack.cells) // fewest)))
-
-
-def inputs(params: Params) -> Sequence[Path]:
-    """The files that trainings read: the processed data, and a network of the user's own."""
-    network = [Path(params.watched.model)] if params.has_own_network else []
-    return [*sorted(files.PROCESSED.iterdir()), *network]

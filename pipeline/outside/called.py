@@ -41,7 +41,9 @@ class Called:
         program.end_with_this_process()
         watched = params.watched.program
         finished = files.CHECKPOINTS / f"calls-{program.digest(str(trainer.command), watched)}"
-        return cls(params, Program(trainer, finished, executor(params), program.inputs(watched)))
+        cluster = executor(params)
+        inputs = program.inputs(watched) if cluster else ()
+        return cls(params, Program(trainer, finished, cluster, inputs))
 
     @property
     def examples(self) -> int:

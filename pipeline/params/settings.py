@@ -8,6 +8,9 @@ from pipeline.params.optimizer import Optimizer
 from pipeline.params.protocol import BatchSize
 from pipeline.params.schedule import Budget, Schedule
 
+OF_A_STEP = ("model", "optimizer", "augmentation")
+"""What of a variant's settings the work of a step depends on."""
+
 
 @dataclass(frozen=True)
 class Settings:

@@ -47,6 +47,5 @@ def examined(
 def inputs(params: Params) -> list[Path]:
     """The files that examinations read."""
     runs = [files.run_folder(*pack) / name for pack in params.packs() for name in RUN]
-    network = [Path(params.watched.model)] if params.has_own_network else []
     results = [files.RESULTS / name for name in RESULTS]
-    return [*sorted(files.PROCESSED.iterdir()), *results, *runs, *network]
+    return [*files.of_trainings(params), *results, *runs]

@@ -8,7 +8,7 @@ import pandas as pd
 import torch
 
 from pipeline.params.protocol import Throughput
-from pipeline.params.settings import Settings
+from pipeline.params.settings import OF_A_STEP, Settings
 from pipeline.speed import blocks, cases, single
 from pipeline.speed.alignment import Aligned
 from pipeline.speed.blocks import Timing
@@ -24,10 +24,6 @@ RETIMED = (
     "variant", "batch_size", "seconds_per_step", "seconds_per_step_q25", "seconds_per_step_q75",
     "blocks",
 )  # fmt: skip
-
-
-OF_A_STEP = ("model", "optimizer", "augmentation")
-"""What of a variant's settings a step depends on."""
 
 
 @dataclass(frozen=True)

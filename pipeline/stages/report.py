@@ -76,16 +76,16 @@ def timed_elsewhere(params: Params, summary: Mapping[str, Any]) -> dict[str, pd.
     for name in params.machines:
         rule = f"was not timed: `python -m pipeline.machines add {name}` there"
         require(name == HERE or name in found, "machines", name, rule)
-    packs = {(variant, str(size)) for variant, size in params.packs()}
-    for name, table in found.items():
-        missing = len(packs) - int(table["in_grid"].sum())
-        if len(table) and missing > 0:
-            print(f"report: machines/{name}.csv lacks {missing} of {len(packs)} of the grid's "
-                  "batch sizes", file=sys.stderr)  # fmt: skip
-    for name in [name for name, table in found.items() if table.empty]:
-        words = "left out, for it timed other networks than this study's"
-        print(f"report: machines/{name}.csv is {words}", file=sys.stderr)
-        del found[name]
+    packs = len(list(params.packs()))
+    for name, table in list(found.items()):
+        missing = packs - int(table["in_grid"].sum())
+        if table.empty:
+            words = "is left out, for it timed other networks than this study's"
+            del found[name]
+        else:
+            words = f"lacks {missing} of {packs} of the grid's batch sizes"
+        if missing > 0:
+            print(f"report: machines/{name}.csv {words}", file=sys.stderr)
     return found
 
 

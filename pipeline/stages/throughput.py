@@ -66,23 +66,22 @@ def aligned_sizes(subject: Subject, params: Params, where: torch.device) -> list
         return alignment.measure(step_of, kinds, params.throughput, where, params.seed, on_round)
 
 
-def shared(params: Params, whose: Mapping[str, str], where: torch.device) -> pd.DataFrame:
+def shared(params: Params, chosen: Mapping[str, Subject], whose: Mapping[str, str]) -> pd.DataFrame:
     """Seconds per step of processes that share a batch, of every variant; no rows where none are
     asked for."""
-    most, tables = params.data_parallel.processes, {}
-    names = list(dict.fromkeys(whose.values())) if most > 1 else []
-    rounds = len(names) * len(distributed.powers(most))
+    most, tables = params.data_parallel.processes, [pd.DataFrame(columns=list(distributed.COLUMNS))]
+    rounds = len(chosen) * len(distributed.powers(most))
     with progress("throughput: processes that share a batch", rounds, "group") as on_done:
-        for name in names:
-            settings = params.settings(name)
-            data = dataset.load(files.PROCESSED, settings.scaling, where)
+        for name, subject in chosen.items() if most > 1 else ():
+            settings, data = subject.trial.settings, subject.trial.data
             sizes = grid_sizes(params, len(data.train))
             smallest, how = cases.smallest_batch(settings, data), params.throughput
-            tables[name] = distributed.measure(
+            where = subject.trial.device
+            table = distributed.measure(
                 settings, files.PROCESSED, where, most, sizes, smallest, how, on_done
             )
-    rows = [tables[name].assign(variant=variant) for variant, name in whose.items() if tables]
-    return pd.concat([pd.DataFrame(columns=list(distributed.COLUMNS)), *rows])
+            tables += [table.assign(variant=each) for each, of in whose.items() if of == name]
+    return pd.concat(tables)
 
 
 def say_noise(timings: dict[Key, Timing]) -> None:
@@ -127,7 +126,7 @@ def main() -> None:
     files.write_csv(written, timed)
     aligned = aligned_sizes(next(iter(chosen.values())), params, where)
     files.write_csv(files.RESULTS / "alignment.csv", table.alignment(aligned))
-    files.write_csv(files.RESULTS / "data_parallel.csv", shared(params, whose, where))
+    files.write_csv(files.RESULTS / "data_parallel.csv", shared(params, chosen, whose))
     durations.record(written)
 
 

@@ -57,6 +57,12 @@ def failed(params: Params) -> "pd.DataFrame":
     return pd.concat([pd.DataFrame(), *(pd.read_csv(path) for path in tables if path.is_file())])
 
 
+def of_trainings(params: Params) -> list[Path]:
+    """What trainings read: the processed data, and a network of the user's own."""
+    network = [Path(params.watched.model)] if params.has_own_network else []
+    return [*sorted(PROCESSED.iterdir()), *network]
+
+
 def watched(name: str) -> Path:
     """Where it is noted what a file or folder of the user's holds."""
     return WATCHED / f"{name.lstrip('/')}.md5"

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from pipeline.errors import require
 from pipeline.params.load import Params
+from pipeline.params.settings import OF_A_STEP
 from pipeline.workspace import files
 
 if TYPE_CHECKING:
@@ -16,9 +17,7 @@ if TYPE_CHECKING:
 
 TIMED = "timed"
 """The column that tells it."""
-OF_A_STEP = ("model", "optimizer", "augmentation")
 OF_THE_DATA = ("task", "shape", "outputs")
-PACK = ("variant", "batch_size")
 
 
 def timed(params: Params, data: Mapping[str, Any]) -> dict[str, str]:
@@ -58,7 +57,7 @@ def read(digests: Mapping[str, str]) -> "dict[str, pd.DataFrame]":
     for path in sorted(files.MACHINES.glob("*.csv")):
         table = pd.read_csv(path)
         rule = "was not written by `python -m pipeline.machines add`"
-        require({TIMED, *PACK} <= set(table), str(path), list(table)[:3], rule)
+        require({TIMED, "variant", "batch_size"} <= set(table), str(path), list(table)[:3], rule)
         is_same = table[TIMED] == table["variant"].map(digests)
         tables[path.stem] = table[is_same].drop(columns=TIMED)
     return tables
