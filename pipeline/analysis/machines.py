@@ -38,6 +38,14 @@ def per(rate: float | None, seconds: float) -> float:
     return float("nan") if rate is None else rate / seconds
 
 
+def not_dearer(table: pd.DataFrame, kind: str, than: pd.Series) -> list[str]:
+    """The machines whose recommended rows are not shown to cost more than one: their interval
+    begins within its."""
+    known = table[table["recommended"]]
+    within = known[f"{kind}_to_target_low"] <= than[f"{kind}_to_target_high"]
+    return known.loc[within & (known["machine"] != than["machine"]), "machine"].tolist()
+
+
 def cheapest(table: pd.DataFrame, kind: str) -> pd.Series | None:
     """Of the recommended rows of all machines the one that costs least, in seconds, price or
     joules; None where fewer than two machines tell."""

@@ -41,6 +41,9 @@ def test_the_cheapest_is_found_among_what_each_machine_recommends() -> None:
     row = machines.cheapest(pd.concat([dear, cheap]), "price")
     assert row is not None
     assert (row["machine"], row["batch_size"]) == ("cheap", 8)
+    assert machines.not_dearer(pd.concat([dear, cheap]), "price", row) == ["dear"]
+    far = machines.costs("far", table, table.iloc[1], Machine(price_per_hour=90.0))
+    assert machines.not_dearer(pd.concat([far, cheap]), "price", row) == []
     assert machines.cheapest(dear, "price") is None
     assert machines.cheapest(pd.concat([dear, cheap]), "joules") is None
     assert np.isnan(dear["joules_to_target"]).all()

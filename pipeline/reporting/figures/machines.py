@@ -22,6 +22,7 @@ from pipeline.reporting.figures.axes import (
 from pipeline.reporting.figures.illustration import Illustration
 from pipeline.reporting.words import numbers
 
+LOW_TO_HIGH = ("_low", "", "_high")
 PANELS = (
     ("seconds", "time to target", numbers.seconds),
     ("price", "price to target", numbers.tick),
@@ -73,11 +74,14 @@ def caption(study: Study) -> str:
     table = study.machine_table
     said = [sentence(study, name, rows) for name, rows in table.groupby("machine", sort=False)]
     shows = {kind: show for kind, _, show in PANELS}
-    for kind, words in (("price", "The cheapest"), ("joules", "The thriftiest")):
+    for kind, words in (("price", "The least price"), ("joules", "The least energy")):
         row = machines.cheapest(table, kind)
         if row is not None:
-            cost = shows[kind](row[f"{kind}_to_target"])
-            said.append(f"{words} is {named(row['machine'])}: {cost} to the target.")
+            low, value, high = (shows[kind](row[f"{kind}_to_target{end}"]) for end in LOW_TO_HIGH)
+            equals = [named(name) for name in machines.not_dearer(table, kind, row)]
+            unsure = f", not shown to be less than on {' or '.join(equals)}" if equals else ""
+            where = named(row["machine"])
+            said.append(f"{words} is that on {where}: {value} ({low} to {high}){unsure}.")
     return " ".join([
         *said,
         "Drawn large is what is recommended there. Steps are those of the same trainings; seconds "
