@@ -1,6 +1,8 @@
 """From the ``data`` section to a data set that was read, split and encoded."""
 
+import math
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -39,6 +41,7 @@ def prepare(data: Data, seed: int) -> Prepared:
         return prepare_text(data, seed)
     source = read(data)
     check_task(source, data)
+    source = limited(source, data.limit, seed)
     has_test = source.test is not None and data.split.test == "official"
     rows = splits.drawn(data.split, source.examples.y, source.classes, seed, has_test)
     parts = {name: source.examples.take(of_part) for name, of_part in rows.items()}
@@ -51,6 +54,19 @@ def prepare(data: Data, seed: int) -> Prepared:
 def read(data: Data) -> Source:
     """The source by its name."""
     return READERS[data.source](data)
+
+
+def limited(source: Source, limit: int | None, seed: int) -> Source:
+    """The source with at most ``limit`` examples, and the same share of its own test set."""
+    everything, test = source.examples, source.test
+    rows = splits.sampled(limit, everything.y, source.classes, seed)
+    if len(rows) == len(everything):
+        return source
+    if test is not None:
+        share = math.ceil(len(test) * len(rows) / len(everything))
+        test = test.take(splits.sampled(share, test.y, source.classes, seed))
+    note = f"{len(rows):,} of {len(everything):,} examples were drawn: data.limit"
+    return replace(source, examples=everything.take(rows), test=test, notes=(*source.notes, note))
 
 
 def place(data: Data) -> Path:

@@ -34,6 +34,22 @@ def drawn(
     return {"train": train, "val": val, "test": test}
 
 
+def sampled(limit: int | None, labels: Array, classes: Sequence[str], seed: int) -> Array:
+    """At most ``limit`` rows, ascending, by the seed alone; all of them where it is None.
+
+    labels: classes from 0, whose shares are kept, or targets where ``classes`` is empty.
+
+    Raises InputError for a class with too few rows for three parts, and a limit below that of the
+    classes.
+    """
+    rows = np.arange(len(labels))
+    if limit is None or limit >= len(rows):
+        return rows
+    if classes:
+        check_classes(labels, classes)
+    return _cut(rows, limit, labels if classes else None, seed, "data.limit")[1]
+
+
 def check_classes(labels: Array, classes: Sequence[str]) -> None:
     """Refuse a single class, and one with fewer rows than there are parts."""
     counts = np.bincount(labels, minlength=len(classes))
@@ -47,7 +63,9 @@ def check_classes(labels: Array, classes: Sequence[str]) -> None:
         )
 
 
-def _cut(rows: Array, share: float, strata: Array | None, seed: int) -> tuple[Array, Array]:
+def _cut(
+    rows: Array, share: float, strata: Array | None, seed: int, key: str = "data.split"
+) -> tuple[Array, Array]:
     try:
         kept, cut = train_test_split(
             rows,
@@ -56,7 +74,7 @@ def _cut(rows: Array, share: float, strata: Array | None, seed: int) -> tuple[Ar
             stratify=None if strata is None else strata[rows],
         )
     except ValueError as error:  # too few rows; scikit-learn's text names the numbers
-        raise InputError(f"data.split: {error}") from None
+        raise InputError(f"{key}: {error}") from None
     return np.sort(kept), np.sort(cut)
 
 

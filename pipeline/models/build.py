@@ -11,7 +11,7 @@ from torch.nn.modules.batchnorm import _BatchNorm
 
 from pipeline.errors import InputError, require
 from pipeline.models.batch_norm import ElementaryBatchNorm
-from pipeline.models.images import cnn, resnet
+from pipeline.models.images import cifar_resnet, cnn, resnet
 from pipeline.models.mlp import mlp
 from pipeline.models.precision import MixedPrecision
 from pipeline.models.transformer import Attention, Transformer, transformer, written_out
@@ -30,6 +30,7 @@ NETWORKS: dict[str, Callable[[Model, Shape, int], nn.Module]] = {
     "mlp": lambda model, shape, outputs: mlp(model, math.prod(shape), outputs),
     "cnn": cnn,
     "resnet": resnet,
+    "cifar_resnet": cifar_resnet,
     "transformer": transformer,
 }
 """The project's own networks, by ``model.name``."""

@@ -46,3 +46,24 @@ def resnet(model: Model, shape: tuple[int, ...], outputs: int) -> nn.Module:
     network.conv1 = nn.Conv2d(shape[0], 64, 3, padding=1, bias=False)
     network.maxpool = nn.Identity()
     return network
+
+
+def cifar_resnet(model: Model, shape: tuple[int, ...], outputs: int) -> nn.Sequential:
+    """The residual network for CIFAR (He et al. 2016, section 4.2): a convolution, three stages of
+    torchvision's basic blocks, each with twice the channels on images of half the side, the mean
+    over what is left, and a linear layer. Where shapes change, the shortcut is a projection.
+    """
+    from torchvision.models.resnet import BasicBlock, conv1x1, conv3x3
+
+    check_images(model, shape)
+    width = model.width
+    layers: list[nn.Module] = [conv3x3(shape[0], width), nn.BatchNorm2d(width), nn.ReLU()]
+    for wide in (model.width, 2 * model.width, 4 * model.width):
+        for _ in range((model.layers - 2) // 6):
+            stride, shortcut = 1, None
+            if wide != width:
+                stride = 2
+                shortcut = nn.Sequential(conv1x1(width, wide, stride), nn.BatchNorm2d(wide))
+            layers.append(BasicBlock(width, wide, stride, shortcut))
+            width = wide
+    return nn.Sequential(*layers, nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(width, outputs))

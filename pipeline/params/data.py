@@ -140,7 +140,8 @@ class Text:
 class Data:
     """Where the examples come from, and what is predicted.
 
-    task: ``auto`` lets a table's or an array's target tell.
+    task: ``auto`` lets a table's or an array's target tell. limit: of how many examples, drawn at
+    random, the parts are made, beside as large a share of the source's own test set; None: of all.
     """
 
     source: str = "digits"
@@ -151,6 +152,7 @@ class Data:
     table: Table = field(default_factory=Table)
     images: Images = field(default_factory=Images)
     text: Text = field(default_factory=Text)
+    limit: int | None = None
 
     def __post_init__(self) -> None:
         one_of("data.source", self.source, SOURCES)
@@ -161,6 +163,10 @@ class Data:
         require(is_text == (self.task == "language"), "data.task", self.task, rule)
         is_table = self.source == "table"
         require(is_table == (self.target is not None), "data.target", self.target, self._rule())
+        is_some = self.limit is None or self.limit >= 1
+        require(is_some, "data.limit", self.limit, "is below 1")
+        rule = "is not for a text, which data.text.limit cuts"
+        require(self.limit is None or not is_text, "data.limit", self.limit, rule)
         by = self.split.by
         require(is_table or by is None, "data.split.by", by, "is for tables alone")
         require(by is None or by != self.target, "data.split.by", by, "is the target")

@@ -289,7 +289,7 @@ def check_muon(params: Params, variant: str) -> None:
     """Check that a network of this project's own has hidden matrices where Muon trains it."""
     settings = params.settings(variant)
     name, widths = settings.model.name, settings.model.hidden
-    has_none = name in ("linear", "cnn", "resnet") or (name == "mlp" and not widths)
+    has_none = name in ("linear", "cnn", "resnet", "cifar_resnet") or (name == "mlp" and not widths)
     is_used = settings.optimizer.name == "muon" and variant in params.grid.variant
     rule = f"is for hidden matrices, and {name} has none"
     require(not (is_used and has_none), "optimizer.name", "muon", rule)

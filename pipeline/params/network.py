@@ -6,11 +6,19 @@ from typing import Any
 from pipeline.errors import require
 from pipeline.params.checks import one_of
 
-MODELS = ("linear", "mlp", "cnn", "resnet", "transformer")
+MODELS = ("linear", "mlp", "cnn", "resnet", "cifar_resnet", "transformer")
 ACTIVATIONS = ("relu", "tanh", "gelu")
 NORMS = ("none", "batch", "ghost")
 PRECISIONS = ("float32", "bfloat16")
 POSITIONS = ("learned", "rotary")
+SIZES = {
+    "layers": ("cifar_resnet", "transformer"),
+    "width": ("cifar_resnet", "transformer"),
+    "heads": ("transformer",),
+    "positions": ("transformer",),
+    "tied": ("transformer",),
+}
+"""Keys that some networks have, and which."""
 
 
 def is_factory(name: str) -> bool:
@@ -30,6 +38,7 @@ class Model:
 
     Of a transformer: so many ``layers`` with ``heads`` heads of attention each, ``width`` numbers a
     token; positions are ``learned`` or ``rotary``; a ``tied`` head is the embedding itself.
+    Of a cifar_resnet: so many ``layers`` that are counted, ``width`` channels of the first.
     """
 
     name: str = "mlp"
@@ -74,24 +83,32 @@ class Model:
         require(0 <= self.dropout < 1, "model.dropout", self.dropout, "is outside [0, 1)")
         if self.norm_layers != "all":
             self._check_norm_layers()
-        self._check_transformer()
+        self._check_sizes()
+        if self.name == "transformer":
+            self._check_transformer()
+        if self.name == "cifar_resnet":
+            rule = "is not 6 n + 2, such as 8 or 20"
+            require(self.layers > 2 and self.layers % 6 == 2, "model.layers", self.layers, rule)
 
-    def _check_transformer(self) -> None:
-        for name in ("layers", "heads", "width", "positions", "tied"):
+    def _check_sizes(self) -> None:
+        for name, of in SIZES.items():
             value, default = getattr(self, name), getattr(Model, name)
-            used = value == default or self.name == "transformer"
-            require(used, f"model.{name}", value, f"is not used by {self.name}")
+            require(
+                value == default or self.name in of,
+                f"model.{name}", value, f"is not used by {self.name}",
+            )  # fmt: skip
         for name in ("layers", "heads", "width"):
             require(getattr(self, name) >= 1, f"model.{name}", getattr(self, name), "is below 1")
         one_of("model.positions", self.positions, POSITIONS)
-        if self.name == "transformer":
-            rule = "has layer norms: batch norm is for the other networks"
-            require(self.norm == "none", "model.norm", self.norm, rule)
-            rule = f"is no multiple of model.heads={self.heads}"
-            require(self.width % self.heads == 0, "model.width", self.width, rule)
-            rule = f"leaves an odd width, {self.width // self.heads}, to turn in pairs"
-            is_even = self.positions != "rotary" or self.width // self.heads % 2 == 0
-            require(is_even, "model.heads", self.heads, rule)
+
+    def _check_transformer(self) -> None:
+        rule = "has layer norms: batch norm is for the other networks"
+        require(self.norm == "none", "model.norm", self.norm, rule)
+        rule = f"is no multiple of model.heads={self.heads}"
+        require(self.width % self.heads == 0, "model.width", self.width, rule)
+        rule = f"leaves an odd width, {self.width // self.heads}, to turn in pairs"
+        is_even = self.positions != "rotary" or self.width // self.heads % 2 == 0
+        require(is_even, "model.heads", self.heads, rule)
 
     def _check_norm_layers(self) -> None:
         known = range(len(self.hidden))

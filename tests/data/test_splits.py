@@ -31,6 +31,26 @@ class TestSplits:
         assert np.array_equal(first, again)
         assert not np.array_equal(first, other)
 
+    def test_a_limit_draws_examples_by_the_seed(self) -> None:
+        first, again, other = (
+            prepare(data_of("diabetes", limit=100), seed).parts["train"].x for seed in (0, 0, 1)
+        )
+        assert len(first) == 60
+        assert np.array_equal(first, again)
+        assert not np.array_equal(first, other)
+        drawn = {float(y) for part in prepare(data_of("diabetes", limit=100), 0).parts.values()
+                 for y in part.y}  # fmt: skip
+        assert drawn <= {float(y) for y in read(data_of("diabetes")).examples.y}
+
+    def test_a_limit_above_all_changes_nothing(self) -> None:
+        whole, limited = (prepare(data_of("wine", limit=limit), 0) for limit in (None, 178))
+        assert np.array_equal(whole.parts["train"].x, limited.parts["train"].x)
+        assert limited.notes == ()
+
+    def test_a_limit_below_the_classes_is_refused(self) -> None:
+        with pytest.raises(InputError, match=r"data\.limit: .* 2 should be greater"):
+            prepare(data_of("wine", limit=2), 0)
+
     def test_a_class_with_one_row_is_refused(self) -> None:
         with pytest.raises(InputError, match=r"class 'y' has 1 of 9 rows"):
             splits.drawn(Split(), np.array([0] * 8 + [1]), ("x", "y"), 0)

@@ -46,10 +46,21 @@ def test_a_resnet_keeps_small_images_large() -> None:
     assert model.conv1.stride == (1, 1)
 
 
-@pytest.mark.parametrize("name", ["cnn", "resnet"])
+@pytest.mark.parametrize(("layers", "width", "parameters"), [(20, 16, 272_474), (8, 4, 5_214)])
+def test_the_residual_network_for_cifar(layers: int, width: int, parameters: int) -> None:
+    """He et al. 2016, table 6: 0.27 million at 20 layers, plus 2,752 of the two projections."""
+    model = build(Model("cifar_resnet", layers=layers, width=width), (3, 32, 32), 10)
+    counted = [m for name, m in model.named_modules()
+               if isinstance(m, nn.Conv2d | nn.Linear) and "downsample" not in name]  # fmt: skip
+    assert len(counted) == layers
+    assert sum(p.numel() for p in model.parameters()) == parameters
+    assert model(torch.zeros(2, 3, 32, 32)).shape == (2, 10)
+
+
+@pytest.mark.parametrize("name", ["cnn", "resnet", "cifar_resnet"])
 def test_image_models_refuse_tables(name: str) -> None:
     with pytest.raises(InputError, match=rf"model\.name: '{name}' needs images"):
-        build(Model(name, [4]), (13,), 3)
+        build(Model(name, [4], layers=8) if name == "cifar_resnet" else Model(name, [4]), (13,), 3)
 
 
 def test_linear_is_one_layer() -> None:

@@ -34,6 +34,7 @@ def composed(
     (tmp_path / "own.txt").write_text(text(20_000))
     elsewhere = {
         "keskar_f1": ["data=digits"],
+        "cifar": ["data=digits"],
         "transformer": [f"data.path={tmp_path / 'own.txt'}"],
         "nanogpt": [f"data.path={tmp_path / 'own.txt'}"],
     }.get(request.param, [])

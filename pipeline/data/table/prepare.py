@@ -33,9 +33,11 @@ def prepare_table(data: Data, seed: int) -> Prepared:
     labels, classes, there = labelled(table, target)
     compared = [target, *rest[bool(data.split.by) :]]
     digest = leaks.digests(compared)
-    rows = len(there)
+    known = len(there)
     if data.table.duplicates == "drop":
         there = leaks.first_of_equals(there, digest)
+    distinct = len(there)
+    there = there[splits.sampled(data.limit, labels[there], classes, seed)]
     parts = split(data, rest.pop(0) if data.split.by else None, labels, classes, there, seed)
     encoded = [encoding.encode(column, parts["train"], data.table) for column in rest]
     if not any(column.features for column in encoded):
@@ -54,7 +56,7 @@ def prepare_table(data: Data, seed: int) -> Prepared:
             replace(c, why=by_name[c.name].note) if c.name in by_name else c for c in others
         ),
         fitted={c.name: {"kind": c.kind, **by_name[c.name].fitted} for c in used},
-        notes=row_notes(len(labels), rows, len(there)),
+        notes=row_notes(len(labels), known, distinct, len(there)),
         warnings=(
             *leaks.revealing_words(names, encoded, examples, task),
             *leaks.repeated_words(compared, parts, digest),
@@ -231,7 +233,11 @@ def split(
     return {name: there[rows] for name, rows in parts.items()}
 
 
-def row_notes(rows: int, known: int, kept: int) -> tuple[str, ...]:
-    """What happened to rows: how many there are, how many have a target, how many are kept."""
-    lost = {"they have no target": rows - known, "they repeat another": known - kept}
+def row_notes(rows: int, known: int, distinct: int, kept: int) -> tuple[str, ...]:
+    """What happened to rows: how many there are, have a target, repeat no other, are kept."""
+    lost = {
+        "they have no target": rows - known,
+        "they repeat another": known - distinct,
+        "data.limit": distinct - kept,
+    }
     return tuple(f"{n:,} of {rows:,} rows were left out: {why}" for why, n in lost.items() if n)

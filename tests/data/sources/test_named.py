@@ -46,6 +46,13 @@ class TestSources:
         assert source.test is not None
         assert [len(part) for part in prepare(chosen, 0).parts.values()] == [80, 20, 100]
 
+    def test_a_limit_thins_the_test_set_alike(self, tiny_mnist: Path) -> None:
+        split = Split(0.8, 0.2, "official")
+        made = prepare(data_of("mnist", path=str(tiny_mnist), split=split, limit=50), 0)
+        assert [len(part) for part in made.parts.values()] == [40, 10, 50]
+        assert all(np.ptp(np.bincount(part.y)) == 0 for part in made.parts.values())
+        assert made.notes == ("50 of 100 examples were drawn: data.limit",)
+
     def test_the_real_mnist(self) -> None:
         if not (SHARED_DATA / "MNIST").is_dir():
             pytest.skip("the folder with MNIST's files is absent")

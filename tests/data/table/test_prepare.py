@@ -29,6 +29,14 @@ class TestSplits:
         for kind in ("group", "time"):
             assert prepared(path, split=Split(by="when", kind=kind)).features == ("a",)
 
+    def test_a_limit_draws_rows_with_a_target(self, folder: Path) -> None:
+        text = csv("a,y", lambda k: f"{k % 7},{'' if k < 5 else k % 2}")
+        path = write(folder, text)
+        made = prepare(Data("table", str(path), "y", "auto", limit=20), 0)
+        assert sum(map(len, made.parts.values())) == 20
+        assert made.notes[0].endswith("were left out: they have no target")
+        assert made.notes[1].endswith("were left out: data.limit")
+
     def test_a_split_column_must_be_known_and_whole(self, folder: Path) -> None:
         rule = r"data\.split\.by: 'z' is no column of .*own\.csv: a, b, y"
         refused(write(folder, PLAIN), rule, split=Split(by="z"))
