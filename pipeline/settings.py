@@ -18,17 +18,20 @@ import pandas as pd
 
 from pipeline.errors import InputError, command, require
 from pipeline.params.load import Params, load_params
-from pipeline.params.optimizer import ADAMS, Optimizer
+from pipeline.params.optimizer import WITH_BETAS, Optimizer
 from pipeline.params.schedule import Schedule
 from pipeline.reporting.words import numbers
 from pipeline.selection.keys import rows_of
 from pipeline.workspace import files
 
-TORCH = {
-    "sgd": "SGD", "nesterov": "SGD", "adagrad": "Adagrad", "rmsprop": "RMSprop", "adam": "Adam",
-    "adamw": "AdamW",
+CLASSES = {
+    "sgd": "torch.optim.SGD", "nesterov": "torch.optim.SGD", "adagrad": "torch.optim.Adagrad",
+    "rmsprop": "torch.optim.RMSprop", "adam": "torch.optim.Adam", "adamw": "torch.optim.AdamW",
+    "schedule_free": "schedulefree.AdamWScheduleFree",
 }  # fmt: skip
-"""Optimizers that torch has a class for."""
+"""Optimizers that torch has a class for, or their author."""
+IN_HUGGINGFACE = {"adamw": "adamw_torch", "schedule_free": "schedule_free_adamw"}
+"""Optimizers that Hugging Face's arguments can name with all their numbers."""
 HUGGINGFACE = ("constant", "growth", "cosine", "linear")
 """Schedules whose rate Hugging Face's arguments can name."""
 LINE = 88
@@ -110,7 +113,10 @@ def setting(
     if optimizer and optimizer.name == "muon":
         notes.append("hidden matrices by torch.optim.Muon(adjust_lr_fn='match_rms_adamw')")
         notes.append("and all else by AdamW, both at this rate")
-    elif optimizer and optimizer.name not in TORCH:
+    elif optimizer and optimizer.name == "schedule_free":
+        notes.append("optimizer.train() comes before updates, optimizer.eval() before evaluating")
+        notes.append("and saving; what batch norm tracks is of the weights that are trained")
+    elif optimizer and optimizer.name not in CLASSES:
         notes.append(f"{optimizer.name} is no optimizer of torch: bring your own")
     if optimizer and optimizer.clip_norm is not None:
         notes.append(f"gradients are clipped to norm {optimizer.clip_norm:g}, before each update")
@@ -158,12 +164,17 @@ def call(name: str, *first: str, **named: Any) -> str:
 
 
 def has_optimizer(chosen: Setting) -> bool:
-    """Whether torch has the optimizer."""
-    return chosen.optimizer is not None and chosen.optimizer.name in TORCH
+    """Whether there is a class for the optimizer."""
+    return chosen.optimizer is not None and chosen.optimizer.name in CLASSES
+
+
+def is_schedule_free(chosen: Setting) -> bool:
+    """Whether the optimizer does without a scheduler."""
+    return chosen.optimizer is not None and chosen.optimizer.name == "schedule_free"
 
 
 def optimizer_lines(chosen: Setting) -> list[str]:
-    """torch's optimizer; the rate alone where torch has none, or the program its own."""
+    """The optimizer; the rate alone where there is no class for it, or the program has its own."""
     optimizer = chosen.optimizer
     if optimizer is None or not has_optimizer(chosen):
         return [f"lr = {chosen.lr!r}"]
@@ -172,14 +183,16 @@ def optimizer_lines(chosen: Setting) -> list[str]:
         named["momentum"] = optimizer.momentum
     if optimizer.name == "nesterov":
         named["nesterov"] = True
-    if optimizer.name in ADAMS:
+    if optimizer.name in WITH_BETAS:
         named |= {"betas": (optimizer.beta1, optimizer.beta2), "eps": optimizer.epsilon}
     if optimizer.name == "rmsprop":
         named |= {"alpha": optimizer.beta2, "eps": optimizer.epsilon}
     if optimizer.weight_decay or optimizer.name == "adamw":
         named["weight_decay"] = optimizer.weight_decay
-    name = f"torch.optim.{TORCH[optimizer.name]}"
-    return [f"optimizer = {call(name, 'model.parameters()', **named)}"]
+    if optimizer.name == "schedule_free" and chosen.schedule:
+        named["warmup_steps"] = chosen.schedule.warmup_steps
+    made = call(CLASSES[optimizer.name], "model.parameters()", **named)
+    return [f"optimizer = {made}"]
 
 
 def factor(schedule: Schedule, steps: int, unit: int = 1) -> str:
@@ -207,8 +220,9 @@ def factor(schedule: Schedule, steps: int, unit: int = 1) -> str:
 
 
 def scheduler_lines(chosen: Setting, unit: int = 1) -> list[str]:
-    """torch's scheduler, ``unit`` steps of it for each update; none for a constant rate."""
-    if chosen.schedule is None:
+    """torch's scheduler, ``unit`` steps of it for each update; none for a constant rate, and where
+    the optimizer warms up by itself."""
+    if chosen.schedule is None or is_schedule_free(chosen):
         return []
     if chosen.schedule.name == "onecycle" and unit == 1:
         named = {"total_steps": chosen.steps, "cycle_momentum": False}
@@ -264,20 +278,21 @@ def huggingface_lines(chosen: Setting) -> list[str]:
     named["max_grad_norm"] = optimizer.clip_norm or 0.0
     is_known = schedule.name in HUGGINGFACE
     if is_known:
-        warmed = "constant_with_warmup" if schedule.warmup_steps else "constant"
+        is_warmed = schedule.warmup_steps > 0 and not is_schedule_free(chosen)
+        warmed = "constant_with_warmup" if is_warmed else "constant"
         is_falling = schedule.name in ("cosine", "linear")
         named["lr_scheduler_type"] = schedule.name if is_falling else warmed
         named["warmup_steps"] = schedule.warmup_steps
-    if optimizer.name == "adamw":
+    if optimizer.name in IN_HUGGINGFACE:
         named |= {
-            "optim": "adamw_torch",
+            "optim": IN_HUGGINGFACE[optimizer.name],
             "adam_beta1": optimizer.beta1,
             "adam_beta2": optimizer.beta2,
             "adam_epsilon": optimizer.epsilon,
             "weight_decay": optimizer.weight_decay,
         }
     arguments = f"args = {call('transformers.TrainingArguments', **named)}"
-    if is_known and (optimizer.name == "adamw" or not has_optimizer(chosen)):
+    if is_known and (optimizer.name in IN_HUGGINGFACE or not has_optimizer(chosen)):
         return [arguments]
     if not has_optimizer(chosen):
         return [arguments, *scheduler_lines(chosen)]

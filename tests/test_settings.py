@@ -47,6 +47,7 @@ OPTIMIZERS = (
     Optimizer("adam", beta2=0.95),
     Optimizer("adamw", weight_decay=0.1, epsilon=1e-7),
 )
+FREE = Optimizer("schedule_free", weight_decay=0.1, beta2=0.95)
 SCHEDULES = (
     Schedule(),
     Schedule(warmup_steps=7),
@@ -122,6 +123,18 @@ class TestTorch:
         assert type(known["optimizer"]) is type(own)
         assert groups(known["optimizer"]) == groups(own)
 
+    def test_without_a_schedule_the_optimizer_warms_up(self) -> None:
+        library = pytest.importorskip("schedulefree", reason="schedulefree is not installed")
+        chosen = made(FREE, Schedule(warmup_steps=7))
+        known = executed("torch", chosen, schedulefree=library)
+        assert isinstance(known["optimizer"], library.AdamWScheduleFree)
+        (group,) = groups(known["optimizer"])
+        told = {key: group[key] for key in ("lr", "betas", "eps", "weight_decay", "warmup_steps")}
+        assert told == {"lr": 0.25, "betas": (0.9, 0.95), "eps": 1e-8, "weight_decay": 0.1,
+                        "warmup_steps": 7}  # fmt: skip
+        assert "scheduler" not in known
+        assert "# optimizer.train() comes before updates" in settings.code("torch", chosen)
+
     @pytest.mark.parametrize("schedule", SCHEDULES)
     def test_the_rate_moves_as_it_did(self, schedule: Schedule) -> None:
         known = executed("torch", made(schedule=schedule))
@@ -187,6 +200,21 @@ class TestHuggingFace:
         late = max(abs(one - other) for one, other in zip(found, expected, strict=True))
         # its warm-up begins at 0, one update later than ours
         assert late <= (0.251 / schedule.warmup_steps if schedule.warmup_steps else 1e-9)
+
+    def test_without_a_schedule_the_optimizer_warms_up(
+        self, tmp_path: Path, monkeypatch: Any
+    ) -> None:
+        transformers = pytest.importorskip("transformers", reason="transformers is not installed")
+        library = pytest.importorskip("schedulefree", reason="schedulefree is not installed")
+        monkeypatch.chdir(tmp_path)
+        chosen = made(FREE, Schedule(warmup_steps=7))
+        known = executed("huggingface", chosen, transformers=transformers)
+        trainer = transformers.Trainer(known["model"], known["args"])
+        trainer.create_optimizer_and_scheduler(known["args"].max_steps)
+        assert isinstance(trainer.optimizer, library.AdamWScheduleFree)
+        group = trainer.optimizer.param_groups[0]
+        assert (group["lr"], group["betas"], group["warmup_steps"]) == (0.25, (0.9, 0.95), 7)
+        assert trainer.lr_scheduler.get_last_lr()[0] == 0.25
 
 
 @pytest.mark.slow

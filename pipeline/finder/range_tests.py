@@ -59,7 +59,7 @@ def _smoothed_losses(
 ) -> list[float]:
     model = seeds.initial_model(settings.model, data.shape, data.outputs, settings.seed, seed)
     model = model.to(data.train.x.device)
-    rule = settings.optimizer.at(batch_size)
+    rule = settings.at(batch_size).optimizer
     optimizer = loop.torch_optimizer(model, rule, float(rates[0]))
     dropout = seeds.dropout_bases(model, settings.seed, seed)
     key = seeds.augmentation_key(settings.seed, seed).to(data.train.x.device)

@@ -22,6 +22,10 @@ MUON_RMS = 0.2
 MUON_TINY = 1e-7
 MUON_ITERATIONS = 5
 MUON_LINEAR, MUON_CUBIC, MUON_QUINTIC = 3.4445, -4.7750, 2.0315
+AVERAGE = "average"
+"""The slot of the averaged weights, of any optimizer."""
+NEWEST = "newest"
+"""The slot of the weights that go into an average which is trained itself."""
 
 
 @dataclass(frozen=True)
@@ -57,6 +61,11 @@ def squares_slot(_: Optimizer) -> tuple[str, ...]:
     return ("squares",)
 
 
+def squares_and_newest_slots(_: Optimizer) -> tuple[str, ...]:
+    """The mean of squared gradients, and the newest weights of which others are an average."""
+    return ("squares", NEWEST)
+
+
 def squares_and_velocity_slots(optimizer: Optimizer) -> tuple[str, ...]:
     """The mean of squared gradients, and the velocity where there is momentum."""
     return ("squares", *velocity_slot(optimizer))
@@ -85,6 +94,12 @@ def adam_quantities(optimizer: Optimizer, rates: Tensor, step: int) -> Tensor:
     root = torch.full_like(rates, 1 / math.sqrt(1 - optimizer.beta2**step))
     decay = 1 - rates * optimizer.weight_decay
     return torch.stack([-rates / (1 - optimizer.beta1**step), root, decay])
+
+
+def schedule_free_quantities(optimizer: Optimizer, rates: Tensor, step: int) -> Tensor:
+    """Minus the rate, and 1 / sqrt(1 - beta2^t)."""
+    root = torch.full_like(rates, 1 / math.sqrt(1 - optimizer.beta2**step))
+    return torch.stack([-rates, root])
 
 
 def muon_quantities(optimizer: Optimizer, rates: Tensor, step: int) -> Tensor:
@@ -185,6 +200,20 @@ def adamw(
     param.addcmul_(adam_direction(optimizer, gradient, slots, now[1], optimizer.epsilon), now[0])
 
 
+def schedule_free(
+    optimizer: Optimizer, param: Tensor, gradient: Tensor, slots: Tensors, now: list[Tensor]
+) -> None:
+    """Defazio et al. 2024, algorithm 1: gradients are of weights between the newest ones and their
+    average."""
+    newest, average = slots[NEWEST], slots[AVERAGE]
+    squares = slots["squares"].mul_(optimizer.beta2)
+    squares.addcmul_(gradient, gradient, value=1 - optimizer.beta2)
+    direction = gradient / squares.sqrt().mul_(now[1]).add_(optimizer.epsilon)
+    newest.addcmul_(direction.add_(param, alpha=optimizer.weight_decay), now[0])
+    average.lerp_(newest, now[-1])
+    param.copy_(newest.lerp(average, optimizer.beta1))
+
+
 def lion(
     optimizer: Optimizer, param: Tensor, gradient: Tensor, slots: Tensors, now: list[Tensor]
 ) -> None:
@@ -269,6 +298,7 @@ RULES = {
     "rmsprop": Rule(squares_and_velocity_slots, rate_alone, rmsprop),
     "adam": Rule(moment_slots, adam_quantities, adam),
     "adamw": Rule(moment_slots, adam_quantities, adamw),
+    "schedule_free": Rule(squares_and_newest_slots, schedule_free_quantities, schedule_free),
     "lion": Rule(mean_slot, lion_quantities, lion),
     "muon": Rule(moment_slots, muon_quantities, adamw, matrix_step=muon),
     "lars": Rule(velocity_slot, rate_alone, lars),
@@ -276,34 +306,43 @@ RULES = {
 }
 
 
-AVERAGE = "average"
-"""The slot of the averaged weights, of any optimizer."""
-
-
 def slot_names(optimizer: Optimizer) -> tuple[str, ...]:
     """The tensors of a parameter's shape that the optimizer remembers between steps."""
-    return (*RULES[optimizer.name].slots(optimizer), *([AVERAGE] if optimizer.ema else []))
+    return (*RULES[optimizer.name].slots(optimizer), *([AVERAGE] if optimizer.averages else []))
 
 
 def initial_slots(optimizer: Optimizer, params: Tensors) -> dict[str, Tensors]:
-    """Zeros for every slot and parameter."""
+    """Zeros for every slot and parameter; the newest weights are the first ones."""
     return {
-        slot: {name: torch.zeros_like(tensor) for name, tensor in params.items()}
+        slot: {
+            name: tensor.clone() if slot == NEWEST else torch.zeros_like(tensor)
+            for name, tensor in params.items()
+        }
         for slot in slot_names(optimizer)
     }
 
 
-def table(optimizer: Optimizer, rates: Tensor, factors: Sequence[float], first_step: int) -> Tensor:
+def table(
+    optimizer: Optimizer,
+    rates: Tensor,
+    factors: Sequence[float],
+    first_step: int,
+    weight_before: float = 0.0,
+) -> Tensor:
     """The quantities of consecutive steps, (steps, quantities, lanes) float32; the last one is the
-    weights' share in their average, where there is one.
+    newest weights' share in their average, where there is one.
 
-    rates: (lanes,) float64; factors: the schedule's, one for each step.
+    rates: (lanes,) float64; factors: the schedule's, one for each step; weight_before: the sum of
+    the squared factors of the steps before them.
     """
     quantities, rows = RULES[optimizer.name].quantities, []
+    weight = weight_before
     for step, factor in enumerate(factors, first_step):
         row = quantities(optimizer, rates * factor, step)
-        if optimizer.ema:
-            share = 1.0 if step == 1 else 1 - optimizer.ema
+        weight += factor**2
+        if optimizer.averages:
+            is_steady = optimizer.ema > 0 and step > 1
+            share = 1 - optimizer.ema if is_steady else factor**2 / weight
             row = torch.cat([row, torch.full_like(row[:1], share)])
         rows.append(row)
     return torch.stack(rows).float()

@@ -19,7 +19,7 @@ from pipeline.lanes.job import Job
 from pipeline.lanes.lanes import Lanes, Tensors, dense, norms, padded, predictor, stacked
 from pipeline.lanes.order import Order
 from pipeline.lanes.step import Captured, Step, Trainee, compiled, make_step, run_steps
-from pipeline.training.learning_rate import factor_at
+from pipeline.training.learning_rate import factor_at, squared_factors
 from pipeline.training.losses import losses_and_scores
 from pipeline.training.pack import CURVES, TRAINED, Pack, Trained
 
@@ -69,7 +69,7 @@ class Run:
         for group in (lanes.params, lanes.buffers):
             known = group.keys() & begun.weights.keys()
             group.update({name: of_lanes(begun.weights[name]) for name in group if name in known})
-        if self.pack.settings.optimizer.ema:
+        if self.pack.settings.optimizer.averages:
             trained = {name: of_lanes(begun.state[f"{TRAINED}/{name}"]) for name in lanes.params}
             lanes.params.update(trained)
         state = {
@@ -135,8 +135,9 @@ class Run:
 
     def update_table(self, factors: Sequence[float], first_step: int) -> torch.Tensor:
         """``rules.table`` of these lanes, from ``first_step`` on with these factors of the rate."""
-        rates = self.trainee.lanes.rates
-        return rules.table(self.pack.settings.optimizer, rates, factors, first_step)
+        settings, rates = self.pack.settings, self.trainee.lanes.rates
+        before = squared_factors(settings.schedule, first_step - 1)
+        return rules.table(settings.optimizer, rates, factors, first_step, before)
 
     def advance(self) -> None:
         """Train as far as one chunk may go, see who diverged, and keep a checkpoint if one is due.

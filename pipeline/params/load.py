@@ -271,6 +271,7 @@ def from_config(config: DictConfig) -> Params:
     for variant in params.variants:
         check_batch_norm(params, variant)
         check_muon(params, variant)
+        check_schedule_free(params, variant)
     if params.trainer.name == "lanes":
         for variant in params.grid.variant:
             check_text(params, variant)
@@ -293,6 +294,14 @@ def check_muon(params: Params, variant: str) -> None:
     is_used = settings.optimizer.name == "muon" and variant in params.grid.variant
     rule = f"is for hidden matrices, and {name} has none"
     require(not (is_used and has_none), "optimizer.name", "muon", rule)
+
+
+def check_schedule_free(params: Params, variant: str) -> None:
+    """Check that the rate of a schedule-free optimizer stays after its warm-up."""
+    settings = params.settings(variant)
+    is_fitting = settings.optimizer.name != "schedule_free" or settings.schedule.name == "constant"
+    rule = "is a schedule, and optimizer.name=schedule_free needs constant"
+    require(is_fitting, "schedule.name", settings.schedule.name, rule)
 
 
 def check_text(params: Params, variant: str) -> None:

@@ -10,21 +10,23 @@ from pipeline.errors import require
 from pipeline.params.checks import one_of
 
 OPTIMIZERS = (
-    "sgd", "nesterov", "adagrad", "rmsprop", "adam", "adamw", "lion", "muon", "lars", "lamb",
+    "sgd", "nesterov", "adagrad", "rmsprop", "adam", "adamw", "schedule_free", "lion", "muon",
+    "lars", "lamb",
 )  # fmt: skip
 WITH_MOMENTUM = ("sgd", "nesterov", "rmsprop", "muon", "lars")
 ADAMS = ("adam", "adamw")
-WITH_BETA2 = (*ADAMS, "rmsprop", "lion", "muon", "lamb")
+WITH_BETAS = (*ADAMS, "schedule_free")
+WITH_BETA2 = (*WITH_BETAS, "rmsprop", "lion", "muon", "lamb")
 USED_BY = {
-    "beta1": (*ADAMS, "lion", "muon"),
-    "epsilon": (*ADAMS, "rmsprop", "muon"),
+    "beta1": (*WITH_BETAS, "lion", "muon"),
+    "epsilon": (*WITH_BETAS, "rmsprop", "muon"),
     "beta2": WITH_BETA2,
 }
 MOVING = {
     "momentum_batch_size": WITH_MOMENTUM,
-    "beta2_batch_size": (*ADAMS, "rmsprop", "lamb"),
+    "beta2_batch_size": (*WITH_BETAS, "rmsprop", "lamb"),
     "noise_batch_size": ADAMS,
-    "decay_batch_size": ("adamw", "lion", "muon"),
+    "decay_batch_size": ("adamw", "schedule_free", "lion", "muon"),
     "ema_batch_size": OPTIMIZERS,
 }
 """The keys by which values move with the batch size, and whose they are."""
@@ -36,9 +38,10 @@ class Optimizer:
 
     beta1, beta2, epsilon: of Adam and its kin; beta2 is of LAMB too, and the squares' of RMSprop.
     Lion's betas are those of its step and of its memory. Muon trains hidden matrices with momentum,
-    and all else as AdamW. clip_norm: the longest that a gradient may be, None for any. ema: how
-    much of an average of the weights stays at a step; it is what is evaluated, kept, branched from
-    and looked at, 0 for the weights themselves.
+    and all else as AdamW. schedule_free is AdamW that averages its weights by itself; beta1 tells
+    how much of the average is in the weights that gradients are of. clip_norm: the longest that a
+    gradient may be, None for any. ema: how much of an average of the weights stays at a step, 0 for
+    none. An average is what is evaluated, kept, branched from and looked at.
     A key that ends with ``batch_size`` says that values are those of this batch size, and move with
     it elsewhere:
     momentum_batch_size: momentum, such that its half-life in examples stays;
@@ -48,7 +51,8 @@ class Optimizer:
     ema_batch_size: ema, such that its half-life in examples stays (Busbridge et al. 2023,
     definition 1.2);
     decay_batch_size: decoupled weight decay, such that the examples over which it averages the
-    weights stay (Wang & Aitchison 2024, equation 3).
+    weights stay (Wang & Aitchison 2024, equation 3): linearly, or with rates by
+    ``schedule.batch_rule=sqrt`` by the square root.
     """
 
     name: str = "sgd"
@@ -65,8 +69,13 @@ class Optimizer:
     ema: float = 0.0
     ema_batch_size: int | None = None
 
-    def at(self, batch_size: int) -> Optimizer:
-        """The rule with the values of a batch size.
+    @property
+    def averages(self) -> bool:
+        """Whether what is evaluated is an average of the weights."""
+        return self.ema > 0 or self.name == "schedule_free"
+
+    def at(self, batch_size: int, rate_exponent: float = 0.0) -> Optimizer:
+        """The rule with the values of a batch size, whose rates are scaled by this power of it.
 
         Raises InputError for a batch size so large that it leaves no betas.
         """
@@ -85,7 +94,8 @@ class Optimizer:
             own["beta1"], own["beta2"] = betas
             own["epsilon"] = self.epsilon / ratio**0.5
         if self.decay_batch_size is not None:
-            own["weight_decay"] = self.weight_decay * batch_size / self.decay_batch_size
+            ratio = batch_size / self.decay_batch_size
+            own["weight_decay"] = self.weight_decay * ratio ** (1 - rate_exponent)
         return dataclasses.replace(self, **own)
 
     def __post_init__(self) -> None:
@@ -109,6 +119,9 @@ class Optimizer:
         rule = "moves beta2, and so does optimizer.noise_batch_size"
         require(not both, "optimizer.beta2_batch_size", self.beta2_batch_size, rule)
         require(0 <= self.ema < 1, "optimizer.ema", self.ema, "is outside [0, 1)")
+        is_used = self.ema == 0 or self.name != "schedule_free"
+        rule = "is not used by schedule_free, which averages by itself"
+        require(is_used, "optimizer.ema", self.ema, rule)
         for name in ("momentum", "ema"):
             base = getattr(self, f"{name}_batch_size")
             moves_something = base is None or getattr(self, name) > 0

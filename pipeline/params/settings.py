@@ -6,7 +6,7 @@ from pipeline.params.augmentation import Augmentation
 from pipeline.params.network import Model
 from pipeline.params.optimizer import Optimizer
 from pipeline.params.protocol import BatchSize
-from pipeline.params.schedule import Budget, Schedule
+from pipeline.params.schedule import BATCH_RULES, Budget, Schedule
 
 OF_A_STEP = ("model", "optimizer", "augmentation")
 """What of a variant's settings the work of a step depends on."""
@@ -30,8 +30,8 @@ class Settings:
 
         Raises InputError for a batch size that leaves none.
         """
-        optimizer, schedule = self.optimizer.at(batch_size), self.schedule.at(batch_size)
-        return replace(self, optimizer=optimizer, schedule=schedule)
+        optimizer = self.optimizer.at(batch_size, BATCH_RULES[self.schedule.batch_rule])
+        return replace(self, optimizer=optimizer, schedule=self.schedule.at(batch_size))
 
 
 @dataclass(frozen=True)

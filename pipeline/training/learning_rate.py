@@ -32,6 +32,14 @@ def rate_factor(schedule: Schedule, step: int, last_step: int) -> float:
     return decay(schedule, step, last_step)
 
 
+def squared_factors(schedule: Schedule, steps: int) -> float:
+    """The sum of the squared factors of the first ``steps`` steps, where the rate stays after its
+    warm-up."""
+    warmup = schedule.warmup_steps
+    rising = min(steps, warmup)
+    return steps - rising + rising * (rising + 1) * (2 * rising + 1) / (6 * max(1, warmup) ** 2)
+
+
 def decay(schedule: Schedule, step: int, last_step: int) -> float:
     """The factor after the warm-up.
 

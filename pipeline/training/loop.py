@@ -24,7 +24,7 @@ from pipeline.training.augmentation import batch_of
 from pipeline.training.dataset import Dataset, Part
 from pipeline.training.learning_rate import factor_at
 from pipeline.training.losses import has_diverged, loss_and_score, mean_loss, norm
-from pipeline.training.optimizers import Lamb, Lars, Lion, Muon
+from pipeline.training.optimizers import Lamb, Lars, Lion, Muon, ScheduleFree
 from pipeline.training.pack import CURVES, FINALS, TRAINED, Pack, Trained
 
 
@@ -71,6 +71,7 @@ PLAIN: dict[str, Callable[[nn.Module, Optimizer, float], torch.optim.Optimizer]]
     "adamw": lambda model, rule, lr: torch.optim.AdamW(
         model.parameters(), lr, **adam_settings(rule)
     ),
+    "schedule_free": lambda model, rule, lr: ScheduleFree(model.parameters(), lr, rule),
     "lion": lambda model, rule, lr: Lion(
         model.parameters(), lr, (rule.beta1, rule.beta2), rule.weight_decay
     ),
@@ -125,7 +126,7 @@ def _train_cell(
         settings.model, data.shape, data.outputs, settings.seed, cell.seed
     ).to(data.train.x.device)
     optimizer = torch_optimizer(model, settings.optimizer, cell.lr)
-    average = averaged(model, settings.optimizer)
+    average = averaged(model, settings.optimizer, optimizer)
     solution = average.module if average else model
     dropout = seeds.dropout_bases(model, settings.seed, cell.seed)
     key = seeds.augmentation_key(settings.seed, cell.seed).to(data.train.x.device)
@@ -169,12 +170,16 @@ def _train_cell(
     return record
 
 
-def averaged(model: nn.Module, optimizer: Optimizer) -> AveragedModel | None:
-    """torch's average of a model's weights, beside its buffers as they are; None where none is
-    asked for."""
-    if not optimizer.ema:
-        return None
-    return AveragedModel(model, multi_avg_fn=get_ema_multi_avg_fn(optimizer.ema))
+def averaged(
+    model: nn.Module, rule: Optimizer, optimizer: torch.optim.Optimizer
+) -> AveragedModel | None:
+    """torch's average of a model's weights, or the optimizer's own, beside its buffers as they are;
+    None where there is none."""
+    if isinstance(optimizer, ScheduleFree):
+        return AveragedModel(model, multi_avg_fn=optimizer.average)
+    if rule.ema:
+        return AveragedModel(model, multi_avg_fn=get_ema_multi_avg_fn(rule.ema))
+    return None
 
 
 GENERATOR = "generator"

@@ -5,7 +5,7 @@ ratio is 1.
 """
 
 import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 import torch
@@ -95,6 +95,46 @@ class Lion(torch.optim.Optimizer):
                 direction = (beta1 * m + (1 - beta1) * w.grad).sign()
                 w.sub_(group["lr"] * (direction + group["weight_decay"] * w))
                 m.mul_(beta2).add_((1 - beta2) * w.grad)
+
+
+class ScheduleFree(torch.optim.Optimizer):
+    """Defazio et al. 2024, algorithm 1, with the weights of its section 4.3: AdamW of which the
+    weights that are evaluated, ``x``, are an average, and those that are trained lie between it and
+    the newest, ``z``."""
+
+    def __init__(self, params: Iterable[nn.Parameter], lr: float, optimizer: Optimizer) -> None:
+        super().__init__(params, {"lr": lr})
+        self.settings = optimizer
+        for group in self.param_groups:
+            for w in group["params"]:
+                squares, weight = torch.zeros_like(w), torch.zeros(())
+                x, z = w.detach().clone(), w.detach().clone()
+                self.state[w] = {"t": 0, "weight": weight, "squares": squares, "x": x, "z": z}
+
+    @torch.no_grad()
+    def step(self, closure: Any = None) -> None:  # type: ignore[override]
+        """z -= rate (g / sqrt(squares) + decay w); x += c (z - x); w = (1 - beta1) z + beta1 x; c:
+        the share of this step's squared rate in those of all so far."""
+        beta1, beta2 = self.settings.beta1, self.settings.beta2
+        for group in self.param_groups:
+            for w in group["params"]:
+                if w.grad is None:
+                    continue
+                state, lr = self.state[w], group["lr"]
+                state["t"] += 1
+                state["weight"] += lr**2
+                state["squares"].mul_(beta2).add_((1 - beta2) * w.grad**2)
+                root = (state["squares"] / (1 - beta2 ** state["t"])).sqrt()
+                direction = w.grad / (root + self.settings.epsilon)
+                state["z"].sub_(lr * (direction + self.settings.weight_decay * w))
+                c = lr**2 / float(state["weight"])
+                state["x"].mul_(1 - c).add_(c * state["z"])
+                w.copy_((1 - beta1) * state["z"] + beta1 * state["x"])
+
+    def average(self, averaged: Sequence[Tensor], *_: Any) -> None:
+        """Put the average where torch's AveragedModel keeps one, parameter by parameter."""
+        for mean, state in zip(averaged, self.state.values(), strict=True):
+            mean.copy_(state["x"])
 
 
 class Muon(torch.optim.Optimizer):

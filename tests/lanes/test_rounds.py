@@ -12,6 +12,7 @@ from makers.packs import (
     MODELS,
     OPTIMIZERS,
     TRANSFORMERS,
+    assert_close,
     assert_same_bits,
     in_rounds,
     lanes,
@@ -19,6 +20,7 @@ from makers.packs import (
     plain,
 )
 from pipeline.params.network import Model
+from pipeline.params.schedule import Schedule
 from pipeline.training.pack import Pack, Trained
 
 RATES = (0.003, 0.03, 1e9)
@@ -48,6 +50,13 @@ class TestLanes:
             return lanes(part, data)
 
         assert_same_bits(in_rounds(pack, train, [2]), train(pack))
+
+    def test_an_average_that_warms_up(self, make_data: MakeData) -> None:
+        chosen, data = OPTIMIZERS["schedule_free"], make_data()
+        pack = make_pack(RATES, optimizer=chosen, schedule=Schedule(warmup_steps=5))
+        whole = lanes(pack, data)
+        assert_close(whole, plain(pack, data))
+        assert_same_bits(in_rounds(pack, lambda part: lanes(part, data), [1, 3]), whole)
 
     def test_a_lone_cell_and_one_that_is_left_alone(self, make_data: MakeData) -> None:
         data = make_data()

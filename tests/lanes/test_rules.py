@@ -8,6 +8,7 @@ import torch
 from makers.packs import OPTIMIZERS as TRIED
 from makers.packs import SCHEDULES as TRIED_SCHEDULES
 from pipeline.data.preparation import READERS
+from pipeline.lanes import rules
 from pipeline.lanes.rules import RULES
 from pipeline.models.build import NETWORKS
 from pipeline.params.data import SOURCES
@@ -37,11 +38,9 @@ def test_every_source_is_read() -> None:
 @pytest.mark.parametrize("name", OPTIMIZERS)
 def test_a_step_at_rate_zero_changes_nothing(name: str) -> None:
     optimizer = next(one for one in TRIED.values() if one.name == name)
-    rule = RULES[name]
-    weights, gradient = torch.rand(2, 3), torch.rand(2, 3)
-    before = weights.clone()
-    slots = {slot: torch.zeros(2, 3) for slot in rule.slots(optimizer)}
-    quantities = rule.quantities(optimizer, torch.zeros(2, dtype=torch.float64), 1).float()
-    rule.step(optimizer, weights, gradient, slots, [row[:, None] for row in quantities])
-    assert torch.equal(weights, before)
-    assert all(math.isfinite(float(tensor.sum())) for tensor in slots.values())
+    weights = {"w": torch.rand(2, 3)}
+    before, state = weights["w"].clone(), rules.initial_slots(optimizer, weights)
+    now = rules.table(optimizer, torch.zeros(2, dtype=torch.float64), [1.0], 1)[0]
+    rules.update(optimizer, weights, {"w": torch.rand(2, 3)}, state, now)
+    assert torch.equal(weights["w"], before)
+    assert all(math.isfinite(float(slot["w"].sum())) for slot in state.values())

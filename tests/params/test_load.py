@@ -11,7 +11,7 @@ from omegaconf import OmegaConf
 from pipeline.errors import InputError
 from pipeline.params.load import Params, from_config, load_params
 from pipeline.params.optimizer import Optimizer
-from pipeline.params.schedule import Schedule
+from pipeline.params.schedule import BATCH_RULES, Schedule
 from pipeline.params.settings import Settings
 
 BAD = [
@@ -96,6 +96,8 @@ BAD = [
     ("optimizer: {name: adam, beta2_batch_size: 0}", "optimizer.beta2_batch_size: 0"),
     ("optimizer: {momentum_batch_size: 8}", "optimizer.momentum_batch_size: 8 moves nothing"),
     ("optimizer: {ema: 1.0}", "optimizer.ema: 1.0 is outside"),
+    ("optimizer: {name: schedule_free, ema: 0.9}", "optimizer.ema: 0.9 is not used by schedule_f"),
+    ("optimizer: {name: schedule_free}\nschedule: {name: cosine}", "schedule.name: 'cosine' is a"),
     ("optimizer: {ema_batch_size: 8}", "optimizer.ema_batch_size: 8 moves nothing"),
     ("optimizer: {name: adam, momentum_batch_size: 8}", "momentum_batch_size: 8 is not used by"),
     ("schedule: {warmup_batch_size: 8}", "schedule.warmup_batch_size: 8 moves nothing"),
@@ -238,3 +240,9 @@ def test_weight_decay_keeps_its_timescale_in_examples() -> None:
     """Wang & Aitchison 2024: batch size / (rate x decay) examples."""
     rule = Optimizer("adamw", weight_decay=0.01, decay_batch_size=64)
     assert [size / rule.at(size).weight_decay for size in (1, 64, 512)] == pytest.approx([6400] * 3)
+    for name, power in BATCH_RULES.items():
+        settings = Settings(optimizer=rule, schedule=Schedule(batch_rule=name))
+        examples = [
+            size / size**power / settings.at(size).optimizer.weight_decay for size in (1, 64, 512)
+        ]
+        assert examples == pytest.approx([6400 / 64**power] * 3)

@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pipeline.params.schedule import Schedule
-from pipeline.training.learning_rate import rate_factor
+from pipeline.training.learning_rate import rate_factor, squared_factors
 
 
 class TestSchedule:
@@ -54,6 +54,13 @@ class TestSchedule:
             if step < steps - 1:
                 scheduler.step()
         assert ours == pytest.approx(theirs)
+
+    @given(st.integers(0, 50), st.integers(0, 20))
+    def test_squares_add_up(self, steps: int, warmup: int) -> None:
+        schedule = Schedule("constant", warmup)
+        factors = [rate_factor(schedule, step, steps) for step in range(1, steps + 1)]
+        total = sum(factor**2 for factor in factors)
+        assert squared_factors(schedule, steps) == pytest.approx(total)
 
     def test_straight_lines_on_paper(self) -> None:
         linear = [rate_factor(Schedule("linear", 2), step, 6) for step in range(1, 7)]

@@ -1,11 +1,12 @@
-"""Optimizers that torch lacks: Muon beside torch's own in bfloat16, Lion on paper."""
+"""Optimizers that torch lacks: Muon beside torch's own in bfloat16, schedule-free AdamW beside its
+authors', Lion on paper."""
 
 import pytest
 import torch
 from torch import nn
 
 from pipeline.params.optimizer import Optimizer
-from pipeline.training.optimizers import Lion, Muon, orthogonalised
+from pipeline.training.optimizers import Lion, Muon, ScheduleFree, orthogonalised
 
 
 @pytest.mark.parametrize("shape", [(8, 8), (24, 6), (5, 40)])
@@ -42,6 +43,30 @@ def test_matrices_move_as_torchs_own_does_and_the_rest_as_adamw() -> None:
     moved = (theirs[0] - start[0]).norm()
     assert (ours[0] - theirs[0]).norm() < 0.02 * moved  # bfloat16 has eight bits
     torch.testing.assert_close(ours[1], theirs[1])
+
+
+def test_schedule_free_moves_as_its_authors_does() -> None:
+    library = pytest.importorskip("schedulefree", reason="schedulefree is not installed")
+    generator = torch.Generator().manual_seed(2)
+    start = torch.randn(6, 4, generator=generator)
+    ours, theirs = nn.Parameter(start.clone()), nn.Parameter(start.clone())
+    rule = Optimizer("schedule_free", weight_decay=0.1, beta1=0.8, beta2=0.9, epsilon=1e-6)
+    own = ScheduleFree([ours], 0.03, rule)
+    reference = library.AdamWScheduleFree(
+        [theirs], 0.03, (0.8, 0.9), 1e-6, weight_decay=0.1, warmup_steps=3
+    )
+    for step in range(1, 8):
+        reference.train()
+        own.param_groups[0]["lr"] = 0.03 * min(1, step / 3)
+        ours.grad = torch.randn(start.shape, generator=generator)
+        theirs.grad = ours.grad.clone()
+        own.step()
+        reference.step()
+        torch.testing.assert_close(ours, theirs)
+        reference.eval()
+        average = torch.empty_like(start)
+        own.average([average])
+        torch.testing.assert_close(average, theirs.detach())
 
 
 def test_lion_on_paper() -> None:
