@@ -5,6 +5,8 @@ died, is queued again and goes on from what its task has kept. Jobs tell how far
 came of them, in files.
 """
 
+import getpass
+import hashlib
 import os
 import shutil
 import subprocess
@@ -60,8 +62,7 @@ class OnSlurm:
     def run(self, work: Work, on_done: OnDone) -> list[Any]:
         """What the tasks give, in their order."""
         label = FOLDER / work.label.replace(" ", "-")
-        for before in label.glob("*"):
-            end_jobs_left_in(before)
+        self.end_jobs(label)  # of a stage that was killed
         label.mkdir(parents=True, exist_ok=True)
         folder = Path(tempfile.mkdtemp(dir=label))  # jobs that end slowly still write into theirs
         ours = versions()
@@ -75,13 +76,13 @@ class OnSlurm:
             shutil.rmtree(label, ignore_errors=True)  # logs are for failures
             return results
         finally:
-            end_jobs_left_in(folder)
+            self.end_jobs(label)
             if self.slurm.cluster == "local":
                 for job in jobs:
                     end_with_children(int(job.job_id))
 
     def submitted(self, tasks: "Sequence[Requeued]", folder: Path) -> "list[Job[Any]]":
-        """The tasks in the queue; their numbers there stand in a file, should this process die."""
+        """The tasks in the queue."""
         try:
             import submitit
         except ImportError:
@@ -90,20 +91,17 @@ class OnSlurm:
             queue = submitit.AutoExecutor(
                 folder, cluster=self.slurm.cluster, slurm_max_num_timeout=MOST_TIMEOUTS
             )
-            queue.update_parameters(**self.parameters())
+            queue.update_parameters(**self.parameters(folder.parent))
             with queue.batch():
-                jobs = [queue.submit(task) for task in tasks]
+                return [queue.submit(task) for task in tasks]
         except (RuntimeError, ValueError, OSError, submitit.core.utils.FailedJobError) as error:
             words = " ".join(str(error).split())[:300]
             raise InputError(f"slurm: nothing could be submitted: {words}") from None
-        if self.slurm.cluster == "slurm":
-            (folder / "jobs").write_text(jobs[0].job_id.split("_")[0])
-        return jobs
 
-    def parameters(self) -> dict[str, Any]:
+    def parameters(self, label: Path) -> dict[str, Any]:
         """As submitit takes them."""
         slurm, needs = self.slurm, self.resources
-        asked: dict[str, Any] = {"name": NAME, "timeout_min": slurm.minutes}
+        asked: dict[str, Any] = {"name": job_name(label), "timeout_min": slurm.minutes}
         asked["cpus_per_task"] = int(needs.cpus)
         if needs.gpus:
             asked["gpus_per_node"] = int(needs.gpus)
@@ -111,6 +109,12 @@ class OnSlurm:
             asked["slurm_array_parallelism"] = slurm.at_once
             asked["slurm_additional_parameters"] = {"requeue": True, **slurm.options}
         return asked
+
+    def end_jobs(self, label: Path) -> None:
+        """End all jobs of a stage, also those of one that died before it knew their numbers."""
+        if self.slurm.cluster == "slurm" and shutil.which("scancel"):
+            whose = [f"--user={getpass.getuser()}", f"--name={job_name(label)}"]
+            subprocess.run(["scancel", "--quiet", *whose], check=False)
 
 
 @dataclass
@@ -241,6 +245,11 @@ class Watched:
         return InputError(f"{self.work.label}: job {job.job_id} gave nothing ({job.paths.stderr})")
 
 
+def job_name(label: Path) -> str:
+    """Under which the jobs of a stage stand in the queue: those of this folder's stage alone."""
+    return f"{NAME}-{hashlib.sha256(str(label.absolute()).encode()).hexdigest()[:12]}"
+
+
 def states_of(array: str) -> dict[str, str]:
     """The states of an array's jobs, by ARRAY_NUMBER; of those that the queue still knows.
 
@@ -262,11 +271,3 @@ def end_with_children(pid: int) -> None:
         process = psutil.Process(pid)
         for each in (*process.children(recursive=True), process):
             each.kill()
-
-
-def end_jobs_left_in(folder: Path) -> None:
-    """End the jobs of a run of the same stage that was killed, or that has what it wanted."""
-    path = folder / "jobs"
-    if path.is_file():
-        subprocess.run(["scancel", "--quiet", path.read_text()], check=False)
-        path.unlink()

@@ -120,10 +120,9 @@ def after_a_killed_stage(executor: OnSlurm) -> tuple[list[int], str]:
     """What a stage gives whose predecessor left a job in the queue."""
     left = Path(".cache/slurm/double/before")
     left.mkdir(parents=True)
-    executor.submitted([Requeued(Endless(), versions(), left / "0.done")], left)
-    jobs = (left / "jobs").read_text()
+    (job,) = executor.submitted([Requeued(Endless(), versions(), left / "0.done")], left)
     _, given, _ = doubled(executor)
-    return given, states_of(jobs)[jobs]
+    return given, states_of(job.job_id.split("_")[0])[job.job_id]
 
 
 @pytest.fixture(scope="module")

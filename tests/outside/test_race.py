@@ -48,7 +48,7 @@ def held(curves: dict[Call, pd.DataFrame], seed: int, at_once: int) -> tuple[Rac
             running[waiting.pop(0)] = 0
         call = rng.choice(list(running))
         curve = curves[call]
-        running[call] = min(len(curve), running[call] + rng.randint(1, 10))
+        running[call] = min(len(curve), running[call] + rng.randint(1, 40))
         so_far = curve.iloc[: running[call]]
         if race.is_enough(call, so_far) or len(so_far) == len(curve):
             race.ended(call, Told(so_far, len(so_far) == len(curve)))
