@@ -62,7 +62,10 @@ class OnSlurm:
     def run(self, work: Work, on_done: OnDone) -> list[Any]:
         """What the tasks give, in their order."""
         label = FOLDER / work.label.replace(" ", "-")
-        self.end_jobs(label)  # of a stage that was killed
+        if self.slurm.cluster == "slurm":
+            end_jobs(
+                f"--user={getpass.getuser()}", f"--name={job_name(label)}"
+            )  # of a killed stage
         label.mkdir(parents=True, exist_ok=True)
         folder = Path(tempfile.mkdtemp(dir=label))  # jobs that end slowly still write into theirs
         ours = versions()
@@ -76,8 +79,9 @@ class OnSlurm:
             shutil.rmtree(label, ignore_errors=True)  # logs are for failures
             return results
         finally:
-            self.end_jobs(label)
-            if self.slurm.cluster == "local":
+            if self.slurm.cluster == "slurm":
+                end_jobs(jobs[0].job_id.split("_")[0])
+            else:
                 for job in jobs:
                     end_with_children(int(job.job_id))
 
@@ -109,12 +113,6 @@ class OnSlurm:
             asked["slurm_array_parallelism"] = slurm.at_once
             asked["slurm_additional_parameters"] = {"requeue": True, **slurm.options}
         return asked
-
-    def end_jobs(self, label: Path) -> None:
-        """End all jobs of a stage, also those of one that died before it knew their numbers."""
-        if self.slurm.cluster == "slurm" and shutil.which("scancel"):
-            whose = [f"--user={getpass.getuser()}", f"--name={job_name(label)}"]
-            subprocess.run(["scancel", "--quiet", *whose], check=False)
 
 
 @dataclass
@@ -248,6 +246,13 @@ class Watched:
 def job_name(label: Path) -> str:
     """Under which the jobs of a stage stand in the queue: those of this folder's stage alone."""
     return f"{NAME}-{hashlib.sha256(str(label.absolute()).encode()).hexdigest()[:12]}"
+
+
+def end_jobs(*which: str) -> None:
+    """End jobs, an array by its number or all of a stage by their name: one that was killed may
+    not have known their number yet."""
+    with suppress(FileNotFoundError):  # without Slurm, of which submitting tells
+        subprocess.run(["scancel", "--quiet", *which], check=False)
 
 
 def states_of(array: str) -> dict[str, str]:
