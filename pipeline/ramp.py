@@ -63,7 +63,7 @@ def overrides(found: Ramp, params: Params, examples: int) -> str:
     first, chosen = found.sizes[0], params.settings(params.grid.variant[0])
     whole = total_steps(chosen.budget, examples, first) * first
     shares = [float(f"{begin / whole:.3g}") for begin in found.begins[1:]]
-    exchange = "sgd" if chosen.optimizer.name in ("sgd", "nesterov") else "adam"
+    exchange = "sgd" if chosen.optimizer.name in ("sgd", "nesterov", "schedule_free") else "adam"
     return (
         f"schedule=growth 'schedule.milestones={shares}' schedule.factor=0.5 "
         f"schedule.exchange={exchange} 'grid.batch_size=[{first}]'"

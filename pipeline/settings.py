@@ -18,6 +18,7 @@ import pandas as pd
 
 from pipeline.errors import InputError, command, require
 from pipeline.params.load import Params, load_params
+from pipeline.params.network import WITH_BATCH_NORM
 from pipeline.params.optimizer import WITH_BETAS, Optimizer
 from pipeline.params.schedule import Schedule
 from pipeline.reporting.words import numbers
@@ -29,7 +30,7 @@ CLASSES = {
     "rmsprop": "torch.optim.RMSprop", "adam": "torch.optim.Adam", "adamw": "torch.optim.AdamW",
     "schedule_free": "schedulefree.AdamWScheduleFree",
 }  # fmt: skip
-"""Optimizers that torch has a class for, or their author."""
+"""The classes of optimizers, torch's or their authors'."""
 IN_HUGGINGFACE = {"adamw": "adamw_torch", "schedule_free": "schedule_free_adamw"}
 """Optimizers that Hugging Face's arguments can name with all their numbers."""
 HUGGINGFACE = ("constant", "growth", "cosine", "linear")
@@ -114,8 +115,8 @@ def setting(
         notes.append("hidden matrices by torch.optim.Muon(adjust_lr_fn='match_rms_adamw')")
         notes.append("and all else by AdamW, both at this rate")
     elif optimizer and optimizer.name == "schedule_free":
-        notes.append("optimizer.train() comes before updates, optimizer.eval() before evaluating")
-        notes.append("and saving; what batch norm tracks is of the weights that are trained")
+        notes.append("of `pip install schedulefree`; optimizer.train() comes before updates, and")
+        notes.append("optimizer.eval() before evaluating and saving")
     elif optimizer and optimizer.name not in CLASSES:
         notes.append(f"{optimizer.name} is no optimizer of torch: bring your own")
     if optimizer and optimizer.clip_norm is not None:
@@ -133,7 +134,8 @@ def setting(
     if not is_outside and chosen.model.precision == "bfloat16":
         notes.append("the forward pass is under autocast in bfloat16: precision='bf16-mixed' of")
         notes.append("Lightning, bf16=True of Hugging Face, mixed_precision='bf16' of Accelerate")
-    if not is_outside and chosen.model.norm == "batch" and parts.per_device < size:
+    has_norm = chosen.model.norm == "batch" or chosen.model.name in WITH_BATCH_NORM
+    if not is_outside and has_norm and parts.per_device < size:
         notes.append(f"batch norm sees {parts.per_device} examples at a time here, not {size}")
     return Setting(best["lr"], parts, steps, optimizer, schedule, tuple(notes))
 

@@ -133,7 +133,7 @@ class TestTorch:
         assert told == {"lr": 0.25, "betas": (0.9, 0.95), "eps": 1e-8, "weight_decay": 0.1,
                         "warmup_steps": 7}  # fmt: skip
         assert "scheduler" not in known
-        assert "# optimizer.train() comes before updates" in settings.code("torch", chosen)
+        assert "optimizer.train() comes before updates" in settings.code("torch", chosen)
 
     @pytest.mark.parametrize("schedule", SCHEDULES)
     def test_the_rate_moves_as_it_did(self, schedule: Schedule) -> None:

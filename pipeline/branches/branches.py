@@ -94,9 +94,9 @@ def measure(trunk: Trunk, data: Dataset, params: Params) -> pd.DataFrame:
 
 def reaches(trunk: Trunk, factor: int, params: Params) -> bool:
     """Whether the optimizer has values for a batch so large."""
-    optimizer = params.settings(trunk.pack.cells[0].variant).optimizer
+    settings = params.settings(trunk.pack.cells[0].variant)
     try:
-        optimizer.at(factor * trunk.pack.batch_size)
+        settings.at(factor * trunk.pack.batch_size)
     except InputError:
         return False
     return True
@@ -173,7 +173,8 @@ def losses_of(
         numbers = torch.arange(1, len(batches) + 1, device=batches.device)
         for batch, now, number in zip(batches, table, numbers, strict=True):
             step(batch, now, number)
-        after = training_losses(lanes, data)
+        average = trainee.state.get(rules.AVERAGE)
+        after = training_losses(replace(lanes, params=average) if average else lanes, data)
     return np.stack([before, after])[:, : len(pack.cells)]
 
 

@@ -71,6 +71,8 @@ class Examples:
         """The given rows, in their order; those of a file stay there."""
         if isinstance(self.x, np.memmap):
             return Examples(cast(Array, Rows(self.x, rows)), self.y[rows])
+        if isinstance(self.x, Rows):
+            return Examples(cast(Array, Rows(self.x.array, self.x.rows[rows])), self.y[rows])
         return Examples(self.x[rows], self.y[rows])
 
 

@@ -37,35 +37,39 @@ def drawn(
 def sampled(limit: int | None, labels: Array, classes: Sequence[str], seed: int) -> Array:
     """At most ``limit`` rows, ascending, by the seed alone; all of them where it is None.
 
-    labels: classes from 0, whose shares are kept, or targets where ``classes`` is empty.
+    labels: classes from 0, whose shares are kept as far as can be, or targets where ``classes`` is
+    empty.
 
-    Raises InputError for a class with too few rows for three parts, and a limit below that of the
-    classes.
+    Raises InputError where too few rows of a class are drawn.
     """
     rows = np.arange(len(labels))
     if limit is None or limit >= len(rows):
         return rows
-    if classes:
-        check_classes(labels, classes)
-    return _cut(rows, limit, labels if classes else None, seed, "data.limit")[1]
+    if not classes:
+        return _cut(rows, limit, None, seed)[1]
+    check_classes(labels, classes)
+    can_share = min(limit, len(rows) - limit) >= len(classes)
+    drawn = _cut(rows, limit, labels if can_share else None, seed)[1]
+    check_classes(labels[drawn], classes, "raise data.limit")
+    return drawn
 
 
-def check_classes(labels: Array, classes: Sequence[str]) -> None:
-    """Refuse a single class, and one with fewer rows than there are parts."""
+def check_classes(
+    labels: Array, classes: Sequence[str], mend: str = "leave it out or join it with another"
+) -> None:
+    """Refuse a class with fewer rows than there are parts, and a single one; mend: what helps."""
     counts = np.bincount(labels, minlength=len(classes))
-    if np.count_nonzero(counts) < 2:
-        raise InputError(f"data: a single class, {classes[int(counts.argmax())]!r}, in all rows")
     least = int(counts.argmin())
     if counts[least] < FEWEST:
         raise InputError(
             f"data: class {classes[least]!r} has {counts[least]} of {len(labels):,} rows, and "
-            f"three parts need at least {FEWEST}: leave it out or join it with another"
+            f"three parts need at least {FEWEST}: {mend}"
         )
+    if len(classes) < 2:
+        raise InputError(f"data: a single class, {classes[0]!r}, in all rows")
 
 
-def _cut(
-    rows: Array, share: float, strata: Array | None, seed: int, key: str = "data.split"
-) -> tuple[Array, Array]:
+def _cut(rows: Array, share: float, strata: Array | None, seed: int) -> tuple[Array, Array]:
     try:
         kept, cut = train_test_split(
             rows,
@@ -74,7 +78,7 @@ def _cut(
             stratify=None if strata is None else strata[rows],
         )
     except ValueError as error:  # too few rows; scikit-learn's text names the numbers
-        raise InputError(f"{key}: {error}") from None
+        raise InputError(f"data.split: {error}") from None
     return np.sort(kept), np.sort(cut)
 
 

@@ -17,7 +17,7 @@ from pipeline.errors import InputError, require
 from pipeline.params.augmentation import Augmentation
 from pipeline.params.checks import is_number, one_of
 from pipeline.params.data import SCALINGS, WITHOUT_IMAGES, Data
-from pipeline.params.network import Model, is_factory
+from pipeline.params.network import WITH_BATCH_NORM, Model, is_factory
 from pipeline.params.optimizer import Optimizer
 from pipeline.params.protocol import (
     CONFIRM_SEED_BASE,
@@ -272,6 +272,7 @@ def from_config(config: DictConfig) -> Params:
         check_batch_norm(params, variant)
         check_muon(params, variant)
         check_schedule_free(params, variant)
+        check_decay(params, variant)
     if params.trainer.name == "lanes":
         for variant in params.grid.variant:
             check_text(params, variant)
@@ -280,8 +281,9 @@ def from_config(config: DictConfig) -> Params:
 
 def check_batch_norm(params: Params, variant: str) -> None:
     """Check a variant's settings, and that its batch norm, if it has one, sees two examples."""
-    norm = params.settings(variant).model.norm
-    refused = norm != "none" and variant in params.grid.variant and 1 in params.grid.batch_size
+    model = params.settings(variant).model
+    has_norm = model.norm != "none" or model.name in WITH_BATCH_NORM
+    refused = has_norm and variant in params.grid.variant and 1 in params.grid.batch_size
     rule = f"is too small for variant {variant}: batch norm needs two examples for a variance"
     require(not refused, "grid.batch_size", 1, rule)
 
@@ -299,9 +301,22 @@ def check_muon(params: Params, variant: str) -> None:
 def check_schedule_free(params: Params, variant: str) -> None:
     """Check that the rate of a schedule-free optimizer stays after its warm-up."""
     settings = params.settings(variant)
-    is_fitting = settings.optimizer.name != "schedule_free" or settings.schedule.name == "constant"
-    rule = "is a schedule, and optimizer.name=schedule_free needs constant"
-    require(is_fitting, "schedule.name", settings.schedule.name, rule)
+    schedule = settings.schedule
+    stays = schedule.name == "constant" or (
+        schedule.name == "growth" and schedule.exchange == "sgd"
+    )
+    is_free = settings.optimizer.name == "schedule_free" and variant in params.grid.variant
+    rule = "moves the rate, and optimizer.name=schedule_free needs one that stays: constant"
+    require(stays or not is_free, "schedule.name", schedule.name, rule)
+
+
+def check_decay(params: Params, variant: str) -> None:
+    """Check that a decay that is to move with the batch size does."""
+    settings = params.settings(variant)
+    moves = BATCH_RULES[settings.schedule.batch_rule] < 1
+    base = settings.optimizer.decay_batch_size
+    rule = "moves nothing with schedule.batch_rule=linear, which keeps the timescale by itself"
+    require(moves or base is None, "optimizer.decay_batch_size", base, rule)
 
 
 def check_text(params: Params, variant: str) -> None:

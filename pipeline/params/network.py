@@ -11,6 +11,8 @@ ACTIVATIONS = ("relu", "tanh", "gelu")
 NORMS = ("none", "batch", "ghost")
 PRECISIONS = ("float32", "bfloat16")
 POSITIONS = ("learned", "rotary")
+WITH_BATCH_NORM = ("resnet", "cifar_resnet")
+"""Networks that are made with it."""
 SIZES = {
     "layers": ("cifar_resnet", "transformer"),
     "width": ("cifar_resnet", "transformer"),
@@ -80,6 +82,10 @@ class Model:
         )
         rule = "is below 2: one example has no variance"
         require(self.ghost_size >= 2, "model.ghost_size", self.ghost_size, rule)
+        if self.name in WITH_BATCH_NORM:
+            rule = f"is not used by {self.name}, which has batch norm"
+            require(self.norm == "none", "model.norm", self.norm, rule)
+            require(self.dropout == 0, "model.dropout", self.dropout, f"is not used by {self.name}")
         require(0 <= self.dropout < 1, "model.dropout", self.dropout, "is outside [0, 1)")
         if self.norm_layers != "all":
             self._check_norm_layers()

@@ -27,7 +27,9 @@ class Training:
         model = seeds.initial_model(settings.model, data.shape, data.outputs, settings.seed, 0)
         self.model, self.data, self.rule = model.to(device).train(), data, settings.optimizer
         self.optimizer = torch_optimizer(model, settings.optimizer, min(settings.lr))
-        self.average = averaged(self.model, settings.optimizer, self.optimizer)
+        self.average = None
+        if self.rule.ema:  # a schedule-free optimizer's is made where it is looked at
+            self.average = averaged(self.model, self.rule, self.optimizer)
         self.order = seeds.places(settings, 0, 0, len(data.train)).to(device)
         self.augmentation = settings.augmentation
         self.key = seeds.augmentation_key(settings.seed, 0).to(device)

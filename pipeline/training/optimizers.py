@@ -133,8 +133,9 @@ class ScheduleFree(torch.optim.Optimizer):
 
     def average(self, averaged: Sequence[Tensor], *_: Any) -> None:
         """Put the average where torch's AveragedModel keeps one, parameter by parameter."""
-        for mean, state in zip(averaged, self.state.values(), strict=True):
-            mean.copy_(state["x"])
+        weights = [w for group in self.param_groups for w in group["params"]]
+        for mean, w in zip(averaged, weights, strict=True):
+            mean.copy_(self.state[w]["x"])
 
 
 class Muon(torch.optim.Optimizer):

@@ -38,18 +38,27 @@ class TestSplits:
         assert len(first) == 60
         assert np.array_equal(first, again)
         assert not np.array_equal(first, other)
-        drawn = {float(y) for part in prepare(data_of("diabetes", limit=100), 0).parts.values()
-                 for y in part.y}  # fmt: skip
-        assert drawn <= {float(y) for y in read(data_of("diabetes")).examples.y}
+        rows = splits.sampled(100, read(data_of("diabetes")).examples.y, (), 0)
+        assert len(rows) == 100
+        assert (np.diff(rows) > 0).all()
 
-    def test_a_limit_above_all_changes_nothing(self) -> None:
-        whole, limited = (prepare(data_of("wine", limit=limit), 0) for limit in (None, 178))
+    @given(st.integers(20, 200), st.integers(0, 5))
+    def test_any_limit_keeps_the_shares_of_classes(self, limit: int, seed: int) -> None:
+        labels = np.repeat(np.arange(3), (59, 71, 48))
+        rows = splits.sampled(limit, labels, ("x", "y", "z"), seed)
+        assert len(rows) == min(limit, 178)
+        wanted = np.bincount(labels) * len(rows) / 178
+        assert np.abs(np.bincount(labels[rows]) - wanted).max() <= 2
+
+    @pytest.mark.parametrize("limit", [178, 1000])
+    def test_a_limit_above_all_changes_nothing(self, limit: int) -> None:
+        whole, limited = (prepare(data_of("wine", limit=most), 0) for most in (None, limit))
         assert np.array_equal(whole.parts["train"].x, limited.parts["train"].x)
         assert limited.notes == ()
 
-    def test_a_limit_below_the_classes_is_refused(self) -> None:
-        with pytest.raises(InputError, match=r"data\.limit: .* 2 should be greater"):
-            prepare(data_of("wine", limit=2), 0)
+    def test_a_limit_that_leaves_too_few_of_a_class_is_refused(self) -> None:
+        with pytest.raises(InputError, match=r"has \d of 8 rows, .* at least 3: raise data\.limit"):
+            prepare(data_of("wine", limit=8), 0)
 
     def test_a_class_with_one_row_is_refused(self) -> None:
         with pytest.raises(InputError, match=r"class 'y' has 1 of 9 rows"):

@@ -23,7 +23,11 @@ class Interruption(Exception):  # noqa: N818
 class TestResume:
     @pytest.mark.parametrize(
         ("optimizer", "schedule"),
-        [("momentum", "constant"), pytest.param("adam", "growth", marks=pytest.mark.slow)],
+        [
+            ("momentum", "constant"),
+            pytest.param("adam", "growth", marks=pytest.mark.slow),
+            pytest.param("schedule_free", "warm", marks=pytest.mark.slow),
+        ],
     )
     @pytest.mark.parametrize(
         "at", [pytest.param(1, marks=pytest.mark.slow), 7, pytest.param(13, marks=pytest.mark.slow)]

@@ -1,6 +1,7 @@
 """A training that is stopped and gone on with ends with the bits of one that never was."""
 
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -19,6 +20,8 @@ from makers.packs import (
     make_pack,
     plain,
 )
+from pipeline.lanes import pieces
+from pipeline.lanes.checkpoint import Store
 from pipeline.params.network import Model
 from pipeline.params.schedule import Schedule
 from pipeline.training.pack import Pack, Trained
@@ -77,6 +80,20 @@ class TestPlainLoop:
     def test_every_optimizer(self, make_data: MakeData, optimizer: str) -> None:
         pack, data = make_pack(RATES, (0, 1), optimizer=OPTIMIZERS[optimizer]), make_data()
         found = in_rounds(pack, lambda part: plain(part, data), [1, 4])
+        assert_same_bits(found, plain(pack, data))
+
+    def test_an_average_that_was_kept_on_the_disk(
+        self, make_data: MakeData, tmp_path: Path
+    ) -> None:
+        """Its file knows the weights by their numbers, of which "10" comes before "2"."""
+        model, data = Model("mlp", [5, 4, 6, 3, 7]), make_data()
+        pack = make_pack((0.03,), (0,), model=model, optimizer=OPTIMIZERS["schedule_free"])
+        begun = plain(replace(pack, until=pack.evaluation_steps[3]), data)
+        kept = Store(tmp_path, "inputs").checkpoint(pack, "loop", 1)
+        kept.save(pieces.from_trained(begun))
+        content = kept.load(torch.device("cpu"))
+        assert content is not None
+        found = plain(replace(pack, begun=pieces.to_trained(content)), data)
         assert_same_bits(found, plain(pack, data))
 
     def test_averages_of_shared_weights(self) -> None:

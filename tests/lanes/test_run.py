@@ -69,12 +69,13 @@ class TestEqualsThePlainLoop:
         assert_close(lanes(pack, data), plain(pack, data))
 
     @pytest.mark.parametrize(
-        "name", ["plain", "normed", pytest.param("resnet", marks=pytest.mark.slow)]
+        "name", ["plain", "normed", "small", pytest.param("resnet", marks=pytest.mark.slow)]
     )
     def test_convolutions(self, name: str) -> None:
         model = {
             "plain": Model("cnn", [3, 4]),
             "normed": Model("cnn", [3], norm="batch", dropout=0.2),
+            "small": Model("cifar_resnet", layers=8, width=2),
             "resnet": Model("resnet"),
         }[name]
         pixels = torch.rand(24, 1, 6, 6, generator=torch.Generator().manual_seed(0))

@@ -53,6 +53,7 @@ OPTIMIZERS |= {
 
 SCHEDULES = {
     "constant": Schedule(),
+    "warm": Schedule(warmup_steps=5),
     "cosine": Schedule("cosine", 3),
     "linear": Schedule("linear", 2),
     "wsd": Schedule("wsd", 2, decay=0.4),

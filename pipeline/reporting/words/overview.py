@@ -192,6 +192,8 @@ def model_words(model: Model) -> str:
             f"transformer, layers {model.layers}, width {model.width}, heads {model.heads}, "
             f"{model.positions} positions, {head} head"
         )
+    if model.name == "cifar_resnet":
+        return f"cifar_resnet, layers {model.layers}, width {model.width}"
     return f"{model.name} {list(model.hidden) or ''}".strip()
 
 

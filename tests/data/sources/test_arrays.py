@@ -121,6 +121,14 @@ class TestFiles:
         assert scaling.fit(found.parts["train"].x) == scaling.fit(expected.parts["train"].x)
         pd.testing.assert_frame_equal(description.features(found), description.features(expected))
 
+    def test_those_that_are_drawn_stay_there(self, folder: Path) -> None:
+        found = prepare(Data("arrays", str(folder), task="auto", limit=20), 0)
+        x = np.load(folder / "x.npy")
+        for part in found.parts.values():
+            assert not isinstance(part.x, np.ndarray)
+            assert all(any(np.array_equal(row, one) for one in x) for row in part.x[:])
+        assert sum(map(len, found.parts.values())) == 20
+
     def test_what_is_missing_or_pickled_is_refused(self, folder: Path) -> None:
         np.save(folder / "y.npy", np.array([{}], dtype=object), allow_pickle=True)
         with pytest.raises(InputError, match=r"y\.npy: is no array that can be read"):
