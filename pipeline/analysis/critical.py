@@ -98,6 +98,11 @@ class Critical:
     n: int
     missed: int
 
+    @property
+    def is_bounded(self) -> bool:
+        """Whether the data set the critical batch size a bound on both sides."""
+        return self.low > 0 and np.isfinite(self.high)
+
 
 @dataclass(frozen=True)
 class Profile:

@@ -58,8 +58,8 @@ def draw(study: Study) -> Figure:
             axis.plot(best["batch_size"], best[column], "o", **RING)
     sizes = table["batch_size"]
     fit = study.fits.get(variant)
-    if fit is not None and sizes.min() <= fit.curve.critical <= sizes.max():
-        size = fit.curve.critical
+    size = fit.curve.critical if fit is not None and fit.is_bounded else np.nan
+    if sizes.min() <= size <= sizes.max():
         marked(above, size, f"critical: {numbers.number(size)}", "-.", 0.88)
     memory = np.inf if limits.memory_gb is None else limits.memory_gb * 2**30
     too_large = sizes[table["peak_bytes"] > memory]

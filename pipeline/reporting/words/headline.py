@@ -37,7 +37,7 @@ def without_seconds(study: Study) -> str:
     fit = study.critical
     critical = (
         ""
-        if fit is None
+        if fit is None or not fit.is_bounded
         else f" The critical batch size is {numbers.number(fit.curve.critical)} (95 % interval "
         f"{numbers.interval(fit.low, fit.high)}): well below it twice the batch takes half the "
         "steps, well above it no fewer."

@@ -17,6 +17,7 @@ from matplotlib.figure import Figure
 from makers.processes import fresh as in_a_fresh_process
 from makers.project import ROOT
 from makers.reports import SHAPES, cached, fresh
+from pipeline.analysis.critical import Critical, Curve
 from pipeline.analysis.frame import Frame
 from pipeline.analysis.study import Study, tables
 from pipeline.executors.processes import ProcessDiedError
@@ -118,6 +119,15 @@ def test_many_variants_can_be_told_apart() -> None:
     assert "95 % intervals over 3 fresh seeds, of variant_0" in caption
     for item in sections.illustrations(study):
         item.draw(study).draw_without_rendering()
+
+
+@pytest.mark.parametrize("low", [8.0, 0.0])
+def test_a_critical_batch_size_is_marked_where_it_is_bounded(low: float) -> None:
+    study = fresh((4, 16, 64), (0.01, 0.1, 1.0), 3)
+    found = Critical(Curve(10.0, 30.0), low, 90.0, "yes", 0.1, 0.0, Curve(10.0, 30.0), 0.1, 9, 0)
+    study.__dict__["fits"] = {"baseline": found}  # as a cached property keeps it
+    words = {text.get_text() for axis in tradeoff.draw(study).axes for text in axis.texts}
+    assert ("critical: 30" in words) is (low > 0)
 
 
 def test_no_curve_leaves_the_panels_at_the_top() -> None:
