@@ -117,6 +117,8 @@ def setting(
     elif optimizer and optimizer.name == "schedule_free":
         notes.append("of `pip install schedulefree`; optimizer.train() comes before updates, and")
         notes.append("optimizer.eval() before evaluating and saving")
+        if chosen.model.has_batch_norm:
+            notes.append("what batch norm tracks is of the weights that are trained")
     elif optimizer and optimizer.name not in CLASSES:
         notes.append(f"{optimizer.name} is no optimizer of torch: bring your own")
     if optimizer and optimizer.clip_norm is not None:

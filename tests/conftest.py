@@ -24,6 +24,7 @@ hypothesis.settings.register_profile("untimed", deadline=None)
 hypothesis.settings.load_profile("untimed")
 
 
+@pytest.hookimpl(trylast=True)  # of those that are left
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Whole pipelines first, for each of two test processes, which begin with one half of the list
     each: at the end they would leave one process alone."""

@@ -173,7 +173,8 @@ def losses_of(
         numbers = torch.arange(1, len(batches) + 1, device=batches.device)
         for batch, now, number in zip(batches, table, numbers, strict=True):
             step(batch, now, number)
-        average = trainee.state.get(rules.AVERAGE)
+        # of a few steps an average that is only looked at would tell how far it lags
+        average = None if settings.optimizer.ema else trainee.state.get(rules.AVERAGE)
         after = training_losses(replace(lanes, params=average) if average else lanes, data)
     return np.stack([before, after])[:, : len(pack.cells)]
 

@@ -41,11 +41,13 @@ def prepare(data: Data, seed: int) -> Prepared:
         return prepare_text(data, seed)
     source = read(data)
     check_task(source, data)
+    if data.split.test != "official":
+        source = replace(source, test=None)
     source = limited(source, data.limit, seed)
-    has_test = source.test is not None and data.split.test == "official"
+    has_test = source.test is not None
     rows = splits.drawn(data.split, source.examples.y, source.classes, seed, has_test)
     parts = {name: source.examples.take(of_part) for name, of_part in rows.items()}
-    if source.test is not None and has_test:
+    if source.test is not None:
         parts["test"] = source.test
     task = "classification" if source.classes else "regression"
     return Prepared(task, parts, source.features, source.classes, notes=source.notes)
@@ -57,11 +59,15 @@ def read(data: Data) -> Source:
 
 
 def limited(source: Source, limit: int | None, seed: int) -> Source:
-    """The source with at most ``limit`` examples, and the same share of its own test set."""
+    """The source with at most ``limit`` examples, and the same share of its own test set.
+
+    Raises InputError for a limit that leaves too few.
+    """
     everything, test = source.examples, source.test
     rows = splits.sampled(limit, everything.y, source.classes, seed)
     if len(rows) == len(everything):
         return source
+    splits.check_limit(limit, everything.y[rows], source.classes)
     if test is not None:
         share = math.ceil(len(test) * len(rows) / len(everything))
         test = test.take(splits.sampled(share, test.y, source.classes, seed))

@@ -6,7 +6,7 @@ import numpy as np
 from sklearn.model_selection import GroupShuffleSplit, train_test_split
 
 from pipeline.data.examples import Array
-from pipeline.errors import InputError
+from pipeline.errors import InputError, require
 from pipeline.params.data import Split
 
 FEWEST = 3
@@ -39,31 +39,32 @@ def sampled(limit: int | None, labels: Array, classes: Sequence[str], seed: int)
 
     labels: classes from 0, whose shares are kept as far as can be, or targets where ``classes`` is
     empty.
-
-    Raises InputError where too few rows of a class are drawn.
     """
     rows = np.arange(len(labels))
     if limit is None or limit >= len(rows):
         return rows
-    if not classes:
-        return _cut(rows, limit, None, seed)[1]
-    check_classes(labels, classes)
-    can_share = min(limit, len(rows) - limit) >= len(classes)
-    drawn = _cut(rows, limit, labels if can_share else None, seed)[1]
-    check_classes(labels[drawn], classes, "raise data.limit")
-    return drawn
+    counts = np.bincount(labels, minlength=len(classes)) if classes else np.zeros(1)
+    can_share = min(limit, len(rows) - limit) >= len(classes) and counts.min() > 1
+    return _cut(rows, limit, labels if can_share else None, seed)[1]
 
 
-def check_classes(
-    labels: Array, classes: Sequence[str], mend: str = "leave it out or join it with another"
-) -> None:
-    """Refuse a class with fewer rows than there are parts, and a single one; mend: what helps."""
+def check_limit(limit: int | None, labels: Array, classes: Sequence[str]) -> None:
+    """Refuse a limit that leaves fewer rows, or of a class, than there are parts."""
+    counts = np.bincount(labels, minlength=len(classes)) if classes else np.array([len(labels)])
+    least = int(counts.argmin())
+    of_class = f" of class {classes[least]!r}" if classes else ""
+    rule = f"leaves {counts[least]} rows{of_class}, and three parts need at least {FEWEST}"
+    require(limit is None or counts[least] >= FEWEST, "data.limit", limit, rule)
+
+
+def check_classes(labels: Array, classes: Sequence[str]) -> None:
+    """Refuse a class with fewer rows than there are parts, and a single one."""
     counts = np.bincount(labels, minlength=len(classes))
     least = int(counts.argmin())
     if counts[least] < FEWEST:
         raise InputError(
             f"data: class {classes[least]!r} has {counts[least]} of {len(labels):,} rows, and "
-            f"three parts need at least {FEWEST}: {mend}"
+            f"three parts need at least {FEWEST}: leave it out or join it with another"
         )
     if len(classes) < 2:
         raise InputError(f"data: a single class, {classes[0]!r}, in all rows")

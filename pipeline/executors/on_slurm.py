@@ -63,9 +63,8 @@ class OnSlurm:
         """What the tasks give, in their order."""
         label = FOLDER / work.label.replace(" ", "-")
         if self.slurm.cluster == "slurm":
-            end_jobs(
-                f"--user={getpass.getuser()}", f"--name={job_name(label)}"
-            )  # of a killed stage
+            of_killed_stage = (f"--user={getpass.getuser()}", f"--name={job_name(label)}")
+            end_jobs(*of_killed_stage)
         label.mkdir(parents=True, exist_ok=True)
         folder = Path(tempfile.mkdtemp(dir=label))  # jobs that end slowly still write into theirs
         ours = versions()

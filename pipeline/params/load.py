@@ -17,7 +17,7 @@ from pipeline.errors import InputError, require
 from pipeline.params.augmentation import Augmentation
 from pipeline.params.checks import is_number, one_of
 from pipeline.params.data import SCALINGS, WITHOUT_IMAGES, Data
-from pipeline.params.network import WITH_BATCH_NORM, Model, is_factory
+from pipeline.params.network import Model, is_factory
 from pipeline.params.optimizer import Optimizer
 from pipeline.params.protocol import (
     CONFIRM_SEED_BASE,
@@ -281,8 +281,7 @@ def from_config(config: DictConfig) -> Params:
 
 def check_batch_norm(params: Params, variant: str) -> None:
     """Check a variant's settings, and that its batch norm, if it has one, sees two examples."""
-    model = params.settings(variant).model
-    has_norm = model.norm != "none" or model.name in WITH_BATCH_NORM
+    has_norm = params.settings(variant).model.has_batch_norm
     refused = has_norm and variant in params.grid.variant and 1 in params.grid.batch_size
     rule = f"is too small for variant {variant}: batch norm needs two examples for a variance"
     require(not refused, "grid.batch_size", 1, rule)
@@ -313,10 +312,11 @@ def check_schedule_free(params: Params, variant: str) -> None:
 def check_decay(params: Params, variant: str) -> None:
     """Check that a decay that is to move with the batch size does."""
     settings = params.settings(variant)
+    is_run = variant in params.grid.variant
     moves = BATCH_RULES[settings.schedule.batch_rule] < 1
     base = settings.optimizer.decay_batch_size
     rule = "moves nothing with schedule.batch_rule=linear, which keeps the timescale by itself"
-    require(moves or base is None, "optimizer.decay_batch_size", base, rule)
+    require(moves or base is None or not is_run, "optimizer.decay_batch_size", base, rule)
 
 
 def check_text(params: Params, variant: str) -> None:

@@ -58,6 +58,11 @@ class Model:
     tied: bool = False
     options: dict[str, Any] = field(default_factory=dict)
 
+    @property
+    def has_batch_norm(self) -> bool:
+        """Whether it takes the examples of a batch together, or of its ghosts."""
+        return self.norm != "none" or self.name in WITH_BATCH_NORM
+
     def __post_init__(self) -> None:
         require(
             not self.options or is_factory(self.name),

@@ -122,11 +122,11 @@ class Optimizer:
         is_used = self.ema == 0 or self.name != "schedule_free"
         rule = "is not used by schedule_free, which averages by itself"
         require(is_used, "optimizer.ema", self.ema, rule)
-        for name in ("momentum", "ema"):
-            base = getattr(self, f"{name}_batch_size")
-            moves_something = base is None or getattr(self, name) > 0
-            rule = f"moves nothing: optimizer.{name} is 0"
-            require(moves_something, f"optimizer.{name}_batch_size", base, rule)
+        for moved in ("momentum", "ema", "weight_decay"):
+            key = f"{moved.removeprefix('weight_')}_batch_size"
+            moves_something = getattr(self, key) is None or getattr(self, moved) > 0
+            rule = f"moves nothing: optimizer.{moved} is 0"
+            require(moves_something, f"optimizer.{key}", getattr(self, key), rule)
         require(0 <= self.momentum < 1, "optimizer.momentum", self.momentum, "is outside [0, 1)")
         require(
             self.momentum == 0 or self.name in WITH_MOMENTUM,

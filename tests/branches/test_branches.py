@@ -19,22 +19,25 @@ from pipeline.params.protocol import Grid, Impl
 from pipeline.params.schedule import Budget
 from pipeline.training import seeds
 from pipeline.training.dataset import Dataset
+from pipeline.training.loop import torch_optimizer
 from pipeline.training.losses import mean_loss
+from pipeline.training.optimizers import ScheduleFree
 
 MODEL = Model("mlp", [8, 5])
 STEPS = (4, 20)
 
 
-def params() -> Params:
-    """Those of a trunk of plain momentum at batch size 4."""
-    return Params(
-        model=MODEL, optimizer=Optimizer("sgd", 0.9), grid=Grid(["baseline"], [4], lr=[0.05])
-    )
+MOMENTUM = Optimizer("sgd", 0.9)
 
 
-def trunk_on(data: Dataset) -> Trunk:
+def params(rule: Optimizer = MOMENTUM) -> Params:
+    """Those of a trunk at batch size 4."""
+    return Params(model=MODEL, optimizer=rule, grid=Grid(["baseline"], [4], lr=[0.05]))
+
+
+def trunk_on(data: Dataset, rule: Optimizer = MOMENTUM) -> Trunk:
     """Random weights at two moments of two seeds."""
-    keys = {"optimizer": Optimizer("sgd", 0.9), "budget": Budget(100, 16, 6)}
+    keys = {"optimizer": rule, "budget": Budget(100, 16, 6)}
     pack = make_pack((0.05,), (0, 1), model=MODEL, **keys)
     table = pd.DataFrame([(step, cell) for step in STEPS for cell in range(2)],
                          columns=["step", "cell"])  # fmt: skip
@@ -50,10 +53,11 @@ def trunk_on(data: Dataset) -> Trunk:
 
 def by_hand(trunk: Trunk, data: Dataset, row: int, size: int, rate: float) -> tuple[float, float]:
     """A branch in plain PyTorch: its training loss before and after."""
+    rule = trunk.pack.settings.optimizer
     step, cell = trunk.table.iloc[row]
     model = seeds.initial_model(MODEL, data.shape, data.outputs, 0, 0)
     model.load_state_dict({k: torch.from_numpy(v[row]) for k, v in trunk.weights.items()})
-    optimizer = torch.optim.SGD(model.parameters(), rate, momentum=0.9)
+    optimizer = torch_optimizer(model, rule, rate)
     epoch = int(np.ceil(trunk.pack.epochs_seen(step)))
     seed = trunk.pack.cells[cell].seed
     order = seeds.data_order(0, seed, epoch, len(data.train))
@@ -63,15 +67,20 @@ def by_hand(trunk: Trunk, data: Dataset, row: int, size: int, rate: float) -> tu
         optimizer.zero_grad()
         mean_loss(model(data.train.x[rows]), data.train.y[rows], data.task).backward()
         optimizer.step()
+    if isinstance(optimizer, ScheduleFree):
+        optimizer.average([weights.data for weights in model.parameters()])
     return before, mean_loss(model(data.train.x), data.train.y, data.task).item()
 
 
 @pytest.mark.parametrize("task", ["classification", "regression"])
 @pytest.mark.parametrize("factor", [1, 2])
-def test_branches_are_what_a_plain_loop_makes(make_data: MakeData, task: str, factor: int) -> None:
+@pytest.mark.parametrize("rule", [MOMENTUM, Optimizer("adam", ema=0.9), Optimizer("schedule_free")])
+def test_branches_are_what_a_plain_loop_makes(
+    make_data: MakeData, task: str, factor: int, rule: Optimizer
+) -> None:
     data = make_data(task)
-    trunk = trunk_on(data)
-    found = branches.of_factor(trunk, data, params(), factor)
+    trunk = trunk_on(data, rule)
+    found = branches.of_factor(trunk, data, params(rule), factor)
     powers = branches.POWERS if factor > 1 else branches.POWERS[:1]
     assert len(found) == len(trunk.table) * len(powers)
     places = [(row, power) for row in range(len(trunk.table)) for power in powers]

@@ -7,7 +7,8 @@ from hypothesis import strategies as st
 
 from makers.sources import EMBEDDED, data_of
 from pipeline.data import splits
-from pipeline.data.preparation import prepare, read
+from pipeline.data.examples import Examples, Source
+from pipeline.data.preparation import limited, prepare, read
 from pipeline.errors import InputError
 from pipeline.params.data import Split
 
@@ -50,6 +51,14 @@ class TestSplits:
         wanted = np.bincount(labels) * len(rows) / 178
         assert np.abs(np.bincount(labels[rows]) - wanted).max() <= 2
 
+    def test_a_test_set_of_its_own_needs_no_three_rows_of_a_class(self) -> None:
+        y = np.arange(1000) % 10
+        examples, test = Examples(np.zeros((1000, 2)), y), Examples(np.zeros((100, 2)), y[:100])
+        source = Source(examples, ("a", "b"), tuple("0123456789"), test)
+        made = limited(source, 100, 0)
+        assert made.test is not None
+        assert (len(made.examples), len(made.test)) == (100, 10)
+
     @pytest.mark.parametrize("limit", [178, 1000])
     def test_a_limit_above_all_changes_nothing(self, limit: int) -> None:
         whole, limited = (prepare(data_of("wine", limit=most), 0) for most in (None, limit))
@@ -57,8 +66,12 @@ class TestSplits:
         assert limited.notes == ()
 
     def test_a_limit_that_leaves_too_few_of_a_class_is_refused(self) -> None:
-        with pytest.raises(InputError, match=r"has \d of 8 rows, .* at least 3: raise data\.limit"):
+        with pytest.raises(
+            InputError, match=r"data\.limit: 8 leaves 2 rows of class 'class_2', and"
+        ):
             prepare(data_of("wine", limit=8), 0)
+        with pytest.raises(InputError, match=r"data\.limit: 2 leaves 2 rows, and three parts"):
+            prepare(data_of("diabetes", limit=2), 0)
 
     def test_a_class_with_one_row_is_refused(self) -> None:
         with pytest.raises(InputError, match=r"class 'y' has 1 of 9 rows"):

@@ -44,7 +44,8 @@ BAD = [
     ("model: {name: resnet, norm: ghost}", "model.norm: 'ghost' is not used by resnet"),
     ("model: {name: cifar_resnet, layers: 8, dropout: 0.1}", "model.dropout: 0.1 is not used by"),
     (
-        "optimizer: {name: adamw, decay_batch_size: 8}\nschedule: {batch_rule: linear}",
+        "optimizer: {name: adamw, weight_decay: 0.1, decay_batch_size: 8}\n"
+        "schedule: {batch_rule: linear}",
         "optimizer.decay_batch_size: 8 moves nothing with schedule.batch_rule=linear",
     ),
     ("data: {limit: 0}", "data.limit: 0 is below 1"),
@@ -114,6 +115,10 @@ BAD = [
     ("model: {precision: float16}", "model.precision: 'float16'"),
     ("optimizer: {noise_batch_size: 8}", "optimizer.noise_batch_size: 8 is not used by sgd"),
     ("optimizer: {name: adam, decay_batch_size: 8}", "decay_batch_size: 8 is not used by adam"),
+    (
+        "optimizer: {name: adamw, decay_batch_size: 8}",
+        "optimizer.decay_batch_size: 8 moves nothing: ",
+    ),
     ("optimizer: {epsilon: 0.1}", "optimizer.epsilon: 0.1 is not used by sgd"),
     ("optimizer: {name: adam, beta1: -0.1}", "optimizer.beta1: -0.1 is outside"),
     ("optimizer: {name: adam, beta2_batch_size: 8, noise_batch_size: 8}", "moves beta2, and so"),

@@ -38,6 +38,8 @@ def prepare_table(data: Data, seed: int) -> Prepared:
         there = leaks.first_of_equals(there, digest)
     distinct = len(there)
     there = there[splits.sampled(data.limit, labels[there], classes, seed)]
+    if len(there) < distinct:
+        splits.check_limit(data.limit, labels[there], classes)
     parts = split(data, rest.pop(0) if data.split.by else None, labels, classes, there, seed)
     encoded = [encoding.encode(column, parts["train"], data.table) for column in rest]
     if not any(column.features for column in encoded):

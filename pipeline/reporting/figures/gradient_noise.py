@@ -32,8 +32,9 @@ def shown_batch_size(study: Study) -> int:
 
 
 def critical_batch_size(study: Study) -> float | None:
-    """The first variant's, where it could be fitted."""
-    return None if study.critical is None else study.critical.curve.critical
+    """The first variant's, where the data bound it."""
+    fit = study.critical
+    return fit.curve.critical if fit is not None and fit.is_bounded else None
 
 
 def draw(study: Study) -> Figure:

@@ -356,7 +356,7 @@ def notes_on_solutions(study: Study) -> list[str]:
             "Sharpness has no rescaling control: the network has no two layers with only ReLU, "
             "pooling or flattening between them."
         )
-    if study.settings[study.frame.first].model.norm != "none":
+    if study.settings[study.frame.first].model.has_batch_norm:
         notes.append(
             "Sharpness and gradient noise are measured with batch norm's running statistics; on "
             "the lines between and around solutions they are taken anew from the training examples."

@@ -25,9 +25,18 @@ from pipeline.params.optimizer import Optimizer
 from pipeline.params.settings import Settings
 from pipeline.reporting import sections
 from pipeline.reporting.content import content_of
-from pipeline.reporting.figures import axes, curves, drawing, sweeps, throughput, tradeoff
+from pipeline.reporting.figures import (
+    axes,
+    curves,
+    drawing,
+    gradient_noise,
+    sweeps,
+    throughput,
+    tradeoff,
+)
 from pipeline.reporting.figures.axes import STYLE
 from pipeline.reporting.figures.illustration import Illustration
+from pipeline.reporting.words import headline
 
 FOLDER = ROOT / "pipeline" / "reporting" / "figures"
 
@@ -122,12 +131,14 @@ def test_many_variants_can_be_told_apart() -> None:
 
 
 @pytest.mark.parametrize("low", [8.0, 0.0])
-def test_a_critical_batch_size_is_marked_where_it_is_bounded(low: float) -> None:
+def test_a_critical_batch_size_is_told_where_it_is_bounded(low: float) -> None:
     study = fresh((4, 16, 64), (0.01, 0.1, 1.0), 3)
     found = Critical(Curve(10.0, 30.0), low, 90.0, "yes", 0.1, 0.0, Curve(10.0, 30.0), 0.1, 9, 0)
     study.__dict__["fits"] = {"baseline": found}  # as a cached property keeps it
     words = {text.get_text() for axis in tradeoff.draw(study).axes for text in axis.texts}
     assert ("critical: 30" in words) is (low > 0)
+    assert ("critical batch size is 30" in headline.without_seconds(study)) is (low > 0)
+    assert (gradient_noise.critical_batch_size(study) == 30) is (low > 0)
 
 
 def test_no_curve_leaves_the_panels_at_the_top() -> None:
