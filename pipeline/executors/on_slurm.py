@@ -62,9 +62,8 @@ class OnSlurm:
     def run(self, work: Work, on_done: OnDone) -> list[Any]:
         """What the tasks give, in their order."""
         label = FOLDER / work.label.replace(" ", "-")
-        if self.slurm.cluster == "slurm":
-            of_killed_stage = (f"--user={getpass.getuser()}", f"--name={job_name(label)}")
-            end_jobs(*of_killed_stage)
+        if self.slurm.cluster == "slurm" and label.is_dir():  # of a stage that was killed or failed
+            end_jobs(f"--user={getpass.getuser()}", f"--name={job_name(label)}")
         label.mkdir(parents=True, exist_ok=True)
         folder = Path(tempfile.mkdtemp(dir=label))  # jobs that end slowly still write into theirs
         ours = versions()
