@@ -3,10 +3,11 @@
 import os
 import shutil
 import signal
+import socket
 import subprocess
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 PROGRAMS = ("slurmctld", "slurmd", "slurmstepd", "sbatch", "squeue", "scancel", "scontrol", "sinfo")
@@ -45,21 +46,31 @@ def missing() -> str | None:
     return next((name for name in PROGRAMS if shutil.which(name) is None), None)
 
 
+def free_ports(count: int) -> list[int]:
+    """Ports that nobody listens on: two test processes may have a queue each."""
+    with ExitStack() as opened:
+        listening = [
+            opened.enter_context(socket.create_server(("127.0.0.1", 0))) for _ in range(count)
+        ]
+        return [each.getsockname()[1] for each in listening]
+
+
 class Queue:
     """The processes of a queue."""
 
-    def __init__(self, folder: Path, count: int, port: int) -> None:
+    def __init__(self, folder: Path, count: int) -> None:
+        ports = free_ports(1 + count)
         plugins = os.environ.get("SLURM_PLUGINS", "/usr/lib/x86_64-linux-gnu/slurm-wlm")
         nodes = "\n".join(
             f"NodeName=n{number} NodeHostname=localhost NodeAddr=127.0.0.1 "
-            f"Port={port + number} CPUs=1 RealMemory=4000 State=UNKNOWN"
+            f"Port={ports[number]} CPUs=1 RealMemory=4000 State=UNKNOWN"
             for number in range(1, count + 1)
         )
         self.conf = folder / "slurm.conf"
         (folder / "state").mkdir()
         for number in range(1, count + 1):
             (folder / f"spool-n{number}").mkdir()
-        text = CONF.format(folder=folder, plugins=plugins, port=port, nodes=nodes)
+        text = CONF.format(folder=folder, plugins=plugins, port=ports[0], nodes=nodes)
         self.conf.write_text(text)
         self.environment = {**os.environ, "SLURM_CONF": str(self.conf)}
         self.controller = self.start("slurmctld", "-D")
@@ -103,9 +114,9 @@ class Queue:
 
 
 @contextmanager
-def queue(folder: Path, nodes: int = 2, port: int = 16817) -> Iterator[Queue]:
+def queue(folder: Path, nodes: int = 2) -> Iterator[Queue]:
     """A queue whose nodes have one core each."""
-    made = Queue(folder, nodes, port)
+    made = Queue(folder, nodes)
     try:
         made.wait_until_idle()
         yield made
