@@ -1,6 +1,8 @@
 """How commands end on what a user can mend."""
 
 import errno
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -44,3 +46,10 @@ def test_what_is_a_fault_of_ours_keeps_its_traceback() -> None:
 
     with pytest.raises(FileNotFoundError):
         main()
+
+
+def test_a_stage_collects_garbage_after_its_imports() -> None:
+    said = "import gc, pipeline.stages; print(gc.isenabled())"
+    said += "; import pipeline.stages.config; print(gc.isenabled())"
+    ran = subprocess.run([sys.executable, "-c", said], capture_output=True, text=True, check=True)
+    assert ran.stdout.split() == ["False", "True"]
