@@ -132,7 +132,8 @@ def of_timings(params: Params, timed: "pd.DataFrame", examples: int) -> Forecast
 def workers(params: Params, timed: "pd.DataFrame") -> int:
     """How many trainings, or processes of lanes, run side by side."""
     if params.trainer.name != "lanes":
-        return params.trainer.at_once
+        asked = params.trainer.at_once
+        return int(timed["calls_at_once"].iloc[0]) if asked == "auto" else asked
     is_cpu = (timed["device"] == "cpu").all()
     cores = int(timed["cores"].iloc[0]) if is_cpu else 1
     return cores if params.impl.workers == "auto" else int(params.impl.workers)

@@ -6,7 +6,7 @@ from dataclasses import replace
 
 from pipeline.errors import InputError
 from pipeline.outside.curve import CurveError, check_metric
-from pipeline.outside.program import Call, Program
+from pipeline.outside.program import Call, Clocked, Program
 from pipeline.outside.trainings import Timed
 from pipeline.workspace.progress import progress
 
@@ -71,4 +71,16 @@ def timed_once(program: Program, whole: Call, steps: int, metric: str) -> tuple[
         rule = "take no time beside the rest of a call: let the program write `seconds`"
         raise CurveError(f"{3 * steps} steps {rule}")
     step = longer / more
-    return Timed(step, max(0.0, short.wall - step * steps)), steps
+    call = max(0.0, short.wall - step * steps)
+    return Timed(step, call, cores(short, long, whole.steps), long.used.peak_bytes), steps
+
+
+def cores(short: Clocked, long: Clocked, steps: int) -> float:
+    """How many cores a training of so many steps keeps busy, on the line through two calls; those
+    of the long call where it took no longer than the short one."""
+    used, longer = long.used.processor_seconds, long.wall - short.wall
+    if longer <= 0:
+        return used / long.wall
+    left = (steps - long.asked) / (long.asked - short.asked)
+    more = used - short.used.processor_seconds
+    return max(0.0, used + left * more) / (long.wall + left * longer)

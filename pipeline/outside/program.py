@@ -21,9 +21,10 @@ import pandas as pd
 
 from pipeline.errors import InputError
 from pipeline.executors.executor import EnoughError, Executor, Work
-from pipeline.outside import curve
+from pipeline.outside import curve, room
 from pipeline.outside.curve import CurveError
 from pipeline.outside.elsewhere import CallThere, Ended, end, tell_to_end
+from pipeline.outside.room import Used
 from pipeline.params.settings import Cell
 from pipeline.params.trainer import Trainer
 from pipeline.workspace import files
@@ -60,13 +61,16 @@ class Failure:
 
 @dataclass(frozen=True)
 class Clocked:
-    """A timed call: the seconds from its start to its end, those that its training took for so many
-    steps, by the program's own clock where it writes ``seconds``, and its curve."""
+    """A timed call of so many steps: the seconds from its start to its end, those that its training
+    took for the steps that it told of, by the program's own clock where it writes ``seconds``, its
+    curve, and what it used."""
 
+    asked: int
     wall: float
     seconds: float
     steps: int
     table: pd.DataFrame
+    used: Used
 
 
 @dataclass(frozen=True)
@@ -101,7 +105,10 @@ class Program:
     @property
     def at_once(self) -> int:
         """How many calls are made side by side: on a cluster, as many as it has room for."""
-        return self.cluster.slots() if self.cluster else self.trainer.at_once
+        if self.cluster:
+            return self.cluster.slots()
+        asked = self.trainer.at_once
+        return room.measured() if asked == "auto" else int(asked)
 
     def words(self, call: Call, out: Path) -> list[str]:
         """The command line, word by word: no shell reads it."""
@@ -198,6 +205,7 @@ class Program:
         """
         out, log = self.finished / f"timed-{call.name}.csv", LOGS / f"timed-{call.name}.log"
         out.unlink(missing_ok=True)
+        before = Used.so_far()
         try:
             wall = self.run(self.words(call, out), out, log, is_timed=True)
             table = curve.read(out)
@@ -209,9 +217,10 @@ class Program:
         finally:
             out.unlink(missing_ok=True)
         own = table.dropna(subset=["seconds"]) if "seconds" in table else table[:0]
-        if own.empty:
-            return Clocked(wall, wall, call.steps, table)
-        return Clocked(wall, float(own["seconds"].iloc[-1]), int(own["step"].iloc[-1]), table)
+        seconds, steps = wall, call.steps
+        if not own.empty:
+            seconds, steps = float(own["seconds"].iloc[-1]), int(own["step"].iloc[-1])
+        return Clocked(call.steps, wall, seconds, steps, table, Used.so_far().since(before))
 
     def run(
         self,

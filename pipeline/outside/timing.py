@@ -8,6 +8,7 @@ import pandas as pd
 import psutil
 
 from pipeline.executors.processes import available_cores
+from pipeline.outside import room
 from pipeline.outside.trainings import Timed
 
 NOT_MEASURED = (
@@ -35,8 +36,9 @@ def throughput(
             | {"call_seconds": np.median(calls) if calls else np.nan}
             | {"noisy": high - low > NOISY_SPREAD * middle, "examples_per_second": size / middle}
         )
+    at_once = room.here([each for pack in timed.values() for each in pack]) if here else 1
     return pd.DataFrame(rows).assign(
-        other_cores=0.0, **dict.fromkeys(NOT_MEASURED), **machine(here)
+        calls_at_once=at_once, other_cores=0.0, **dict.fromkeys(NOT_MEASURED), **machine(here)
     )
 
 

@@ -32,10 +32,15 @@ class Tables:
 
 @dataclass(frozen=True)
 class Timed:
-    """The seconds of a step, and those of a call beside its steps, NaN where none was made."""
+    """The seconds of a step, and those of a call beside its steps, NaN where none was made.
+
+    cores, peak_bytes: how many cores a whole training keeps busy, and how much memory it takes.
+    """
 
     step: float
     call: float = float("nan")
+    cores: float = float("nan")
+    peak_bytes: int = 0
 
 
 def named(cell: Cell) -> dict[str, object]:

@@ -2,6 +2,7 @@
 
 import string
 from dataclasses import dataclass, field, fields
+from typing import Any
 
 from pipeline.errors import InputError, require
 from pipeline.params.checks import one_of
@@ -43,9 +44,9 @@ class Trainer:
 
     command: a program that trains one and writes its table to ``{out}``; path: a table of runs that
     exist. train_examples: an epoch, and ``full``; val_examples: how finely a score is known. deps:
-    files that DVC watches, beside those that the command names. at_once: calls side by side;
-    retries: of one that fails; timeout_seconds: of a call; timed_steps: of the calls that time a
-    step.
+    files that DVC watches, beside those that the command names. at_once: calls side by side, or
+    "auto": as many as the machine has room for; retries: of one that fails; timeout_seconds: of a
+    call; timed_steps: of the calls that time a step.
     """
 
     name: str = "lanes"
@@ -55,16 +56,19 @@ class Trainer:
     train_examples: int | None = None
     val_examples: int = 10_000
     deps: list[str] = field(default_factory=list)
-    at_once: int = 1
+    at_once: Any = "auto"
     retries: int = 1
     timeout_seconds: float | None = None
     timed_steps: int = 50
 
     def __post_init__(self) -> None:
         one_of("trainer.name", self.name, TRAINERS)
-        for name, least in (("val_examples", 2), ("at_once", 1), ("retries", 0)):
+        for name, least in (("val_examples", 2), ("retries", 0)):
             value = getattr(self, name)
             require(value >= least, f"trainer.{name}", value, f"is below {least}")
+        is_count = isinstance(self.at_once, int) and self.at_once >= 1
+        rule = "is neither auto nor a whole number from 1"
+        require(self.at_once == "auto" or is_count, "trainer.at_once", self.at_once, rule)
         examples, limit = self.train_examples, self.timeout_seconds
         require(examples is None or examples >= 1, "trainer.train_examples", examples, "is below 1")
         require(limit is None or limit > 0, "trainer.timeout_seconds", limit, "is not above 0")

@@ -10,12 +10,18 @@ from pipeline.errors import InputError
 from pipeline.outside import clock
 from pipeline.outside.curve import CurveError
 from pipeline.outside.program import Call, Clocked, Program
+from pipeline.outside.room import Used
 from pipeline.outside.trainings import Timed
 from pipeline.params.settings import Cell
 from pipeline.params.trainer import Trainer
 
 COMMAND = "train {batch_size} {lr} {seed} {steps} {out}"
 TABLE = pd.DataFrame({"step": [1], "val_loss": [0.5]})
+
+
+def clocked(call: Call, wall: float, seconds: float, steps: int = 0, used: float = 0.0) -> Clocked:
+    """A call that told of its own steps, or of so many."""
+    return Clocked(call.steps, wall, seconds, steps or call.steps, TABLE, Used(used, 1000))
 
 
 def timed(
@@ -34,7 +40,7 @@ def test_a_step_is_timed_by_the_program_s_own_clock(monkeypatch: pytest.MonkeyPa
 
     def told(call: Call) -> Clocked:
         step, seconds = rows[call.steps]
-        return Clocked(9.0, seconds, step, TABLE)
+        return clocked(call, 9.0, seconds, step)
 
     found = timed(monkeypatch, told, 16)["baseline", 16]
     assert [each.step for each in found] == pytest.approx([0.01] * 3)
@@ -47,7 +53,7 @@ def test_what_drowns_in_the_start_is_timed_longer(monkeypatch: pytest.MonkeyPatc
     def told(call: Call) -> Clocked:
         asked.append(call.steps)
         seconds = 3.0 + 1e-3 * call.steps
-        return Clocked(seconds, seconds, call.steps, TABLE)
+        return clocked(call, seconds, seconds)
 
     found = timed(monkeypatch, told, 16)["baseline", 16]
     assert [each.step for each in found] == pytest.approx([1e-3] * 3)
@@ -62,15 +68,27 @@ def test_a_batch_size_that_cannot_be_timed_is_left_out(
     def told(call: Call) -> Clocked:
         if call.cell.batch_size == 64:
             raise CurveError("out of memory")
-        return Clocked(1.0, 1e-3 * call.steps, call.steps, TABLE)
+        return clocked(call, 1.0, 1e-3 * call.steps)
 
     assert list(timed(monkeypatch, told, 16, 64)) == [("baseline", 16)]
     assert "throughput: baseline 64: out of memory" in capsys.readouterr().err
+
+
+def test_cores_are_those_of_a_whole_training(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Not of a short call, most of which is the start of the program on one core."""
+
+    def told(call: Call) -> Clocked:  # 3 s of start on one core, then 1 ms a step on four
+        seconds = 3.0 + 1e-3 * call.steps
+        return clocked(call, seconds, seconds, used=3.0 + 4e-3 * call.steps)
+
+    found = timed(monkeypatch, told, 16)["baseline", 16]
+    assert [each.cores for each in found] == pytest.approx([(3.0 + 40.0) / 13.0] * 3)
+    assert [each.peak_bytes for each in found] == [1000] * 3
 
 
 def test_steps_that_take_no_time_are_refused(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     with pytest.raises(InputError, match=r"trainer\.command: no batch size could be timed"):
-        timed(monkeypatch, lambda call: Clocked(1.0, 1.0, call.steps, TABLE), 16)
+        timed(monkeypatch, lambda call: clocked(call, 1.0, 1.0), 16)
     assert "let the program write `seconds`" in capsys.readouterr().err

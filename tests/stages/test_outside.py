@@ -28,7 +28,7 @@ def called(project: Project, *overrides: str, command: str = COMMAND) -> str:
     shutil.copy(program.__file__, project.folder / "program.py")
     return project.compose(
         "trainer=command", f"trainer.command='{command}'", "trainer.train_examples=1000",
-        "trainer.at_once=2", "target.metric=val_loss", "budget.min_steps=300", "budget.epochs=1",
+        "target.metric=val_loss", "budget.min_steps=300", "budget.epochs=1",
         *GRID, *overrides,
     )  # fmt: skip
 
@@ -63,7 +63,7 @@ def test_a_program_is_called_for_every_cell(study: Project) -> None:
 
 def check_caching(study: Project) -> None:
     """Nothing runs again for more calls at once; all does for an edited program."""
-    study.replace("params.yaml", "at_once: 2", "at_once: 3")
+    study.replace("params.yaml", "at_once: auto", "at_once: 3")
     said = study.repro()
     assert "Running stage 'train" not in said
     study.replace("program.py", '"""A training program', '"""Some training program')
@@ -140,7 +140,7 @@ def test_a_table_of_runs_is_reported(study: Project) -> None:
     [
         (("trainer=command",), "trainer.command: None is nothing: trainer=command needs it"),
         (("trainer=runs", "trainer.path=no.csv"), "error: trainer.path: 'no.csv' is no file"),
-        (("trainer.at_once=0",), "trainer.at_once: 0 is below 1"),
+        (("trainer.at_once=0",), "trainer.at_once: 0 is neither auto nor a whole number from 1"),
         (("trainer.name=command",), "trainer.command: None is nothing"),
     ],
 )

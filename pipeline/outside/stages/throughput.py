@@ -27,6 +27,10 @@ def main() -> None:
         made = forecast.of_timings(params, table, params.trainer.train_examples or 1)
         words = forecast.words(made, may_race=bool(params.waves.variant))
         print(f"throughput: {words}", file=sys.stderr)
+        if params.trainer.at_once == "auto" and params.impl.executor == "local":
+            rule = "as cores and memory allow (trainer.at_once)"
+            count = int(table["calls_at_once"].iloc[0])
+            print(f"throughput: {count} at a time, {rule}", file=sys.stderr)
     files.write_csv(files.RESULTS / "throughput.csv", table)
     unmeasured.write("alignment", "data_parallel")
     durations.record(files.RESULTS / "throughput.csv")
