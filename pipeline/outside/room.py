@@ -63,6 +63,7 @@ def has_gpu() -> bool:
 
 
 def measured() -> int:
-    """What was found when steps were timed; 1 where they were not."""
+    """What was found when calls were timed; 1 where none were."""
     timings = files.RESULTS / "throughput.csv"
-    return int(pd.read_csv(timings)["calls_at_once"].iloc[0]) if timings.is_file() else 1
+    found = pd.read_csv(timings) if timings.is_file() else pd.DataFrame()
+    return int(found["calls_at_once"].iloc[0]) if "calls_at_once" in found else 1

@@ -24,7 +24,6 @@ class Project:
             **os.environ,
             "PATH": os.pathsep.join([str(self.commands), str(COMMANDS), os.environ["PATH"]]),
             "PYTHONPATH": str(self.folder),  # DVC's own process imports the Hydra plugin from here
-            "PYTHONDONTWRITEBYTECODE": "1",
         }
         for name in ("DVC_EXP_NAME", "GIT_DIR", "GIT_WORK_TREE"):
             environment.pop(name, None)
@@ -81,7 +80,9 @@ def commit(project: Project) -> None:
 
 
 def shrink(project: Project) -> None:
-    """Make the smoke study the default, with a smaller network and budget, and few timings."""
+    """Make the smoke study the default, with a smaller network and budget, and few timings; without
+    the lines of the default study, which DVC would read and write again at every stage."""
+    (project.folder / "dvc.lock").unlink()
     project.replace("conf/config.yaml", "grid: default", "grid: smoke")
     project.replace("conf/config.yaml", "epochs: 30", "epochs: 4")
     project.replace("conf/config.yaml", "min_steps: 300", "min_steps: 60")

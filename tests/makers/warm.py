@@ -22,7 +22,7 @@ import traceback
 from pathlib import Path
 
 LIBRARIES = (
-    "torch", "torch.func", "pandas", "pyarrow.parquet",
+    "torch", "torch.func", "torch._dynamo", "pandas", "pyarrow.parquet",
     "scipy.optimize", "scipy.stats", "sklearn.datasets", "matplotlib.figure",
     "matplotlib.backends.backend_agg", "matplotlib.backends.backend_svg", "seaborn", "omegaconf",
     "hydra", "safetensors.torch", "jinja2", "filelock", "tqdm", "dvc.cli", "dvc.repo",
@@ -91,6 +91,7 @@ def run(words: list[str], streams: list[int]) -> int:
     os.environ.clear()
     os.environ.update(pair.split("=", 1) for pair in rest[int(count) :])
     sys.argv[1:] = rest[: int(count)]
+    sys.dont_write_bytecode = False
     paths = [path for path in os.environ.get("PYTHONPATH", "").split(os.pathsep) if path]
     sys.path[:0] = [folder, *paths]
     status: object = 0
