@@ -23,6 +23,8 @@ from pipeline.params.network import is_factory
 from pipeline.params.trainer import Columns
 
 CONF = Path("conf")
+LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+"""The one in C where there is one: conf/ has some sixty files."""
 
 
 def logspace(first: float, last: float, count: int) -> list[float]:
@@ -36,7 +38,7 @@ def logspace(first: float, last: float, count: int) -> list[float]:
 def conf_digest(conf: Path = CONF) -> str:
     """A digest of what conf/ says; comments and key order inside a file do not count."""
     content: dict[str, Any] = {
-        path.relative_to(conf).as_posix(): yaml.safe_load(path.read_text())
+        path.relative_to(conf).as_posix(): yaml.load(path.read_text(), LOADER)
         for path in sorted(conf.rglob("*.yaml"))
     }
     return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()[:16]
