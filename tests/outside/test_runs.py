@@ -166,6 +166,29 @@ class TestRecommend:
         assert advice.batch_size == seconds.idxmin()
         assert advice.seconds_to_target.low < seconds.min() < advice.seconds_to_target.high
 
+    def test_the_end_of_what_was_tried_is_told(self, known: pd.DataFrame) -> None:
+        """Where a step costs the same at any batch size the largest wins, and beyond it one more
+        might."""
+        free = known.assign(seconds=1e-3 * known["step"])
+        assert any("256 is the largest batch size" in word for word in recommend(free).warnings)
+        dear = known.assign(seconds=1e-3 * known["step"] * known["batch_size"] ** 2)
+        assert any("4 is the smallest batch size" in word for word in recommend(dear).warnings)
+        root = known.assign(seconds=1e-3 * known["step"] * known["batch_size"] ** 0.5)
+        advice = recommend(root)
+        assert advice.batch_size == 64
+        assert not any("batch size that was tried" in word for word in advice.warnings)
+
+    def test_seeds_that_miss_with_what_is_recommended_are_told(self, known: pd.DataFrame) -> None:
+        """At batch size 4 the noise keeps one of three seeds from the target."""
+        dear = known.assign(seconds=1e-3 * known["step"] * known["batch_size"] ** 2)
+        told = (
+            "1 of 3 seeds miss the target with what is recommended; all reach it at batch size "
+            "16, 64, 256."
+        )
+        assert told in recommend(dear).warnings
+        free = known.assign(seconds=1e-3 * known["step"])
+        assert not any("miss the target" in word for word in recommend(free).warnings)
+
     def test_without_seconds_it_tells_of_steps_alone(self, known: pd.DataFrame) -> None:
         advice = recommend(known.drop(columns="seconds"))
         assert advice.batch_size is None

@@ -47,6 +47,8 @@ def test_a_program_is_called_for_every_cell(study: Project) -> None:
     report = study.read("reports/report.md")
     assert "6 calls of the program gave no training; the first: ended with status 1" in report
     assert "| 64 | – |" in report
+    assert "Nothing was trained at batch size 64" in report
+    assert "Most seeds missed" not in report
     lanes = pd.read_parquet(study.folder / "runs/baseline-16/lanes.parquet")
     assert {"screen", "refine"} <= set(lanes["phase"])
     confirmed = pd.read_parquet(study.folder / "results/confirm_lanes.parquet")

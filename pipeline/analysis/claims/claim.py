@@ -10,7 +10,7 @@ from pipeline.selection.statistics import UNKNOWN, Estimate
 
 VERDICTS = ("supported", "refuted", "undecided", "not tested")
 KINDS = ("claim", "check")
-HOPELESS = 100
+HOPELESS = 20
 """More than so many times the sample is no advice."""
 
 

@@ -12,9 +12,16 @@ from pipeline.analysis.study import Study
 from pipeline.reporting.figures.axes import by_variant, size_label
 from pipeline.reporting.words import numbers
 
-FRAMES = "A frame marks the winner of a batch size, a dashed one a winner at the edge of its grid."
-
 STOPPED = "≫"
+BY_CURVE = "by a smooth curve through it and its neighbours: a lower number may be luck"
+
+
+def frames_words(criterion: str) -> str:
+    """What the frames mark, where rates were chosen by a criterion."""
+    return (
+        f"A frame marks the rate that was chosen at a batch size, {criterion}; a dashed one lies "
+        "at the end of its grid."
+    )
 
 
 def stopped_words(study: Study) -> str:

@@ -48,9 +48,10 @@ def caption(study: Study) -> str:
     """The exponents and the width of the good window."""
     decades = study.of_first(study.windows)["decades"]
     return (
-        "Points: the rate that reaches the target in the fewest steps; "
-        f"bars: rates that reach it with most seeds, {numbers.number(decades.min())} to "
-        f"{numbers.number(decades.max())} powers of ten wide. {grows(study)}"
+        "Points: the rate that reaches the target in the fewest steps, by a smooth curve through "
+        "its neighbours; bars: rates that reach it with most seeds, "
+        f"{numbers.number(decades.min())} to {numbers.number(decades.max())} powers of ten wide. "
+        f"{grows(study)}"
         f"{found(study)}"
     )
 

@@ -3,7 +3,7 @@
 from matplotlib.figure import Figure
 
 from pipeline.analysis.study import Study
-from pipeline.reporting.figures.heatmap import FRAMES, heatmap
+from pipeline.reporting.figures.heatmap import frames_words, heatmap
 from pipeline.reporting.figures.illustration import Illustration
 from pipeline.reporting.words import numbers
 
@@ -17,6 +17,7 @@ def draw(study: Study) -> Figure:
 def caption(study: Study) -> str:
     """The highest score, and how many cells diverged."""
     rates, frame = study.rates, study.frame
+    metric = frame.score_name if study.params.target.metric == "val_score" else "loss"
     cells, lost = int(rates["seeds"].sum()), int(rates["diverged"].sum())
     safe = rates[rates["diverged"] == 0]
     highest = ""
@@ -27,7 +28,7 @@ def caption(study: Study) -> str:
     return (
         f"{highest}Each is the median over {rates['seeds'].max()} seeds of the best validation "
         f"{frame.score_name} within the budget. {lost} of {cells} cells diverged; ✕ counts them, "
-        f"and hatching marks where. {FRAMES}"
+        f"and hatching marks where. {frames_words(f'by its best validation {metric}')}"
     )
 
 

@@ -3,7 +3,7 @@
 from matplotlib.figure import Figure
 
 from pipeline.analysis.study import Study
-from pipeline.reporting.figures.heatmap import FRAMES, heatmap, least, stopped_words
+from pipeline.reporting.figures.heatmap import BY_CURVE, frames_words, heatmap, least, stopped_words
 from pipeline.reporting.figures.illustration import Illustration
 from pipeline.reporting.words import numbers
 
@@ -23,7 +23,8 @@ def caption(study: Study) -> str:
         shortest = f"The least is {seconds}, {numbers.setting(best, frame)}. "
     return (
         f"{shortest}Each is the steps above (medians over {rates['seeds'].max()} seeds) times the "
-        f"seconds that a step of the batch size takes alone.{stopped_words(study)} {FRAMES}"
+        f"seconds that a step of the batch size takes alone.{stopped_words(study)} "
+        f"{frames_words(BY_CURVE)}"
     )
 
 

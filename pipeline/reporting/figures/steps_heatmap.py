@@ -4,7 +4,7 @@ import numpy as np
 from matplotlib.figure import Figure
 
 from pipeline.analysis.study import Study
-from pipeline.reporting.figures.heatmap import FRAMES, heatmap, least, stopped_words
+from pipeline.reporting.figures.heatmap import BY_CURVE, frames_words, heatmap, least, stopped_words
 from pipeline.reporting.figures.illustration import Illustration
 from pipeline.reporting.words import numbers
 
@@ -26,7 +26,7 @@ def caption(study: Study) -> str:
     return (
         f"{fewest}{reached} of {len(rates)} settings reached {frame.target} in more than half of "
         f"their {rates['seeds'].max()} seeds; a dash marks those that did not, ✕ those that lost a "
-        f"seed.{stopped_words(study)} {FRAMES}"
+        f"seed.{stopped_words(study)} {frames_words(BY_CURVE)}"
     )
 
 

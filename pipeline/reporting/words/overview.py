@@ -3,6 +3,7 @@
 from collections.abc import Callable, Mapping
 from typing import Any
 
+import numpy as np
 import pandas as pd
 
 from pipeline.analysis import timings
@@ -248,8 +249,12 @@ def warnings(study: Study) -> list[str]:
     if len(edge):
         where = pack_words(edge, frame)
         words.append(f"The fastest rate lies at the edge of the grid for {where}.")
-    missed = table[table["steps_to_target"].isna()]
-    if len(missed) == len(table):
+    trained = study.measured.lanes.set_index(PACK).index
+    lost = table[~table.set_index(PACK).index.isin(trained)]
+    if len(lost):
+        words.append(f"Nothing was trained at {pack_words(lost, frame)}.")
+    missed = table[table["steps_to_target"].isna()].drop(index=lost.index)
+    if len(missed) + len(lost) == len(table):
         words.append(
             "No batch size reached the target with most of its seeds: a longer budget "
             "(`budget.epochs`, `budget.min_steps`), other rates (`grid.lr`) or an easier target "
@@ -257,12 +262,39 @@ def warnings(study: Study) -> list[str]:
         )
     elif len(missed):
         words.append(f"Most seeds missed the target at {pack_words(missed, frame)}.")
+    words += on_the_recommended(study)
     words += on_another_program(study) if study.is_outside else []
     words += out_of_time(study, missed)
     seeds = study.rates["seeds"].max()
     if seeds < 3 and not study.is_outside:
         count = f"{seeds} seed{'s' if seeds > 1 else ''}"
         words.append(f"Rates were chosen on {count}: expect luck in the choice.")
+    return words
+
+
+def on_the_recommended(study: Study) -> list[str]:
+    """Where the recommended batch size misses the target, and where it ends what was tried."""
+    best, frame, words = study.recommendation.best, study.frame, []
+    if best is None:
+        return []
+    rows = rows_of(study.tradeoff, best["variant"])
+    missed = int(best["seeds"] - best["reached"])
+    if missed:
+        surer = rows[rows["reached"] == rows["seeds"]]
+        others = f"; all reach it at {pack_words(surer, frame)}" if len(surer) else ""
+        words.append(
+            f"{missed} of {best['seeds']:.0f} seeds miss the target with what is recommended"
+            f"{others}."
+        )
+    for end, place, other in (
+        (rows["batch_size"].max(), "largest", "larger"),
+        (rows["batch_size"].min(), "smallest", "smaller"),
+    ):
+        is_end = best["batch_size"] == end and 1 < end < (frame.examples or np.inf)
+        if is_end and rows["batch_size"].nunique() > 1:
+            words.append(
+                f"{end} is the {place} batch size that was tried: a {other} one may be faster still."
+            )
     return words
 
 
