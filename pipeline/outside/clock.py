@@ -4,6 +4,8 @@ import sys
 from collections.abc import Sequence
 from dataclasses import replace
 
+import numpy as np
+
 from pipeline.errors import InputError
 from pipeline.outside.curve import CurveError, check_metric
 from pipeline.outside.program import Call, Clocked, Program
@@ -25,7 +27,8 @@ def timed(
 
     calls: a whole training of each. A step takes what a call takes longer than one of a third of
     its steps: what the program takes to start and to end is in both. By its own clock where it
-    writes ``seconds``.
+    writes ``seconds``; if it does so along the way, the last two thirds of one call tell the same
+    from the second time on.
 
     Raises InputError where nothing can be timed, and where the metric is not told.
     """
@@ -38,7 +41,9 @@ def timed(
                 whole = packs[pack]
                 call = replace(whole, cell=replace(whole.cell, seed=seed))
                 try:
-                    once, steps[pack] = timed_once(program, call, steps[pack], metric)
+                    once = timed_within(program, call, steps[pack], found[pack])
+                    if once is None:
+                        once, steps[pack] = timed_once(program, call, steps[pack], metric)
                     found[pack].append(once)
                 except CurveError as error:
                     print(f"throughput: {' '.join(map(str, pack))}: {error}", file=sys.stderr)
@@ -47,6 +52,37 @@ def timed(
     if not found:
         raise InputError("trainer.command: no batch size could be timed; see the lines above")
     return found
+
+
+def timed_within(
+    program: Program, whole: Call, steps: int, before: Sequence[Timed]
+) -> Timed | None:
+    """What a step takes by the clock that the program writes along one call; None where it does
+    not, or was not timed before.
+
+    Raises CurveError where the call fails.
+    """
+    if not before or not before[-1].is_told_along:
+        return None
+    long = program.timed(replace(whole, steps=min(3 * steps, whole.steps)))
+    step = step_along(long, steps)
+    if step is None:
+        return None
+    call = max(0.0, long.wall - step * long.asked)
+    return replace(before[-1], step=step, call=call, peak_bytes=long.used.peak_bytes)
+
+
+def step_along(call: Clocked, steps: int) -> float | None:
+    """Seconds of a step after so many steps of one call, by the program's own clock; None where
+    its rows do not tell."""
+    if "seconds" not in call.table:
+        return None
+    rows = call.table.dropna(subset=["seconds"])
+    rows = rows[rows["step"] >= steps]
+    if len(rows) < 2:
+        return None
+    seconds, more = rows["seconds"].iloc[-1] - rows["seconds"].iloc[0], np.ptp(rows["step"])
+    return float(seconds / more) if seconds > 0 else None
 
 
 def timed_once(program: Program, whole: Call, steps: int, metric: str) -> tuple[Timed, int]:
@@ -72,7 +108,9 @@ def timed_once(program: Program, whole: Call, steps: int, metric: str) -> tuple[
         raise CurveError(f"{3 * steps} steps {rule}")
     step = longer / more
     call = max(0.0, short.wall - step * steps)
-    return Timed(step, call, cores(short, long, whole.steps), long.used.peak_bytes), steps
+    is_along = step_along(long, steps) is not None
+    busy = cores(short, long, whole.steps)
+    return Timed(step, call, busy, long.used.peak_bytes, is_along), steps
 
 
 def cores(short: Clocked, long: Clocked, steps: int) -> float:

@@ -35,12 +35,14 @@ class Timed:
     """The seconds of a step, and those of a call beside its steps, NaN where none was made.
 
     cores, peak_bytes: how many cores a whole training keeps busy, and how much memory it takes.
+    is_told_along: whether the program writes its seconds along a call.
     """
 
     step: float
     call: float = float("nan")
     cores: float = float("nan")
     peak_bytes: int = 0
+    is_told_along: bool = False
 
 
 def named(cell: Cell) -> dict[str, object]:

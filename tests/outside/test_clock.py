@@ -1,6 +1,7 @@
 """A program's steps are timed by short calls of it."""
 
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import pandas as pd
@@ -84,6 +85,26 @@ def test_cores_are_those_of_a_whole_training(monkeypatch: pytest.MonkeyPatch) ->
     found = timed(monkeypatch, told, 16)["baseline", 16]
     assert [each.cores for each in found] == pytest.approx([(3.0 + 40.0) / 13.0] * 3)
     assert [each.peak_bytes for each in found] == [1000] * 3
+
+
+def test_a_program_that_tells_its_seconds_along_is_called_once_from_the_second_time_on(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """The first steps are slow, and count in neither way."""
+    asked = []
+
+    def told(call: Call) -> Clocked:
+        asked.append(call.steps)
+        rows = pd.DataFrame({"step": range(1, call.steps + 1), "val_loss": 0.5})
+        rows["seconds"] = 2.0 + 0.01 * rows["step"]
+        seconds = float(rows["seconds"].iloc[-1])
+        return replace(clocked(call, 9.0, seconds, used=9.0), table=rows)
+
+    found = timed(monkeypatch, told, 16)["baseline", 16]
+    assert asked == [50, 150, 150, 150]
+    assert [each.step for each in found] == pytest.approx([0.01] * 3)
+    assert [each.call for each in found] == pytest.approx([8.5, 7.5, 7.5])
+    assert [each.cores for each in found] == pytest.approx([1.0] * 3)
 
 
 def test_steps_that_take_no_time_are_refused(

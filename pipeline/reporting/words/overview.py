@@ -293,7 +293,7 @@ def on_the_recommended(study: Study) -> list[str]:
         is_end = best["batch_size"] == end and 1 < end < (frame.examples or np.inf)
         if is_end and rows["batch_size"].nunique() > 1:
             words.append(
-                f"{end} is the {place} batch size that was tried: a {other} one may be faster still."
+                f"{end} is the {place} batch size tried: a {other} one may be faster still."
             )
     return words
 
