@@ -12,9 +12,10 @@ BLOCKS = re.findall(r"```sh\n(.*?)```", (ROOT / "README.md").read_text(), re.DOT
 
 
 COMMANDS = [
-    line.split("#")[0].strip()
+    command.strip()
     for block in BLOCKS
     for line in block.replace("\\\n", " ").splitlines()
+    for command in line.split("#")[0].split(" && ")
 ]
 
 

@@ -19,15 +19,19 @@ Train = Callable[[BatchSize, Bar | None], Tables]
 """Trains all cells of a batch size, whole or raced to a bar, and writes the run; its lanes and
 history."""
 RACE_SECONDS = 600.0
-"""Trainings that will take longer are raced where nobody says whether to."""
+PROGRAM_RACE_SECONDS = 120.0
+"""Trainings that will take longer are raced where nobody says whether to; those of a program
+sooner, for a race spares it whole calls, each of which starts anew."""
 
 
 def is_raced(params: Params, made: Forecast) -> bool:
     """Whether to race: as asked for, or by the forecast of whole trainings."""
     if params.grid.race is True:
         return True
-    limit = params.limits.study_seconds
-    return made.total > (RACE_SECONDS if limit is None else limit)
+    if params.limits.study_seconds is not None:
+        return made.total > params.limits.study_seconds
+    is_own = params.trainer.name == "lanes"
+    return made.total > (RACE_SECONDS if is_own else PROGRAM_RACE_SECONDS)
 
 
 def may_take(params: Params, variant: str, made: Forecast) -> dict[str, int]:

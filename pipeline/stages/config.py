@@ -10,6 +10,7 @@ DVC alone composes only in ``dvc exp run``; the refresh makes an edit of conf/ r
 
 import difflib
 import os
+import re
 import shutil
 import sys
 from pathlib import Path
@@ -63,12 +64,25 @@ def check_file(params: Params) -> None:
 
 
 def write(text: str) -> None:
-    """Put ``text`` into params.yaml and print the lines that changed."""
-    before = files.PARAMS.read_text().splitlines() if files.PARAMS.exists() else []
-    for line in difflib.unified_diff(before, text.splitlines(), lineterm="", n=1):
+    """Put ``text`` into params.yaml and print the lines that changed, those that find themselves
+    aside."""
+    before = chosen(files.PARAMS.read_text()) if files.PARAMS.exists() else []
+    files.write_text(files.PARAMS, text)
+    for line in difflib.unified_diff(before, chosen(text), lineterm="", n=1):
         if not line.startswith(("---", "+++")):
             print(line)
-    files.write_text(files.PARAMS, text)
+
+
+def chosen(text: str) -> list[str]:
+    """The lines of a params.yaml without the sections whose values nobody chose."""
+    sections = re.split(r"^(?=\w)", text, flags=re.MULTILINE)
+    derived = tuple(f"{key.rstrip('.')}:" for key in DERIVED)
+    return [
+        line
+        for section in sections
+        if not section.startswith(derived)
+        for line in section.splitlines()
+    ]
 
 
 def is_stale() -> bool:

@@ -165,6 +165,7 @@ class TestRefresh:
         said = project.compose("--refresh")
         assert "-  epochs: 30" in said
         assert "+  epochs: 7" in said
+        assert "conf_digest" not in said  # which nobody chose
         assert OmegaConf.create(project.read("params.yaml")).budget.epochs == 7
 
     def test_an_override_stays_while_conf_does_not_change(self, project: Project) -> None:
