@@ -4,7 +4,7 @@
 # make open      open the report
 PYTHON ?= python3
 PIP := .venv/bin/python -m pip install --quiet --disable-pip-version-check
-# takes a third of pip's time, but does not know pip's own settings: where it finds no package, pip does
+# takes a third of pip's time, but does not know pip's own settings: where it fails, pip installs
 UV := .venv/bin/uv pip install --quiet --python .venv/bin/python --no-cache --compile-bytecode
 export PATH := $(CURDIR)/.venv/bin:$(PATH)
 
@@ -15,8 +15,7 @@ setup: .venv/.ready
 .venv/.ready: requirements.lock pyproject.toml
 	@$(PYTHON) -c 'import sys; v = sys.version.split()[0]; sys.exit(sys.version_info < (3, 11) and f"Python 3.11 or newer is needed and $(PYTHON) is {v}: try make PYTHON=python3.11")'
 	$(PYTHON) -m venv .venv
-	$(PIP) uv==0.13.9
-	$(UV) -r requirements.lock || $(PIP) -r requirements.lock
+	($(PIP) uv==0.13.9 && $(UV) -r requirements.lock) || $(PIP) -r requirements.lock
 	$(PIP) --no-deps --no-build-isolation --editable .
 	@touch $@
 

@@ -24,8 +24,8 @@ def command(main: Callable[[], None]) -> Callable[[], None]:
     """Let ``main`` end in one line and exit status 1 on an InputError and where the disk takes
     nothing, 130 on Ctrl-C.
 
-    Called at the end of a main's imports: from then on garbage is collected, and nowhere looked
-    for in what was imported, which at the end of a process takes longer than many a stage's work.
+    It turns the collection of garbage on again, and takes what was imported by then out of it,
+    which at the end of a process would take longer than many a stage's work.
     """
     gc.freeze()
     gc.enable()

@@ -27,6 +27,9 @@ TRAINED_SHARE = 0.6
 """Of a study's seconds; the rest is for timing steps and looking at solutions."""
 FEWEST_STEPS = 10
 MINUTE, LONG_MINUTES = 60.0, 10.0
+RACE_SECONDS, PROGRAM_RACE_SECONDS = 600.0, 120.0
+"""Trainings that will take longer are raced where nobody says whether to; those of a program
+sooner, for a race spares it whole calls, each of which starts anew."""
 MOST = 0.5
 """Batch sizes that take this share of the time together are the ones to leave out."""
 
@@ -133,7 +136,9 @@ def workers(params: Params, timed: "pd.DataFrame") -> int:
     """How many trainings, or processes of lanes, run side by side."""
     if params.trainer.name != "lanes":
         asked = params.trainer.at_once
-        return int(timed["calls_at_once"].iloc[0]) if asked == "auto" else asked
+        if asked != "auto":
+            return int(asked)
+        return int(timed["calls_at_once"].iloc[0]) if "calls_at_once" in timed else 1
     is_cpu = (timed["device"] == "cpu").all()
     cores = int(timed["cores"].iloc[0]) if is_cpu else 1
     return cores if params.impl.workers == "auto" else int(params.impl.workers)
@@ -162,22 +167,32 @@ def duration(seconds: float) -> str:
     return f"{minutes:.0f} minutes" if minutes >= 2 else f"{seconds:.0f} seconds"
 
 
-def words(made: Forecast, may_race: bool) -> str:
-    """The forecast in a sentence or two, with what would make a long study cheaper.
+def is_raced(params: Params, made: Forecast) -> bool:
+    """Whether to race: as asked for, or by the forecast of whole trainings."""
+    if params.grid.race is True:
+        return True
+    if params.limits.study_seconds is not None:
+        return made.total > params.limits.study_seconds
+    if params.grid.race is False:
+        return False
+    is_program = params.trainer.name != "lanes"
+    return made.total > (PROGRAM_RACE_SECONDS if is_program else RACE_SECONDS)
 
-    may_race: whether the study is raced where it takes long.
-    """
+
+def words(made: Forecast, raced: bool) -> str:
+    """The forecast in a sentence or two, with what would make a long study cheaper."""
     text = (
         f"the grid trains {made.steps:,} steps; with added rates and fresh seeds that takes about "
         f"{duration(made.total)}"
     )
+    if raced:
+        text += " if all train whole; the study is raced, and takes less"
     if made.total < LONG_MINUTES * MINUTE:
         return text
     sizes = ", ".join(str(size) for size in made.dearest())
-    race = "" if may_race else "grid.race=true, "
-    raced = " if all train whole; the study is raced, and takes less" if may_race else ""
+    race = "" if raced else "grid.race=true, "
     return (
-        f"{text}{raced}, at least half of it at batch size {sizes}. Cheaper: leave those out "
+        f"{text}. At least half of it goes to batch size {sizes}. Cheaper: leave those out "
         f"(grid.batch_size), fewer budget.epochs or grid.seeds, {race}or limits.study_seconds; "
         "grid=large is for large data"
     )

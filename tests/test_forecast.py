@@ -64,9 +64,12 @@ def test_a_batch_size_that_was_not_timed_is_left_out() -> None:
 
 
 def test_short_studies_are_told_in_a_sentence() -> None:
-    assert words(made(params()), may_race=False) == (
+    told = (
         "the grid trains 6,120 steps; with added rates and fresh seeds that takes about 7 seconds"
     )
+    assert words(made(params()), raced=False) == told
+    raced = " if all train whole; the study is raced, and takes less"
+    assert words(made(params()), raced=True) == told + raced
 
 
 def test_what_is_done_tells_of_what_is_left() -> None:
@@ -84,8 +87,10 @@ def test_what_is_done_tells_of_what_is_left() -> None:
 
 
 def test_long_studies_are_told_what_would_be_cheaper() -> None:
-    text = words(made(params(epochs=10_000)), may_race=False)
-    assert "about 33 minutes, at least half of it at batch size 10. Cheaper: leave those" in text
+    text = words(made(params(epochs=10_000)), raced=False)
+    assert "about 33 minutes. At least half of it goes to batch size 10. Cheaper: leave" in text
+    assert "grid.race=true" in text
+    assert "grid.race=true" not in words(made(params(epochs=10_000)), raced=True)
     assert made(params(epochs=10_000)).dearest() == [10]
 
 

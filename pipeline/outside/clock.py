@@ -27,8 +27,8 @@ def timed(
 
     calls: a whole training of each. A step takes what a call takes longer than one of a third of
     its steps: what the program takes to start and to end is in both. By its own clock where it
-    writes ``seconds``; if it does so along the way, the last two thirds of one call tell the same
-    from the second time on.
+    writes ``seconds``; if it does so along the way, one call tells the same from the second time
+    on: its steps after the first third.
 
     Raises InputError where nothing can be timed, and where the metric is not told.
     """
@@ -74,15 +74,15 @@ def timed_within(
 
 def step_along(call: Clocked, steps: int) -> float | None:
     """Seconds of a step after so many steps of one call, by the program's own clock; None where
-    its rows do not tell."""
+    its rows do not tell of as many more."""
     if "seconds" not in call.table:
         return None
     rows = call.table.dropna(subset=["seconds"])
     rows = rows[rows["step"] >= steps]
-    if len(rows) < 2:
+    if rows.empty or np.ptp(rows["step"]) < steps:  # few steps, beside an evaluation
         return None
-    seconds, more = rows["seconds"].iloc[-1] - rows["seconds"].iloc[0], np.ptp(rows["step"])
-    return float(seconds / more) if seconds > 0 else None
+    seconds = float(rows["seconds"].iloc[-1] - rows["seconds"].iloc[0])
+    return seconds / float(np.ptp(rows["step"])) if seconds > 0 else None
 
 
 def timed_once(program: Program, whole: Call, steps: int, metric: str) -> tuple[Timed, int]:
@@ -109,11 +109,11 @@ def timed_once(program: Program, whole: Call, steps: int, metric: str) -> tuple[
     step = longer / more
     call = max(0.0, short.wall - step * steps)
     is_along = step_along(long, steps) is not None
-    busy = cores(short, long, whole.steps)
+    busy = busy_cores(short, long, whole.steps)
     return Timed(step, call, busy, long.used.peak_bytes, is_along), steps
 
 
-def cores(short: Clocked, long: Clocked, steps: int) -> float:
+def busy_cores(short: Clocked, long: Clocked, steps: int) -> float:
     """How many cores a training of so many steps keeps busy, on the line through two calls; those
     of the long call where it took no longer than the short one."""
     used, longer = long.used.processor_seconds, long.wall - short.wall

@@ -1,7 +1,6 @@
 """How many calls of a program a machine has room for side by side."""
 
 import platform
-import resource
 import shutil
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -10,20 +9,20 @@ from pathlib import Path
 import pandas as pd
 import psutil
 
-from pipeline.executors.processes import available_cores
+from pipeline.executors.processes import CONTAINER, available_cores
 from pipeline.outside.trainings import Timed
 from pipeline.workspace import files
 
 MEMORY_SHARE = 0.8
 """Of the memory that is free; the rest is for what calls grow by."""
-BYTES_PER_UNIT = 1 if platform.system() == "Darwin" else 1024
-"""Of the peak memory that the system tells."""
+WORKS_HERE = 0.5
+"""A program that keeps fewer cores busy than this works elsewhere: on a server, in a container."""
 
 
 @dataclass(frozen=True)
 class Used:
-    """Processor seconds and the peak of resident bytes of what this process has started and seen
-    the end of."""
+    """Processor seconds of what this process has started and seen the end of, and the peak of
+    resident bytes of the largest process among them."""
 
     processor_seconds: float
     peak_bytes: int
@@ -31,8 +30,10 @@ class Used:
     @classmethod
     def so_far(cls) -> "Used":
         """From the system's own count."""
+        import resource  # not there on Windows, where tables of runs can be read
+
         told = resource.getrusage(resource.RUSAGE_CHILDREN)
-        return cls(told.ru_utime + told.ru_stime, told.ru_maxrss * BYTES_PER_UNIT)
+        return cls(told.ru_utime + told.ru_stime, told.ru_maxrss * 1024)
 
     def since(self, before: "Used") -> "Used":
         """Without the processor seconds of before; the peak is that of all."""
@@ -41,19 +42,27 @@ class Used:
 
 def calls_at_once(timed: Sequence[Timed], cores: int, free_bytes: int) -> int:
     """How many whole trainings keep so many cores busy and fit in so much memory, by what each was
-    seen to use; 1 at least."""
+    seen to use; 1 at least, and where they work elsewhere."""
     busy = max(each.cores for each in timed)
-    peak_bytes = max(each.peak_bytes for each in timed)
-    fitting = int(MEMORY_SHARE * free_bytes / max(peak_bytes, 1))
-    return max(1, min(cores, round(cores / busy) if busy > 0 else cores, fitting))
+    if busy < WORKS_HERE:
+        return 1
+    fitting = int(MEMORY_SHARE * free_bytes / max(each.peak_bytes for each in timed))
+    return max(1, min(cores, round(cores / busy), fitting))
 
 
 def here(timed: Sequence[Timed]) -> int:
     """``calls_at_once`` of this machine. Where there is a GPU it is one: what a call takes of it
     nobody here knows."""
-    if has_gpu():
-        return 1
-    return calls_at_once(timed, available_cores(), psutil.virtual_memory().available)
+    return 1 if has_gpu() else calls_at_once(timed, available_cores(), free_bytes())
+
+
+def free_bytes(container: Path = CONTAINER) -> int:
+    """The memory that is free here, in a container no more than that may still take."""
+    free = psutil.virtual_memory().available
+    most, taken = container / "memory.max", container / "memory.current"
+    if most.is_file() and most.read_text().strip() != "max":
+        free = min(free, int(most.read_text()) - int(taken.read_text()))
+    return free
 
 
 def has_gpu() -> bool:

@@ -34,7 +34,8 @@ class Tables:
 class Timed:
     """The seconds of a step, and those of a call beside its steps, NaN where none was made.
 
-    cores, peak_bytes: how many cores a whole training keeps busy, and how much memory it takes.
+    cores, peak_bytes: how many cores a whole training keeps busy, and the memory that its largest
+    process takes.
     is_told_along: whether the program writes its seconds along a call.
     """
 

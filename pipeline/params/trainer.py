@@ -66,7 +66,7 @@ class Trainer:
         for name, least in (("val_examples", 2), ("retries", 0)):
             value = getattr(self, name)
             require(value >= least, f"trainer.{name}", value, f"is below {least}")
-        is_count = isinstance(self.at_once, int) and self.at_once >= 1
+        is_count = type(self.at_once) is int and self.at_once >= 1
         rule = "is neither auto nor a whole number from 1"
         require(self.at_once == "auto" or is_count, "trainer.at_once", self.at_once, rule)
         examples, limit = self.train_examples, self.timeout_seconds

@@ -6,7 +6,7 @@ from dataclasses import asdict
 
 import pandas as pd
 
-from pipeline.forecast import Forecast
+from pipeline.forecast import Forecast, is_raced
 from pipeline.params.load import Params
 from pipeline.params.protocol import BatchSize
 from pipeline.race import bar as bars
@@ -18,20 +18,6 @@ Tables = tuple[pd.DataFrame, pd.DataFrame]
 Train = Callable[[BatchSize, Bar | None], Tables]
 """Trains all cells of a batch size, whole or raced to a bar, and writes the run; its lanes and
 history."""
-RACE_SECONDS = 600.0
-PROGRAM_RACE_SECONDS = 120.0
-"""Trainings that will take longer are raced where nobody says whether to; those of a program
-sooner, for a race spares it whole calls, each of which starts anew."""
-
-
-def is_raced(params: Params, made: Forecast) -> bool:
-    """Whether to race: as asked for, or by the forecast of whole trainings."""
-    if params.grid.race is True:
-        return True
-    if params.limits.study_seconds is not None:
-        return made.total > params.limits.study_seconds
-    is_own = params.trainer.name == "lanes"
-    return made.total > (RACE_SECONDS if is_own else PROGRAM_RACE_SECONDS)
 
 
 def may_take(params: Params, variant: str, made: Forecast) -> dict[str, int]:

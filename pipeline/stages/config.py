@@ -64,16 +64,15 @@ def check_file(params: Params) -> None:
 
 
 def write(text: str) -> None:
-    """Put ``text`` into params.yaml and print the lines that changed, those that find themselves
-    aside."""
-    before = chosen(files.PARAMS.read_text()) if files.PARAMS.exists() else []
+    """Put ``text`` into params.yaml and print what changed of its ``chosen_lines``."""
+    before = chosen_lines(files.PARAMS.read_text()) if files.PARAMS.exists() else []
     files.write_text(files.PARAMS, text)
-    for line in difflib.unified_diff(before, chosen(text), lineterm="", n=1):
-        if not line.startswith(("---", "+++")):
+    for line in difflib.unified_diff(before, chosen_lines(text), lineterm="", n=1):
+        if not line.startswith(("---", "+++", "@@")):
             print(line)
 
 
-def chosen(text: str) -> list[str]:
+def chosen_lines(text: str) -> list[str]:
     """The lines of a params.yaml without the sections whose values nobody chose."""
     sections = re.split(r"^(?=\w)", text, flags=re.MULTILINE)
     derived = tuple(f"{key.rstrip('.')}:" for key in DERIVED)

@@ -99,9 +99,8 @@ def say_forecast(params: Params, timed: pd.DataFrame) -> None:
     """Tell how long the trainings will take, before the first begins."""
     examples = json.loads((files.PROCESSED / "summary.json").read_text())["examples"]["train"]
     made = forecast.of_timings(params, timed[timed["in_grid"]], examples)
-    print(
-        f"throughput: {forecast.words(made, may_race=bool(params.waves.variant))}", file=sys.stderr
-    )
+    words = forecast.words(made, forecast.is_raced(params, made))
+    print(f"throughput: {words}", file=sys.stderr)
 
 
 @command

@@ -107,6 +107,18 @@ def test_a_program_that_tells_its_seconds_along_is_called_once_from_the_second_t
     assert [each.cores for each in found] == pytest.approx([1.0] * 3)
 
 
+def test_a_few_steps_beside_an_evaluation_are_no_clock(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Rows at the end of an epoch and of the call tell of one step and of an evaluation."""
+
+    def told(call: Call) -> Clocked:
+        rows = pd.DataFrame({"step": [call.steps - 1, call.steps], "val_loss": 0.5})
+        rows["seconds"] = [0.01 * call.steps, 0.01 * call.steps + 1.0]
+        return replace(clocked(call, 9.0, float(rows["seconds"].iloc[-1])), table=rows)
+
+    found = timed(monkeypatch, told, 16)["baseline", 16]
+    assert [each.step for each in found] == pytest.approx([0.01] * 3)
+
+
 def test_steps_that_take_no_time_are_refused(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

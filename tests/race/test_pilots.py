@@ -4,12 +4,12 @@ import pytest
 
 from makers.data import dataset
 from makers.grid import history, lanes
+from pipeline import forecast
 from pipeline.forecast import Forecast
 from pipeline.params.load import Params
 from pipeline.params.protocol import BatchSize, Grid, Limits, Target
 from pipeline.params.schedule import Budget
 from pipeline.params.trainer import Trainer
-from pipeline.race import pilot
 from pipeline.race.bar import Bar
 from pipeline.race.pilot import Tables
 from pipeline.stages.pilot import Pilots
@@ -77,6 +77,6 @@ def test_a_target_that_is_set_needs_no_other(monkeypatch: pytest.MonkeyPatch) ->
 def test_calls_of_a_program_are_raced_sooner(
     trainer: Trainer, limits: Limits, seconds: float, is_raced: bool
 ) -> None:
-    params = Params(trainer=trainer, limits=limits)
+    params = Params(trainer=trainer, limits=limits, grid=Grid(race="auto"))
     made = Forecast({("baseline", 8): seconds}, {}, {}, {}, 1)
-    assert pilot.is_raced(params, made) is is_raced
+    assert forecast.is_raced(params, made) is is_raced

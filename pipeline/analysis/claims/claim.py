@@ -46,7 +46,7 @@ class Region:
         away = min(abs(self.scaled(effect.value) - end) for end in ends)
         half = (self.scaled(effect.high) - self.scaled(effect.low)) / 2
         if half**2 > HOPELESS * away**2:
-            return f"the effect lies where yes turns into no; no number of {what} would tell"
+            return f"more than {HOPELESS} times as many {what}: the effect lies near the limit"
         return f"about {int(np.ceil(effect.n * (half / away) ** 2))} {what} instead of {effect.n}"
 
 

@@ -25,7 +25,7 @@ def main() -> None:
     table = timing.throughput(told.packs(), timed, is_called)
     if is_called:
         made = forecast.of_timings(params, table, params.trainer.train_examples or 1)
-        words = forecast.words(made, may_race=bool(params.waves.variant))
+        words = forecast.words(made, forecast.is_raced(params, made))
         print(f"throughput: {words}", file=sys.stderr)
         if params.trainer.at_once == "auto" and params.impl.executor == "local":
             rule = "as cores and memory allow (trainer.at_once)"

@@ -8,6 +8,7 @@ import pandas as pd
 
 from pipeline.analysis import timings
 from pipeline.analysis.frame import Frame
+from pipeline.analysis.recommendation import refusals
 from pipeline.analysis.study import Study
 from pipeline.params.load import Params, flattened
 from pipeline.params.network import Model
@@ -250,11 +251,12 @@ def warnings(study: Study) -> list[str]:
         where = pack_words(edge, frame)
         words.append(f"The fastest rate lies at the edge of the grid for {where}.")
     trained = study.measured.lanes.set_index(PACK).index
-    lost = table[~table.set_index(PACK).index.isin(trained)]
+    is_lost = ~table.set_index(PACK).index.isin(trained)
+    lost = table[is_lost]
     if len(lost):
         words.append(f"Nothing was trained at {pack_words(lost, frame)}.")
-    missed = table[table["steps_to_target"].isna()].drop(index=lost.index)
-    if len(missed) + len(lost) == len(table):
+    missed = table[table["steps_to_target"].isna() & ~is_lost]
+    if len(missed) and len(missed) + len(lost) == len(table):
         words.append(
             "No batch size reached the target with most of its seeds: a longer budget "
             "(`budget.epochs`, `budget.min_steps`), other rates (`grid.lr`) or an easier target "
@@ -280,20 +282,24 @@ def on_the_recommended(study: Study) -> list[str]:
     rows = rows_of(study.tradeoff, best["variant"])
     missed = int(best["seeds"] - best["reached"])
     if missed:
-        surer = rows[rows["reached"] == rows["seeds"]]
+        allowed = ~rows.apply(lambda row: bool(refusals(row, study.params.limits)), axis=1)
+        is_sure = (rows["reached"] == rows["seeds"]) & (rows["seeds"] >= best["seeds"])
+        surer = rows[is_sure & allowed]
         others = f"; all reach it at {pack_words(surer, frame)}" if len(surer) else ""
         words.append(
-            f"{missed} of {best['seeds']:.0f} seeds miss the target with what is recommended"
-            f"{others}."
+            f"{missed} of {best['seeds']:.0f} seeds {'misses' if missed == 1 else 'miss'} the "
+            f"target with what is recommended{others}."
         )
     for end, place, other in (
         (rows["batch_size"].max(), "largest", "larger"),
         (rows["batch_size"].min(), "smallest", "smaller"),
     ):
         is_end = best["batch_size"] == end and 1 < end < (frame.examples or np.inf)
-        if is_end and rows["batch_size"].nunique() > 1:
+        is_bound = other == "larger" and study.params.limits.memory_gb is not None
+        if is_end and not is_bound and rows["batch_size"].nunique() > 1:
             words.append(
-                f"{end} is the {place} batch size tried: a {other} one may be faster still."
+                f"{end}{numbers.variant_of(best)} is the {place} batch size tried: a {other} one "
+                "may be faster still."
             )
     return words
 
