@@ -13,7 +13,7 @@ from pipeline.reporting.figures.illustration import Illustration
 from pipeline.reporting.words import numbers
 
 WHERE = {
-    "above": "It lies above the batch sizes tried: only its lower bound means something.",
+    "above": "It may lie far above the batch sizes tried: only its lower bound means something.",
     "below": "Too few batch sizes lie well below it: only its upper bound means something.",
 }
 

@@ -73,6 +73,9 @@ def band_words(study: Study, best: pd.Series) -> str:
         f"{numbers.batch_size(size, study.frame.examples)}{numbers.of_variant(variant)} at {count}"
         for (variant, size), count in chosen.sort_values(ascending=False, kind="stable").items()
     ]
+    none = total - int(chosen.sum())
+    if none:
+        names.append(f"nothing at {none}")
     return (
         f"At {same} of {total} targets from {easy:.4g} to {hard:.4g} it is not shown to be slower "
         f"than another; recommended would be {', '.join(names)}."
