@@ -1,6 +1,6 @@
 # make reports   set up, run the default study, say where the report is
 # make test      set up, run the tests
-# make quick     set up, run the tests that together take about a minute
+# make quick     set up, run the tests that need no pipeline, two to three minutes on two cores
 # make open      open the report
 PYTHON ?= python3
 PIP := .venv/bin/python -m pip install --quiet --disable-pip-version-check
