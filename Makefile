@@ -4,7 +4,7 @@
 # make open      open the report
 PYTHON ?= python3
 PIP := .venv/bin/python -m pip install --quiet --disable-pip-version-check
-# takes a third of pip's time, but does not know pip's own settings: where it fails, pip installs
+# takes less than half of pip's time, but does not know pip's own settings: where it fails, pip installs
 UV := .venv/bin/uv pip install --quiet --python .venv/bin/python --no-cache --system-certs --compile-bytecode
 export PATH := $(CURDIR)/.venv/bin:$(PATH)
 

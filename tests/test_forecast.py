@@ -4,6 +4,7 @@ from dataclasses import replace
 
 import pytest
 
+from pipeline import forecast as forecasts
 from pipeline import outlook
 from pipeline.forecast import (
     FEWEST_STEPS,
@@ -17,10 +18,12 @@ from pipeline.forecast import (
 )
 from pipeline.params.load import Params
 from pipeline.params.network import Model
-from pipeline.params.protocol import Confirm, Grid, Impl
+from pipeline.params.protocol import Confirm, Grid, Impl, Limits
 from pipeline.params.schedule import Budget
+from pipeline.params.trainer import Trainer
 
 EXAMPLES = 1000
+PROGRAM = Trainer("command", "train {batch_size} {lr} {seed} {steps} {out}", train_examples=1000)
 
 
 def params(epochs: int = 10, seeds: int = 3, extensions: int = 0) -> Params:
@@ -101,3 +104,22 @@ def test_a_bounded_study_gives_every_pack_the_same_seconds() -> None:
     for seconds in spent.values():
         assert seconds == pytest.approx(TRAINED_SHARE * 120.0 / 2, rel=0.01)
     assert set(long.steps_within(0.001).values()) == {FEWEST_STEPS}
+
+
+@pytest.mark.parametrize(
+    ("trainer", "limits", "seconds", "is_raced"),
+    [
+        (Trainer(), Limits(), 599.0, False),
+        (Trainer(), Limits(), 601.0, True),
+        (PROGRAM, Limits(), 119.0, False),
+        (PROGRAM, Limits(), 121.0, True),
+        (PROGRAM, Limits(study_seconds=300), 299.0, False),
+        (Trainer(), Limits(study_seconds=300), 301.0, True),
+    ],
+)
+def test_calls_of_a_program_are_raced_sooner(
+    trainer: Trainer, limits: Limits, seconds: float, is_raced: bool
+) -> None:
+    study = Params(trainer=trainer, limits=limits, grid=Grid(race="auto"))
+    found = Forecast({("baseline", 8): seconds}, {}, {}, {}, 1)
+    assert forecasts.is_raced(study, found) is is_raced

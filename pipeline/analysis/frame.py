@@ -31,7 +31,11 @@ class Frame:
         return len(self.variants) > 1
 
 
+def metric_name(metric: str, task: str) -> str:
+    """What is compared with the target, in a word."""
+    return SCORE_NAME[task] if metric == "val_score" else "loss"
+
+
 def goal(metric: str, target: float, task: str) -> str:
     """The target in words."""
-    name = SCORE_NAME[task] if metric == "val_score" else "loss"
-    return f"a validation {name} of {target:.4g}"
+    return f"a validation {metric_name(metric, task)} of {target:.4g}"

@@ -54,6 +54,12 @@ def refusals(row: pd.Series, limits: Limits) -> list[str]:
     return broken
 
 
+def allowed(table: pd.DataFrame, limits: Limits) -> pd.DataFrame:
+    """The rows of a tradeoff that break none."""
+    keep = [place for place, row in table.iterrows() if not refusals(row, limits)]
+    return table.loc[keep]
+
+
 def recommend(tradeoff: pd.DataFrame, limits: Limits) -> Recommendation:
     """The row with the least regret among those that respect the limits; of rows whose regrets are
     equal the one that takes less memory.

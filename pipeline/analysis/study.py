@@ -239,9 +239,8 @@ class Study:
         best, limits = self.recommendation.best, self.params.limits
         if best is None:
             return self.tradeoff[:0]
-        rest = self.tradeoff.drop(index=best.name)
-        refused = [bool(recommendation.refusals(row, limits)) for _, row in rest.iterrows()]
-        return rest[rest["may_be_fastest"] & ~np.array(refused, dtype=bool)]
+        rest = recommendation.allowed(self.tradeoff.drop(index=best.name), limits)
+        return rest[rest["may_be_fastest"]]
 
     @cached_property
     def dearest(self) -> float:

@@ -7,7 +7,7 @@ from dataclasses import replace
 import numpy as np
 
 from pipeline.errors import InputError
-from pipeline.outside.curve import CurveError, check_metric
+from pipeline.outside.curve import CurveError, check_metric, with_seconds
 from pipeline.outside.program import Call, Clocked, Program
 from pipeline.outside.trainings import Timed
 from pipeline.workspace.progress import progress
@@ -75,9 +75,7 @@ def timed_within(
 def step_along(call: Clocked, steps: int) -> float | None:
     """Seconds of a step after so many steps of one call, by the program's own clock; None where
     its rows do not tell of as many more."""
-    if "seconds" not in call.table:
-        return None
-    rows = call.table.dropna(subset=["seconds"])
+    rows = with_seconds(call.table)
     rows = rows[rows["step"] >= steps]
     if rows.empty or np.ptp(rows["step"]) < steps:  # few steps, beside an evaluation
         return None

@@ -131,6 +131,11 @@ def place(marked: "pd.Series[bool]") -> int:
     return int(np.flatnonzero(marked)[0]) + 1
 
 
+def with_seconds(table: pd.DataFrame) -> pd.DataFrame:
+    """The rows at which the program tells its seconds."""
+    return table.dropna(subset=["seconds"]) if "seconds" in table else table[:0]
+
+
 def diverged_step(curve: pd.DataFrame) -> int | None:
     """The first step at which a loss or score is infinite; None for none."""
     lost = np.isinf(curve[[name for name in LOSSES if name in curve]]).any(axis=1)

@@ -216,7 +216,7 @@ class Program:
             raise CurveError(f"{call.steps} steps: {error} ({log})") from None
         finally:
             out.unlink(missing_ok=True)
-        own = table.dropna(subset=["seconds"]) if "seconds" in table else table[:0]
+        own = curve.with_seconds(table)
         seconds, steps = wall, call.steps
         if not own.empty:
             seconds, steps = float(own["seconds"].iloc[-1]), int(own["step"].iloc[-1])

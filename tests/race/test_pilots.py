@@ -4,17 +4,13 @@ import pytest
 
 from makers.data import dataset
 from makers.grid import history, lanes
-from pipeline import forecast
-from pipeline.forecast import Forecast
 from pipeline.params.load import Params
-from pipeline.params.protocol import BatchSize, Grid, Limits, Target
+from pipeline.params.protocol import BatchSize, Grid, Target
 from pipeline.params.schedule import Budget
-from pipeline.params.trainer import Trainer
 from pipeline.race.bar import Bar
 from pipeline.race.pilot import Tables
 from pipeline.stages.pilot import Pilots
 
-PROGRAM = Trainer("command", "train {batch_size} {lr} {seed} {steps} {out}", train_examples=1000)
 TOPS = {8: 0.95, 64: 0.7}
 """The scores that batch sizes come to; 64 examples are all of them, trained for many epochs."""
 
@@ -61,22 +57,3 @@ def test_a_target_that_is_set_needs_no_other(monkeypatch: pytest.MonkeyPatch) ->
     trained, found = before(monkeypatch, "baseline", 0.9)
     assert trained == [8]
     assert found.value == 0.9
-
-
-@pytest.mark.parametrize(
-    ("trainer", "limits", "seconds", "is_raced"),
-    [
-        (Trainer(), Limits(), 599.0, False),
-        (Trainer(), Limits(), 601.0, True),
-        (PROGRAM, Limits(), 119.0, False),
-        (PROGRAM, Limits(), 121.0, True),
-        (PROGRAM, Limits(study_seconds=300), 299.0, False),
-        (Trainer(), Limits(study_seconds=300), 301.0, True),
-    ],
-)
-def test_calls_of_a_program_are_raced_sooner(
-    trainer: Trainer, limits: Limits, seconds: float, is_raced: bool
-) -> None:
-    params = Params(trainer=trainer, limits=limits, grid=Grid(race="auto"))
-    made = Forecast({("baseline", 8): seconds}, {}, {}, {}, 1)
-    assert forecast.is_raced(params, made) is is_raced

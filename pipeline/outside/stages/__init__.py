@@ -1,6 +1,1 @@
 """The mains of the stages where another program trains."""
-
-import gc
-
-gc.disable()
-"""As in ``pipeline.stages``."""

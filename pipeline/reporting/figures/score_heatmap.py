@@ -2,6 +2,7 @@
 
 from matplotlib.figure import Figure
 
+from pipeline.analysis.frame import metric_name
 from pipeline.analysis.study import Study
 from pipeline.reporting.figures.heatmap import frames_words, heatmap
 from pipeline.reporting.figures.illustration import Illustration
@@ -17,7 +18,7 @@ def draw(study: Study) -> Figure:
 def caption(study: Study) -> str:
     """The highest score, and how many cells diverged."""
     rates, frame = study.rates, study.frame
-    metric = frame.score_name if study.params.target.metric == "val_score" else "loss"
+    metric = metric_name(study.params.target.metric, study.measured.data["task"])
     cells, lost = int(rates["seeds"].sum()), int(rates["diverged"].sum())
     safe = rates[rates["diverged"] == 0]
     highest = ""

@@ -8,7 +8,7 @@ import pandas as pd
 
 from pipeline.analysis import timings
 from pipeline.analysis.frame import Frame
-from pipeline.analysis.recommendation import refusals
+from pipeline.analysis.recommendation import allowed
 from pipeline.analysis.study import Study
 from pipeline.params.load import Params, flattened
 from pipeline.params.network import Model
@@ -282,9 +282,8 @@ def on_the_recommended(study: Study) -> list[str]:
     rows = rows_of(study.tradeoff, best["variant"])
     missed = int(best["seeds"] - best["reached"])
     if missed:
-        allowed = ~rows.apply(lambda row: bool(refusals(row, study.params.limits)), axis=1)
-        is_sure = (rows["reached"] == rows["seeds"]) & (rows["seeds"] >= best["seeds"])
-        surer = rows[is_sure & allowed]
+        surer = allowed(rows[rows["seeds"] >= best["seeds"]], study.params.limits)
+        surer = surer[surer["reached"] == surer["seeds"]]
         others = f"; all reach it at {pack_words(surer, frame)}" if len(surer) else ""
         words.append(
             f"{missed} of {best['seeds']:.0f} seeds {'misses' if missed == 1 else 'miss'} the "
