@@ -31,10 +31,15 @@ READERS: dict[str, Callable[[Data], Source]] = {
 
 
 def prepare(data: Data, seed: int) -> Prepared:
-    """Read what ``data`` names and split it by the seed.
+    """Read what ``data`` names and split it by the seed, with what of it is validated on.
 
     Raises InputError for a missing or damaged file, naming it, and for a task that does not fit.
     """
+    return with_val_limit(whole(data, seed), data.val_limit, seed)
+
+
+def whole(data: Data, seed: int) -> Prepared:
+    """``prepare`` with all examples of the validation part."""
     if data.source == "table":
         return prepare_table(data, seed)
     if data.source == "text":
@@ -73,6 +78,22 @@ def limited(source: Source, limit: int | None, seed: int) -> Source:
         test = test.take(splits.sampled(share, test.y, source.classes, seed))
     note = f"{len(rows):,} of {len(everything):,} examples were drawn: data.limit"
     return replace(source, examples=everything.take(rows), test=test, notes=(*source.notes, note))
+
+
+def with_val_limit(prepared: Prepared, limit: int | None, seed: int) -> Prepared:
+    """The same data with at most ``limit`` examples in the validation part, drawn by the seed.
+
+    Every evaluation along a training is made on that part, so that a large one costs more than
+    the training itself.
+    """
+    val = prepared.parts["val"]
+    classes = () if prepared.task == "language" else prepared.classes
+    rows = splits.sampled(limit, val.y, classes, seed)
+    if len(rows) == len(val):
+        return prepared
+    note = f"{len(rows):,} of {len(val):,} validation examples were drawn: data.val_limit"
+    parts = {**prepared.parts, "val": val.take(rows)}
+    return replace(prepared, parts=parts, notes=(*prepared.notes, note))
 
 
 def place(data: Data) -> Path:

@@ -65,6 +65,20 @@ class TestSplits:
         assert np.array_equal(whole.parts["train"].x, limited.parts["train"].x)
         assert limited.notes == ()
 
+    def test_a_limit_on_validation_draws_by_the_seed_and_leaves_the_other_parts(self) -> None:
+        whole, limited, again, other = (
+            prepare(data_of("digits", val_limit=most), seed)
+            for most, seed in ((None, 0), (100, 0), (100, 0), (100, 1))
+        )
+        for name in ("train", "test"):
+            assert np.array_equal(whole.parts[name].x, limited.parts[name].x)
+        val = limited.parts["val"]
+        assert np.array_equal(val.x, again.parts["val"].x)
+        assert not np.array_equal(val.x, other.parts["val"].x)
+        assert {row.tobytes() for row in val.x} < {row.tobytes() for row in whole.parts["val"].x}
+        assert np.abs(np.bincount(val.y) - 10).max() <= 1
+        assert limited.notes == ("100 of 360 validation examples were drawn: data.val_limit",)
+
     def test_a_limit_that_leaves_too_few_of_a_class_is_refused(self) -> None:
         with pytest.raises(
             InputError, match=r"data\.limit: 8 leaves 2 rows of class 'class_2', and"

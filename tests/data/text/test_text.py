@@ -1,6 +1,7 @@
 """A text: its documents, its tokens, the windows of its three parts."""
 
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -211,6 +212,16 @@ def test_a_limit_leaves_the_beginning(tmp_path: Path) -> None:
     cut = prepare(data_of(tmp_path, context=2, limit=60), 0)
     assert cut.notes[0] == "2 documents"
     assert "".join(cut.classes[:4]) == "\nabc"
+
+
+def test_a_limit_on_validation_draws_windows(tmp_path: Path) -> None:
+    whole = prepared(tmp_path, "a few words " * 50, context=3)
+    data = replace(data_of(tmp_path / "own.txt", context=3), val_limit=4)
+    limited = prepare(data, 0)
+    assert (len(whole.parts["val"]), len(limited.parts["val"])) == (19, 4)
+    windows = {row.tobytes() for row in whole.parts["val"].x}
+    assert {row.tobytes() for row in limited.parts["val"].x} <= windows
+    assert np.array_equal(whole.parts["test"].y, limited.parts["test"].y)
 
 
 def test_a_folder_without_text_and_a_path_to_nothing(tmp_path: Path) -> None:
