@@ -27,9 +27,8 @@ TRAINED_SHARE = 0.6
 """Of a study's seconds; the rest is for timing steps and looking at solutions."""
 FEWEST_STEPS = 10
 MINUTE, LONG_MINUTES = 60.0, 10.0
-RACE_SECONDS, PROGRAM_RACE_SECONDS = 600.0, 120.0
-"""Trainings that will take longer are raced where nobody says whether to; those of a program
-sooner, for a race spares it whole calls, each of which starts anew."""
+RACE_SECONDS = 120.0
+"""Trainings that will take longer are raced where nobody says whether to."""
 MOST = 0.5
 """Batch sizes that take this share of the time together are the ones to leave out."""
 
@@ -173,10 +172,7 @@ def is_raced(params: Params, made: Forecast) -> bool:
         return True
     if params.limits.study_seconds is not None:
         return made.total > params.limits.study_seconds
-    if params.grid.race is False:
-        return False
-    is_program = params.trainer.name != "lanes"
-    return made.total > (PROGRAM_RACE_SECONDS if is_program else RACE_SECONDS)
+    return params.grid.race is not False and made.total > RACE_SECONDS
 
 
 def words(made: Forecast, raced: bool) -> str:
