@@ -5,6 +5,7 @@ other.
 """
 
 import functools
+import importlib
 from dataclasses import replace
 
 from pipeline.executors.processes import OnDone, in_processes
@@ -25,6 +26,8 @@ def spread(pack: Pack, job: Job) -> Trained:
     if job.data.train.x.device.type != "cpu":
         return train_pieces(pack, job)
     workers = min(job.plan.workers, len(pack.cells))
+    if job.plan.engine == "loop":  # torch's optimizers import its compiler, once before the forks
+        importlib.import_module("torch._dynamo")
     with one_thread():
         if workers == 1:
             return train_pieces(pack, job)

@@ -2,6 +2,7 @@
 
 import os
 import signal
+import sys
 from pathlib import Path
 
 import pytest
@@ -58,6 +59,13 @@ def planned() -> tuple[str, int]:
     return plan.engine, plan.workers
 
 
+def imported_by(engine: str) -> bool:
+    """Whether torch's compiler is there before processes train, so that none has to import it."""
+    plan = Plan(engine, "", 2, 2, 1)
+    workers.spread(make_pack(), Job(dataset(), plan, lambda _: None))
+    return "torch._dynamo" in sys.modules
+
+
 def killed(folder: Path) -> str:
     """What a training says whose second process is killed."""
     os.chdir(folder)
@@ -91,6 +99,11 @@ def test_a_lone_cell_needs_no_second_process() -> None:
 
 def test_threads_of_the_parent_stay_there() -> None:
     assert_same_bits(fresh(trained_beside_threads), fresh(trained_by, 1, LARGE))
+
+
+@pytest.mark.parametrize(("engine", "imported"), [("loop", True), ("traced", False)])
+def test_what_every_process_would_import_is_imported_before(engine: str, imported: bool) -> None:
+    assert fresh(imported_by, engine) is imported
 
 
 def test_a_plan_is_made_elsewhere() -> None:
