@@ -18,6 +18,7 @@ from torch import Tensor, device  # noqa: F401
 from torch.fx import GraphModule
 from torch.utils._pytree import TreeSpec, tree_flatten, tree_unflatten
 
+from pipeline.lanes.lasting import with_constants, with_views
 from pipeline.lanes.recording import recorded
 from pipeline.lanes.step import Step, Trainee
 
@@ -26,16 +27,19 @@ from pipeline.lanes.step import Step, Trainee
 class Program:
     """A step of any lanes of the same shapes.
 
-    run: (rows, now, number, *tensors of a trainee), which it changes as a step does, to the losses
-    and the leaves of the gradients, whose tree is ``gradients``.
+    views: tensors of a trainee to views of them. run: (rows, now, number, *tensors, *views) to the
+    losses and the leaves of the gradients, whose tree is ``gradients``; it changes the tensors as a
+    step does.
     """
 
+    views: Callable[..., tuple[Tensor, ...]]
     run: Callable[..., tuple[Tensor, ...]]
     gradients: TreeSpec
 
     def step_of(self, trainee: Trainee) -> Step:
         """The program as this trainee's step."""
         tensors = trainee.tensors()
+        tensors += self.views(*tensors)
 
         def step(rows: Tensor, now: Tensor, number: Tensor) -> Tensor:
             trainee.gradients.clear()  # their factors are the last step's activations
@@ -58,10 +62,11 @@ def recorded_program(
         return [losses, *tree_flatten(twin.gradients)[0]]
 
     with torch.no_grad():
-        graph = recorded(values, [rows, now, number, *twin.tensors()])
+        inputs = [rows, now, number, *twin.tensors()]
+        graph, views = with_views(with_constants(recorded(values, inputs)), range(3, len(inputs)))
     gradients = tree_flatten(twin.gradients)[1]
     twin.gradients.clear()  # from Python 3.13 on TorchScript keeps hold of this call's variables
-    return Program(interpreted(graph), gradients)
+    return Program(views, interpreted(graph), gradients)
 
 
 def as_written() -> AbstractContextManager[None]:

@@ -22,7 +22,7 @@ def recorded(function: Callable[..., list[Tensor]], inputs: Sequence[Tensor]) ->
     """The operations of ``function(*inputs)``, for inputs of these shapes alone.
 
     Control flow is taken as it went; a tensor that is neither an input nor made from one is kept
-    as it is. Each node knows its value's shape and type, ``meta["shape"]`` and ``meta["dtype"]``.
+    as it is. Each node knows its value's shape, strides and type, ``meta["shape"]`` and so on.
 
     Raises whatever the function raises.
     """
@@ -73,7 +73,11 @@ class Recorder(TorchDispatchMode):
 
     def _name(self, tensor: Tensor, node: Node) -> None:
         self._nodes[tensor] = node
-        node.meta |= {"shape": tuple(tensor.shape), "dtype": tensor.dtype}
+        node.meta |= {
+            "shape": tuple(tensor.shape),
+            "stride": tensor.stride(),
+            "dtype": tensor.dtype,
+        }
 
     def _name_all(self, result: Any, node: Node) -> None:
         if isinstance(result, Tensor):

@@ -58,7 +58,7 @@ Step = Callable[[Tensor, Tensor, Tensor], Tensor]
 
 def micro_batches(rows: Tensor, count: int) -> tuple[Tensor, ...]:
     """Split a batch's columns into at most ``count`` parts of nearly equal size."""
-    return rows.tensor_split(count, dim=1)
+    return rows.tensor_split(count, dim=1) if count > 1 else (rows,)
 
 
 def make_step(
