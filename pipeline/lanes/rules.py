@@ -373,8 +373,8 @@ def update(
     """Change ``params`` and ``state`` in place by one step; ``now`` is a row of the table;
     ``matrices`` are the names of the hidden ones."""
     rule = RULES[optimizer.name]
-    shapes = {param.ndim for param in params.values()}
-    by_ndim = {n: [quantity.view(-1, *[1] * (n - 1)) for quantity in now] for n in shapes}
+    shapes, each = {param.ndim for param in params.values()}, now.unbind()
+    by_ndim = {n: [quantity.view(-1, *[1] * (n - 1)) for quantity in each] for n in shapes}
     for name, param in params.items():
         gradient, quantities = gradients[name], by_ndim[param.ndim]
         slots = {slot: tensors[name] for slot, tensors in state.items()}
