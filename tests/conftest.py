@@ -15,7 +15,7 @@ pytest.register_assert_rewrite("makers")
 
 from makers.cluster import cluster  # noqa: E402
 from makers.data import MakeData, dataset  # noqa: E402
-from makers.packs import Branching, plain_model  # noqa: E402
+from makers.packs import Branching, LowRank, plain_model  # noqa: E402
 from makers.project import Project, commit, copy_project, shrink  # noqa: E402
 from makers.warm import commands  # noqa: E402
 from pipeline.training.device import one_thread  # noqa: E402
@@ -104,8 +104,10 @@ def make_data() -> MakeData:
 
 @pytest.fixture
 def own_module(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A user's module with a network, one that vmap cannot follow, and one that is none."""
+    """A user's module with a network, one that vmap cannot follow, one that multiplies parameters,
+    and one that is none."""
     module = types.ModuleType("own_module")
+    module.low_rank = LowRank  # type: ignore[attr-defined]
     module.build, module.branching = plain_model, Branching  # type: ignore[attr-defined]
     module.no_model = lambda shape, outputs: 3  # type: ignore[attr-defined]
     monkeypatch.setitem(sys.modules, "own_module", module)

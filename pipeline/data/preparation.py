@@ -31,7 +31,7 @@ READERS: dict[str, Callable[[Data], Source]] = {
 
 
 def prepare(data: Data, seed: int) -> Prepared:
-    """Read what ``data`` names and split it by the seed, with what of it is validated on.
+    """Read what ``data`` names, split it by the seed, and limit the validation part.
 
     Raises InputError for a missing or damaged file, naming it, and for a task that does not fit.
     """
@@ -83,15 +83,16 @@ def limited(source: Source, limit: int | None, seed: int) -> Source:
 def with_val_limit(prepared: Prepared, limit: int | None, seed: int) -> Prepared:
     """The same data with at most ``limit`` examples in the validation part, drawn by the seed.
 
-    Every evaluation along a training is made on that part, so that a large one costs more than
-    the training itself.
+    Every evaluation along a training is made on that part, and together they can cost more than the
+    training itself.
     """
     val = prepared.parts["val"]
     classes = () if prepared.task == "language" else prepared.classes
     rows = splits.sampled(limit, val.y, classes, seed)
     if len(rows) == len(val):
         return prepared
-    note = f"{len(rows):,} of {len(val):,} validation examples were drawn: data.val_limit"
+    kind = "windows" if prepared.task == "language" else "examples"
+    note = f"{len(rows):,} of {len(val):,} validation {kind} were drawn: data.val_limit"
     parts = {**prepared.parts, "val": val.take(rows)}
     return replace(prepared, parts=parts, notes=(*prepared.notes, note))
 

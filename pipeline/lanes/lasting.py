@@ -15,26 +15,38 @@ aten = torch.ops.aten
 OF_SHAPE = {aten.ones_like.default, aten.zeros_like.default, aten.full_like.default}
 """Operations that look at their input's shape and type alone."""
 MOST_BYTES = 1 << 20
-"""A larger value is not kept: reading it may take longer than making it."""
+"""A larger value is not kept."""
+UNSAFE_VIEWS = {
+    aten._unsafe_view.default,
+    aten.unsafe_split.Tensor,
+    aten.unsafe_split_with_sizes.default,
+}
+"""Their results lie in their input's memory, which their schemas do not tell."""
 
 
 def with_constants(module: GraphModule) -> GraphModule:
     """The module, changed so that what hangs on no input is a constant of it."""
-    written, known = written_roots(module.graph), dict[Node, Tensor]()
+    changed, known = changed_roots(module.graph), dict[Node, Tensor]()
     for node in module.graph.nodes:
-        value = None if root(node) in written else value_of(node, known, module)
-        if value is not None and value.untyped_storage().nbytes() <= MOST_BYTES:
+        value = None if root(node) in changed else value_of(node, known, module)
+        if value is not None and is_small(value):
             known[node] = value
     made = [node for node in known if node.op == "call_function"]
-    for node in made:
+    for place, node in enumerate(made):
         if any(user not in known for user in node.users):
-            name = f"constant_{sum(1 for _ in module.buffers())}"
+            name = f"kept_{place}"
             module.register_buffer(name, known[node])
             with module.graph.inserting_before(node):
                 constant = module.graph.create_node("get_attr", name)
             constant.meta = dict(node.meta)
             node.replace_all_uses_with(constant, lambda user: user not in known)
-    return without(module, made)
+    return without(module, [*known])
+
+
+def is_small(value: Tensor) -> bool:
+    """Whether a value is a plain tensor of no more than MOST_BYTES."""
+    is_plain = value.layout == torch.strided
+    return is_plain and value.untyped_storage().nbytes() <= MOST_BYTES
 
 
 def value_of(node: Node, known: dict[Node, Tensor], module: GraphModule) -> Tensor | None:
@@ -84,9 +96,12 @@ def with_views(module: GraphModule, places: range) -> tuple[GraphModule, GraphMo
 
 
 def without(module: GraphModule, nodes: Sequence[Node]) -> GraphModule:
-    """The module without nodes that nobody uses any more, the last ones first."""
+    """The module without those of the nodes that nobody uses any more, and their constants."""
     for node in reversed(nodes):
-        module.graph.erase_node(node)
+        if not node.users:
+            module.graph.erase_node(node)
+            if node.op == "get_attr":
+                delattr(module, str(node.target))
     module.graph.lint()
     module.recompile()
     return module
@@ -106,25 +121,26 @@ def root(node: Node) -> Node:
     """The node whose memory this one's value lies in."""
     while node.op == "call_function" and (
         not isinstance(node.target, OpOverload)
+        or node.target in UNSAFE_VIEWS
         or any(returned.alias_info for returned in node.target._schema.returns)
     ):
-        source = next(written(node), node.args[0])  # what the result is written into, or a view of
+        source = next(changed_by(node), node.args[0])  # what it is written into, or a view of
         assert isinstance(source, Node)
         node = source
     return node
 
 
-def written_roots(graph: Graph) -> set[Node]:
+def changed_roots(graph: Graph) -> set[Node]:
     """The nodes whose memory an operation writes to."""
-    return {root(node) for each in graph.nodes for node in written(each)}
+    return {root(node) for each in graph.nodes for node in changed_by(each)}
 
 
-def written(node: Node) -> Iterator[Node]:
+def changed_by(node: Node) -> Iterator[Node]:
     """The arguments that an operation changes in place."""
     if isinstance(node.target, OpOverload):
         for place, argument in enumerate(node.target._schema.arguments):
             if argument.alias_info is not None and argument.alias_info.is_write:
                 given = node.args[place] if place < len(node.args) else None
                 value = node.kwargs.get(argument.name, given)
-                assert isinstance(value, Node)
-                yield value
+                values = value if isinstance(value, list | tuple) else [value]
+                yield from (each for each in values if isinstance(each, Node))

@@ -10,6 +10,8 @@ from typing import Any, TypeGuard
 import torch
 from torch.fx import GraphModule, Node
 
+from pipeline.lanes.lasting import root
+
 aten = torch.ops.aten
 VIEWS = {
     aten.view.default,
@@ -50,12 +52,19 @@ def clean(module: GraphModule) -> GraphModule:
 
 
 def split_products(module: GraphModule, places: range) -> GraphModule:
-    """Let the outputs at ``places`` that are batched products be pairs of factors instead."""
+    """Let the outputs at ``places`` that are batched products be pairs of factors instead.
+
+    They are the gradients of as many first inputs; a factor may not lie in one of these, which an
+    update may have changed by the time that the product is taken.
+    """
     (outputs,) = (node for node in module.graph.nodes if node.op == "output")
-    values = list(outputs.args[0])
+    inputs = [node for node in module.graph.nodes if node.op == "placeholder"]
+    updated, values = set(inputs[: len(places)]), list(outputs.args[0])
     for place in places:
         node = values[place]
-        if node.target is aten.bmm.default and len(node.users) == 1:
+        if node.target is not aten.bmm.default or len(node.users) > 1:
+            continue
+        if not updated & {root(factor) for factor in node.args}:
             values[place] = tuple(node.args)
     outputs.args = (tuple(values),)
     module.graph.eliminate_dead_code()

@@ -142,7 +142,7 @@ class Data:
 
     task: ``auto`` lets a table's or an array's target tell. limit: of how many examples, drawn at
     random, the parts are made, beside as large a share of the source's own test set; None: of all.
-    val_limit: how many of the validation part's, of a text its windows, are looked at; None: all.
+    val_limit: at most how many of the validation part's, of a text its windows, are looked at.
     """
 
     source: str = "digits"
@@ -167,8 +167,8 @@ class Data:
         require(is_table == (self.target is not None), "data.target", self.target, self._rule())
         is_some = self.limit is None or self.limit >= 1
         require(is_some, "data.limit", self.limit, "is below 1")
-        is_enough = self.val_limit is None or self.val_limit >= 2
-        require(is_enough, "data.val_limit", self.val_limit, "is below 2")
+        is_enough = self.val_limit is None or self.val_limit >= 10
+        require(is_enough, "data.val_limit", self.val_limit, "is below 10")
         rule = "is not for a text, which data.text.limit cuts"
         require(self.limit is None or not is_text, "data.limit", self.limit, rule)
         by = self.split.by

@@ -19,6 +19,8 @@ from pipeline.training.device import describe
 
 Key = tuple[str, Case, str]
 """A variant, a case, and ``step`` or one of its parts."""
+ENOUGH = 512
+"""Up to it there are several powers of two, and multiples of 32, to look at."""
 ALIGNMENT = ("batch_size", "kind", "rounds", "speed_up", "speed_up_q25", "speed_up_q75")
 RETIMED = (
     "variant", "batch_size", "seconds_per_step", "seconds_per_step_q25", "seconds_per_step_q75",
@@ -44,6 +46,14 @@ class Subject:
             if case.micro_batches == 1 and self.trial.is_quick(case.batch_size)
         ]
         return min(quick, default=0), max(quick, default=0)
+
+    @property
+    def aligned_range(self) -> tuple[int, int]:
+        """The smallest and the largest batch size whose alignment is looked at: of the quick ones
+        those of the grid's range, and what ENOUGH needs."""
+        smallest, largest = self.quick_range
+        of_grid = max(case.batch_size for case in self.cases if case.in_grid)
+        return smallest, min(largest, max(of_grid, ENOUGH) + 1)
 
     def functions(self, variant: str, with_parts: bool) -> dict[Key, Callable[[], object]]:
         """The step of every case, and, if wanted, its parts where the grid takes it whole."""

@@ -57,11 +57,8 @@ def subjects(params: Params, where: torch.device) -> tuple[dict[str, Subject], d
 
 
 def aligned_sizes(subject: Subject, params: Params, where: torch.device) -> list[Aligned]:
-    """Aligned sizes of the grid's range beside their neighbours, where steps are quick enough for a
-    ladder."""
-    smallest, largest = subject.quick_range
-    of_grid = max(grid_sizes(params, len(subject.trial.data.train)))
-    kinds = alignment.sizes(smallest, min(largest, of_grid + 1))
+    """Aligned sizes beside their neighbours."""
+    kinds = alignment.sizes(*subject.aligned_range)
     with progress(
         "throughput: alignment", alignment.MOST * params.throughput.blocks, "round"
     ) as on_round:

@@ -8,15 +8,43 @@ import torch
 from torch import Tensor
 from torch.fx import Graph, GraphModule
 
-from makers.data import MakeData
-from makers.packs import MODELS, OPTIMIZERS, make_pack
+from makers.data import MakeData, text_dataset
+from makers.packs import MODELS, OPTIMIZERS, TRANSFORMERS, make_pack
 from pipeline.lanes import rules
 from pipeline.lanes.interpreter import as_written, interpreted, recorded_program
 from pipeline.lanes.lanes import dense, stacked
 from pipeline.lanes.recording import recorded
 from pipeline.lanes.step import Trainee, make_step
+from pipeline.params.augmentation import Augmentation
+from pipeline.params.network import Model
+from pipeline.training.dataset import Dataset, Part
+from pipeline.training.pack import Pack
 
 CASES = [*((model, "momentum") for model in MODELS), *(("both", name) for name in OPTIMIZERS)]
+
+
+def assert_same_steps(pack: Pack, data: Dataset, micro: int) -> None:
+    """One program takes the same three steps as the plain step, for two trainees in turn."""
+    lanes, optimizer = stacked(pack, pack.cells, data), pack.settings.optimizer
+    first = Trainee(lanes, rules.initial_slots(optimizer, lanes.params), {})
+    make = functools.partial(
+        make_step, data=data, batch_size=8, settings=pack.settings, micro=micro
+    )
+    table = rules.table(optimizer, lanes.rates, [1.0, 0.5, 0.2], 1)
+    rows = torch.randint(len(data.train), (3, len(lanes), 8))
+    program = recorded_program(first, make, rows[0], table[0])
+    for plain in (first.copy(), first.copy()):
+        other = first.copy()
+        steps = [make(plain), program.step_of(other)]
+        with torch.no_grad(), as_written():
+            for k in range(3):
+                assert torch.equal(
+                    *(step(rows[k], table[k], torch.tensor(k + 1)) for step in steps)
+                )
+                for ours, theirs in zip(plain.tensors(), other.tensors(), strict=True):
+                    assert torch.equal(ours, theirs)
+                for name, gradient in plain.gradients.items():
+                    assert torch.equal(dense(gradient), dense(other.gradients[name]))
 
 
 class TestProgram:
@@ -26,25 +54,19 @@ class TestProgram:
         self, make_data: MakeData, model: str, optimizer: str, micro: int
     ) -> None:
         pack, data = make_pack(model=MODELS[model], optimizer=OPTIMIZERS[optimizer]), make_data()
-        lanes = stacked(pack, pack.cells, data)
-        state = rules.initial_slots(OPTIMIZERS[optimizer], lanes.params)
-        plain = Trainee(lanes, state, {})
-        make = functools.partial(
-            make_step, data=data, batch_size=8, settings=pack.settings, micro=micro
-        )
-        table = rules.table(OPTIMIZERS[optimizer], lanes.rates, [1.0, 0.5, 0.2], 1)
-        rows = torch.randint(len(data.train), (3, len(lanes), 8))
-        program = recorded_program(plain, make, rows[0], table[0])
-        other = plain.copy()
-        steps = [(plain, make(plain)), (other, program.step_of(other))]
-        with torch.no_grad(), as_written():
-            for k in range(3):
-                losses = [step(rows[k], table[k], torch.tensor(k + 1)) for _, step in steps]
-                assert torch.equal(*losses)
-                for ours, theirs in zip(plain.tensors(), other.tensors(), strict=True):
-                    assert torch.equal(ours, theirs)
-                for name, gradient in plain.gradients.items():
-                    assert torch.equal(dense(gradient), dense(other.gradients[name]))
+        assert_same_steps(pack, data, micro)
+
+    @pytest.mark.parametrize("name", TRANSFORMERS)
+    def test_of_transformers(self, name: str) -> None:
+        pack = make_pack(model=TRANSFORMERS[name], optimizer=OPTIMIZERS["muon"])
+        assert_same_steps(pack, text_dataset(), 1)
+
+    def test_of_images_that_change(self) -> None:
+        pixels = torch.rand(24, 1, 6, 6, generator=torch.Generator().manual_seed(0))
+        part = Part(pixels, (pixels.mean((1, 2, 3)) > 0.5).long())
+        model = Model("cnn", [3], norm="batch", dropout=0.2)
+        pack = make_pack(model=model, augmentation=Augmentation(crop=1, flip=True, cutout=2))
+        assert_same_steps(pack, Dataset("classification", 2, part, part, part), 1)
 
 
 class TestInterpreted:

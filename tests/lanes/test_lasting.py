@@ -13,8 +13,8 @@ from pipeline.lanes.recording import recorded
 
 def operations(graph: GraphModule) -> list[str]:
     """The names of what the graph calls, in order."""
-    calls = [str(node.target) for node in graph.graph.nodes if node.op == "call_function"]
-    return [call.removeprefix("aten.").split(".")[0] for call in calls]
+    calls = [node.target for node in graph.graph.nodes if node.op == "call_function"]
+    return [call.__name__.split(".")[0] for call in calls]
 
 
 def masked(x: Tensor) -> list[Tensor]:
@@ -34,6 +34,33 @@ def filled_by_a_view(x: Tensor) -> list[Tensor]:
     return [total, total + 1, twice]
 
 
+def filled_by_a_reshape(x: Tensor) -> list[Tensor]:
+    total = torch.zeros_like(x).T.reshape(-1)
+    return [total.add_(x.flatten())]
+
+
+def filled_by_a_part(x: Tensor) -> list[Tensor]:
+    total = torch.zeros(4, 2)
+    total.unsafe_chunk(2)[1].add_(x)
+    return [total + 1]
+
+
+def filled_as_an_output(x: Tensor) -> list[Tensor]:
+    total = torch.zeros(2, 2)
+    torch.ops.aten.threshold_backward.grad_input(x, x, 0, grad_input=total)
+    return [total + 1]
+
+
+def filled_with_others(x: Tensor) -> list[Tensor]:
+    totals = [torch.zeros(2, 2), torch.ones(2, 2)]
+    torch._foreach_add_(totals, [x, x])
+    return totals
+
+
+def of_new_numbers(x: Tensor) -> list[Tensor]:
+    return [torch.tensor([1.0, 2.0]).add_(x[0]), torch.tensor([3.0, 4.0]) + x]
+
+
 def large(x: Tensor) -> list[Tensor]:
     return [x.sum() + torch.arange(MOST_BYTES // 8 + 1)]
 
@@ -45,6 +72,11 @@ class TestConstants:
             (masked, ["mul"]),
             (filled, ["zeros", "add_"]),
             (filled_by_a_view, ["zeros", "mul", "select", "select", "copy_", "add"]),
+            (filled_by_a_reshape, ["clone", "_unsafe_view", "view", "add_"]),
+            (filled_by_a_part, ["zeros", "unsafe_split", "getitem", "getitem", "add_", "add"]),
+            (filled_as_an_output, ["zeros", "threshold_backward", "add"]),
+            (filled_with_others, ["zeros", "ones", "_foreach_add_"]),
+            (of_new_numbers, ["lift_fresh_copy", "select", "add_", "add"]),
             (large, ["sum", "arange", "add"]),
         ],
     )

@@ -229,6 +229,7 @@ class TestDivergence:
 
 @pytest.mark.usefixtures("own_module")
 class TestOwnModel:
-    def test_it_trains_as_lanes(self, make_data: MakeData) -> None:
-        pack, data = make_pack(model=Model("own_module:build")), make_data()
+    @pytest.mark.parametrize("name", ["build", "low_rank"])
+    def test_it_trains_as_lanes(self, make_data: MakeData, name: str) -> None:
+        pack, data = make_pack(model=Model(f"own_module:{name}")), make_data()
         assert_close(lanes(pack, data), plain(pack, data))

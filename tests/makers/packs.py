@@ -167,6 +167,18 @@ class Branching(nn.Module):
         return out if out.sum() > 0 else -out
 
 
+class LowRank(nn.Module):
+    """Weights that are a product of two parameters."""
+
+    def __init__(self, shape: tuple[int, ...], outputs: int) -> None:
+        super().__init__()
+        self.inner = nn.Parameter(torch.randn(2, shape[0]))
+        self.outer = nn.Parameter(torch.randn(outputs, 2))
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return x @ (self.outer @ self.inner).T
+
+
 def plain_model(shape: tuple[int, ...], outputs: int) -> nn.Module:
     """A network that the project does not have, and that vmap can follow."""
     return nn.Sequential(nn.Linear(shape[0], 7), nn.LayerNorm(7), nn.SiLU(), nn.Linear(7, outputs))

@@ -49,7 +49,7 @@ BAD = [
         "optimizer.decay_batch_size: 8 moves nothing with schedule.batch_rule=linear",
     ),
     ("data: {limit: 0}", "data.limit: 0 is below 1"),
-    ("data: {val_limit: 1}", "data.val_limit: 1 is below 2"),
+    ("data: {val_limit: 9}", "data.val_limit: 9 is below 10"),
     ("model: {name: transformer, width: 6, heads: 4}", "model.width: 6 is no multiple"),
     ("model: {name: transformer, width: 6, heads: 2, positions: rotary}", "model.heads: 2 leaves"),
     ("model: {name: transformer, norm: batch}", "model.norm: 'batch' has layer norms"),

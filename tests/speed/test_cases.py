@@ -87,12 +87,23 @@ class TestQuickRange:
         monkeypatch.setattr(Trial, "step_seconds", lambda _, size: 1.0 if size > 100 else 0.0)
         assert subject.quick_range == (1, 64)
 
+    def test_alignment_is_looked_at_in_the_range_of_the_grid(
+        self, make_data: MakeData, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        subject = self.subject(make_data(examples=2048))
+        assert subject.quick_range == (1, 2048)
+        assert subject.aligned_range == (1, 513)
+        monkeypatch.setattr(table, "ENOUGH", 1000)
+        assert subject.aligned_range == (1, 1001)
+        monkeypatch.setattr(Trial, "step_seconds", lambda _, size: 1.0 if size > 100 else 0.0)
+        assert subject.aligned_range == (1, 64)
+
     def test_nothing_is_aligned_where_nothing_is_quick(
         self, make_data: MakeData, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         subject = self.subject(make_data(examples=512))
         monkeypatch.setattr(cases, "LADDER_STEP_SECONDS", 0.0)
-        kinds = alignment.sizes(*subject.quick_range)
+        kinds = alignment.sizes(*subject.aligned_range)
         how = Throughput(blocks=3)
         step_of = subject.trial.training.stepper
         assert alignment.measure(step_of, kinds, how, CPU, 0, lambda _: None) == []

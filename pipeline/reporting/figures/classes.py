@@ -6,6 +6,7 @@ from matplotlib.figure import Figure
 
 from pipeline.analysis.study import Study
 from pipeline.reporting.figures.axes import ROW_INCHES
+from pipeline.reporting.figures.features import note_words
 from pipeline.reporting.figures.illustration import Illustration
 from pipeline.reporting.words import numbers
 
@@ -45,10 +46,11 @@ def caption(study: Study) -> str:
     if is_text(study):
         most = classes.loc[total.nlargest(3).index, "class"]
         shown, share = ", ".join(f"'{name}'" for name in most), total.max() / total.sum()
-        return (
+        counted = (
             f"{len(classes):,} kinds of tokens, {total.sum():,} to predict; the commonest are "
             f"{shown}, the first of them {100 * share:.0f} % of all."
         )
+        return " ".join([counted, *note_words(study.measured.data)])
     rare, common = classes.loc[total.idxmin(), "class"], classes.loc[total.idxmax(), "class"]
     ratio = numbers.number(total.max() / total.min())
     balanced = "; the balanced accuracy, which counts every class alike, stands beside the accuracy"

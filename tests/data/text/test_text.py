@@ -216,9 +216,9 @@ def test_a_limit_leaves_the_beginning(tmp_path: Path) -> None:
 
 def test_a_limit_on_validation_draws_windows(tmp_path: Path) -> None:
     whole = prepared(tmp_path, "a few words " * 50, context=3)
-    data = replace(data_of(tmp_path / "own.txt", context=3), val_limit=4)
+    data = replace(data_of(tmp_path / "own.txt", context=3), val_limit=10)
     limited = prepare(data, 0)
-    assert (len(whole.parts["val"]), len(limited.parts["val"])) == (19, 4)
+    assert (len(whole.parts["val"]), len(limited.parts["val"])) == (19, 10)
     windows = {row.tobytes() for row in whole.parts["val"].x}
     assert {row.tobytes() for row in limited.parts["val"].x} <= windows
     assert np.array_equal(whole.parts["test"].y, limited.parts["test"].y)
