@@ -8,9 +8,16 @@ import numpy as np
 import pandas as pd
 import seaborn as sns
 from matplotlib.axes import Axes
+from matplotlib.axis import Axis, XAxis
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
-from matplotlib.ticker import FuncFormatter, LogLocator, NullLocator
+from matplotlib.ticker import (
+    FuncFormatter,
+    LogLocator,
+    MaxNLocator,
+    NullLocator,
+    SymmetricalLogLocator,
+)
 
 from pipeline.analysis.frame import Frame
 from pipeline.reporting.words import numbers
@@ -41,6 +48,9 @@ REACH = 4
 """How far a log axis follows an interval beyond its points."""
 SHORT_AXIS = 3e3
 """Up to this ratio of its ends a log axis has more than one label in a decade."""
+NARROW_AXIS = 6
+"""Up to this ratio its labels are evenly spaced, as on any other axis."""
+FEW_LABELS = 5
 
 
 def size_label(size: int, examples: int) -> str:
@@ -72,14 +82,26 @@ def half_width(axis: Axes, label: str, table: pd.DataFrame, frame: Frame) -> Non
 
 
 def plain_log(axis: Axes, show: Callable[[float], str] = numbers.tick, base: int = 10) -> None:
-    """A log y axis labelled in plain numbers: at 1, 2 and 5, over many decades or to another base
-    at the powers alone. Call it when everything is drawn."""
+    """A log y axis labelled in plain numbers: at 1, 2 and 5, evenly where it is narrow, over many
+    decades or to another base at the powers alone. Call it when everything is drawn."""
     axis.set_yscale("log", base=base)
     low, high = axis.get_ylim()
     is_short = base == 10 and high / low < SHORT_AXIS
     axis.yaxis.set_major_locator(LogLocator(base, subs=(1, 2, 5) if is_short else (1,)))
+    if base == 10 and high / low < NARROW_AXIS:
+        axis.yaxis.set_major_locator(MaxNLocator(FEW_LABELS))
     axis.yaxis.set_major_formatter(FuncFormatter(lambda value, _: show(value)))
     axis.yaxis.set_minor_locator(NullLocator())
+
+
+def signed_log(axis: Axis, linear: float) -> None:
+    """An axis of differences: linear up to ``linear`` on both sides, and logarithmic beyond."""
+    set_scale = axis.axes.set_xscale if isinstance(axis, XAxis) else axis.axes.set_yscale
+    set_scale("symlog", linthresh=linear, linscale=0.7)
+    locator = SymmetricalLogLocator(base=10, linthresh=linear, subs=(1, 3))
+    locator.set_params(numticks=9)
+    axis.set_major_locator(locator)
+    axis.set_major_formatter(lambda value, _: f"{value:+g}" if value else "0")
 
 
 def look(variant: str, frame: Frame) -> dict[str, Any]:

@@ -8,6 +8,7 @@ from pipeline.reporting.figures.axes import (
     beside,
     by_variant,
     half_width,
+    signed_log,
     variant_legend,
     with_band,
 )
@@ -23,8 +24,10 @@ def draw(study: Study) -> Figure:
     """Paired differences in test score, a panel for each comparison."""
     table, frame, margin = study.generalisation, study.frame, study.params.limits.score_margin
     names = list(dict.fromkeys(table["comparison"]))
-    figure = Figure(figsize=(9.5, 2.9 * ((len(names) + 1) // 2)), layout="constrained")
-    panels = figure.subplots((len(names) + 1) // 2, 2, squeeze=False, sharey=True).ravel()
+    columns = min(2, len(names))
+    rows_of_panels = -(-len(names) // columns)
+    figure = Figure(figsize=(9.5, 2.9 * rows_of_panels), layout="constrained")
+    panels = figure.subplots(rows_of_panels, columns, squeeze=False, sharey=True).ravel()
     for name, axis in zip(names, panels, strict=False):
         axis.axhspan(-margin, margin, color="0.93", zorder=0, linewidth=0)
         axis.axhline(0, color="0.4", linewidth=1)
@@ -33,12 +36,11 @@ def draw(study: Study) -> Figure:
             apart = rows.assign(batch_size=beside(rows["batch_size"], variant, frame, 0.08))
             with_band(axis, apart, "difference", **{**style, "linestyle": "none"})
         half_width(axis, "", part, frame)
-        axis.set_yscale("symlog", linthresh=margin, linscale=0.7)
-        axis.yaxis.set_major_formatter(lambda value, _: f"{value:+g}" if value else "0")
+        signed_log(axis.yaxis, margin)
         axis.set_title(name, loc="left", fontsize=11)
     for axis in panels[len(names) :]:
         axis.set_visible(False)
-    for axis in panels[::2][: (len(names) + 1) // 2]:
+    for axis in panels[::columns]:
         axis.set_ylabel(f"test {frame.score_name}, difference")
     variant_legend(figure, frame)
     return figure

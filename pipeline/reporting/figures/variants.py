@@ -12,7 +12,7 @@ from matplotlib.ticker import FuncFormatter, LogLocator, NullLocator
 
 from pipeline.analysis.frame import Frame
 from pipeline.analysis.study import Study
-from pipeline.reporting.figures.axes import MARKERS, reach, size_colours, size_label
+from pipeline.reporting.figures.axes import MARKERS, reach, signed_log, size_colours, size_label
 from pipeline.reporting.figures.illustration import Illustration
 from pipeline.reporting.words import numbers
 
@@ -39,8 +39,7 @@ def draw(study: Study) -> Figure:
     above[1].axvline(0, color="0.4", linewidth=1)
     log_axis(above[0], against["steps_ratio"], numbers.tick)
     log_axis(below[0], screened["largest_rate"], numbers.rate)
-    above[1].set_xscale("symlog", linthresh=FINE_SCORES, linscale=0.7)
-    above[1].xaxis.set_major_formatter(lambda value, _: f"{value:+g}" if value else "0")
+    signed_log(above[1].xaxis, FINE_SCORES)
     below[1].set_xlim(left=-0.3)
     above[0].set_xlabel(f"steps to target / those of {frame.first}")
     above[1].set_xlabel(f"test {frame.score_name} less that of {frame.first}")
