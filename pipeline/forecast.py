@@ -147,7 +147,7 @@ def is_alone(params: Params, settings: Settings) -> bool:
     """Whether cells may have to train one by one: a user's own network is taken for one that
     cannot be batched, and bfloat16 for that of a CPU, wherever it is."""
     is_own = settings.model.name not in MODELS
-    return params.impl.engine == "loop" or is_own or settings.model.precision != "float32"
+    return params.impl.engine == "loop" or is_own or settings.model.precision == "bfloat16"
 
 
 def overhead(seconds_per_step: Mapping[int, float]) -> float:

@@ -136,6 +136,9 @@ def setting(
     if not is_outside and chosen.model.precision == "bfloat16":
         notes.append("the forward pass is under autocast in bfloat16: precision='bf16-mixed' of")
         notes.append("Lightning, bf16=True of Hugging Face, mixed_precision='bf16' of Accelerate")
+    if not is_outside and chosen.model.precision == "tf32":
+        notes.append("products are in TF32: torch.set_float32_matmul_precision('high'), or")
+        notes.append("tf32=True of Hugging Face")
     has_norm = chosen.model.norm == "batch" or chosen.model.name in WITH_BATCH_NORM
     if not is_outside and has_norm and parts.per_device < size:
         notes.append(f"batch norm sees {parts.per_device} examples at a time here, not {size}")

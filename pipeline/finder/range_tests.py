@@ -69,7 +69,7 @@ def _smoothed_losses(
         loop.set_rate(optimizer, float(rate))
         loop.set_dropout_keys(model, dropout, step)
         batch = batch_of(data, settings.augmentation, key, places)
-        loss = loop.gradient_step(model, optimizer, batch, data.task)
+        loss = loop.gradient_step(model, optimizer, batch, data.task, settings.model.precision)
         loop.clip(model, rule)
         optimizer.step()
         mean = SMOOTHING * mean + (1 - SMOOTHING) * loss

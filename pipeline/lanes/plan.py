@@ -83,7 +83,7 @@ def obstacle_to_lanes(pack: Pack, data: Dataset, impl: Impl) -> str | None:
     name = pack.settings.model.name
     if impl.engine == "loop":
         return "asked for"
-    if pack.settings.model.precision != "float32" and data.train.x.device.type == "cpu":
+    if pack.settings.model.precision == "bfloat16" and data.train.x.device.type == "cpu":
         return "bfloat16 on a CPU adds up in another order beside other lanes"
     obstacle = None if name in MODELS else lanes_obstacle(pack, data)
     return f"{name} cannot be batched over lanes: {obstacle}" if obstacle else None

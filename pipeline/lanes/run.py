@@ -19,6 +19,7 @@ from pipeline.lanes.job import Job
 from pipeline.lanes.lanes import Lanes, Tensors, dense, norms, padded, predictor, stacked
 from pipeline.lanes.order import Order
 from pipeline.lanes.step import Captured, Step, Trainee, compiled, make_step, run_steps
+from pipeline.models.precision import products_in
 from pipeline.training.learning_rate import factor_at, squared_factors
 from pipeline.training.losses import losses_and_scores
 from pipeline.training.pack import CURVES, TRAINED, Pack, Trained
@@ -112,7 +113,8 @@ class Run:
         if is_cuda:
             quantities = self.update_table([1.0], 1).shape[1]
             self.captured = Captured(self.step, len(trainee.lanes), self.batch_size, quantities)
-            self.captured.capture(trainee)
+            with products_in(self.pack.settings.model.precision):
+                self.captured.capture(trainee)
 
     @property
     def batch_size(self) -> int:
@@ -168,7 +170,7 @@ class Run:
         table = self.update_table(factors, numbers[0])
         rows = self.order.rows(self.trainee.lanes, numbers)
         steps = torch.tensor(numbers, device=rows.device)
-        with torch.no_grad(), as_written():
+        with torch.no_grad(), as_written(), products_in(self.pack.settings.model.precision):
             return run_steps(self.step, self.captured, rows, table, steps).cpu().double().numpy()
 
     def evaluate(self, point: int, before: Tensors) -> None:

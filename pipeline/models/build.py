@@ -43,7 +43,7 @@ def build(model: Model, shape: Shape, outputs: int) -> nn.Module:
     """
     maker = from_factory if is_factory(model.name) else NETWORKS[model.name]
     network = maker(model, shape, outputs)
-    return network if model.precision == "float32" else MixedPrecision(network)
+    return MixedPrecision(network) if model.precision == "bfloat16" else network
 
 
 def from_factory(model: Model, shape: tuple[int, ...], outputs: int) -> nn.Module:

@@ -1,7 +1,32 @@
-"""A network that trains in fewer bits than it is evaluated with."""
+"""Training in fewer bits than evaluating."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 import torch
 from torch import Tensor, nn
+
+GPU_PRODUCTS = (torch.backends.cuda.matmul, torch.backends.cudnn.conv)  # type: ignore[attr-defined]
+"""Where torch keeps how a GPU multiplies float32 matrices, and how it convolves."""
+
+
+def in_full() -> None:
+    """Let a GPU take all bits of float32, which torch does not ask of convolutions by itself."""
+    for products in GPU_PRODUCTS:
+        products.fp32_precision = "ieee"
+
+
+@contextmanager
+def products_in(precision: str) -> Iterator[None]:
+    """Inside, a GPU rounds the factors of float32 products to TF32 where that is the precision."""
+    if precision == "tf32":
+        for products in GPU_PRODUCTS:
+            products.fp32_precision = "tf32"
+    try:
+        yield
+    finally:
+        if precision == "tf32":
+            in_full()
 
 
 class MixedPrecision(nn.Module):

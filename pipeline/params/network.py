@@ -9,7 +9,7 @@ from pipeline.params.checks import one_of
 MODELS = ("linear", "mlp", "cnn", "resnet", "cifar_resnet", "transformer")
 ACTIVATIONS = ("relu", "tanh", "gelu")
 NORMS = ("none", "batch", "ghost")
-PRECISIONS = ("float32", "bfloat16")
+PRECISIONS = ("float32", "tf32", "bfloat16")
 POSITIONS = ("learned", "rotary")
 WITH_BATCH_NORM = ("resnet", "cifar_resnet")
 """Networks that are made with it."""

@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator
 import torch
 from torch import Tensor, nn
 
+from pipeline.models.precision import products_in
 from pipeline.params.settings import Settings
 from pipeline.training import memory, seeds
 from pipeline.training.augmentation import batch_of
@@ -27,7 +28,7 @@ class Training:
         model = seeds.initial_model(settings.model, data.shape, data.outputs, settings.seed, 0)
         self.model, self.data, self.rule = model.to(device).train(), data, settings.optimizer
         self.optimizer = torch_optimizer(model, settings.optimizer, min(settings.lr))
-        self.average = None
+        self.precision, self.average = settings.model.precision, None
         if self.rule.ema:  # a schedule-free optimizer's is made where it is looked at
             self.average = averaged(self.model, self.rule, self.optimizer)
         self.order = seeds.places(settings, 0, 0, len(data.train)).to(device)
@@ -50,11 +51,12 @@ class Training:
     def step(self, rows: Tensor, micro_batches: int = 1) -> None:
         """One update; the gradients of micro-batches add up to that of the whole batch."""
         self.optimizer.zero_grad()
-        if micro_batches == 1:
-            self.loss(self.gather(rows)).backward()
-        else:
-            for part in rows.tensor_split(micro_batches):
-                (self.loss(self.gather(part)) * (len(part) / len(rows))).backward()
+        with products_in(self.precision):
+            if micro_batches == 1:
+                self.loss(self.gather(rows)).backward()
+            else:
+                for part in rows.tensor_split(micro_batches):
+                    (self.loss(self.gather(part)) * (len(part) / len(rows))).backward()
         clip(self.model, self.rule)
         self.optimizer.step()
         if self.average:
@@ -77,14 +79,19 @@ class Training:
         batches = self.batches(batch_size)
         batch = self.gather(next(batches))
 
+        def forward() -> None:
+            with products_in(self.precision):
+                self.loss(batch)
+
         def forward_backward() -> None:
             self.optimizer.zero_grad()
-            self.loss(batch).backward()
+            with products_in(self.precision):
+                self.loss(batch).backward()
 
         forward_backward()  # an update needs gradients
         closures: dict[str, Callable[[], object]] = {
             "gather": lambda: self.gather(next(batches)),
-            "forward": lambda: self.loss(batch),
+            "forward": forward,
             "forward_backward": forward_backward,
             "update": self.optimizer.step,
         }

@@ -10,13 +10,14 @@ from typing import TypeVar
 import torch
 
 from pipeline.errors import InputError
+from pipeline.models import precision
 
 Argument = TypeVar("Argument")
 Result = TypeVar("Result")
 
 
 def device(name: str) -> torch.device:
-    """The device for ``impl.device``.
+    """The device for ``impl.device``, which computes in float32 unless it is told otherwise.
 
     Raises InputError when a GPU is asked for where there is none.
     """
@@ -24,6 +25,8 @@ def device(name: str) -> torch.device:
         raise InputError("impl.device: 'cuda' needs a CUDA GPU and a torch that sees it")
     if name == "auto":
         name = "cuda" if torch.cuda.is_available() else "cpu"
+    if name == "cuda":
+        precision.in_full()
     return torch.device(name)
 
 

@@ -17,6 +17,7 @@ from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
 from pipeline.models.build import matrices
 from pipeline.models.dropout import step_key
+from pipeline.models.precision import products_in
 from pipeline.params.optimizer import Optimizer
 from pipeline.params.settings import Cell
 from pipeline.training import budget, seeds
@@ -142,7 +143,7 @@ def _train_cell(
         set_rate(optimizer, cell.lr * factor_at(pack, step))
         set_dropout_keys(model, dropout, step)
         batch = batch_of(data, settings.augmentation, key, places.to(data.train.x.device))
-        loss = gradient_step(model, optimizer, batch, data.task)
+        loss = gradient_step(model, optimizer, batch, data.task, settings.model.precision)
         clip(model, settings.optimizer)
         if has_diverged(loss):
             record.diverged_step = step
@@ -262,13 +263,14 @@ def set_dropout_keys(model: nn.Module, bases: dict[str, Tensor], step: int) -> N
 
 
 def gradient_step(
-    model: nn.Module, optimizer: torch.optim.Optimizer, batch: Part, task: str
+    model: nn.Module, optimizer: torch.optim.Optimizer, batch: Part, task: str, precision: str
 ) -> float:
     """Put the minibatch gradient into the parameters and return the minibatch loss."""
     model.train()
     optimizer.zero_grad()
-    loss = mean_loss(model(batch.x), batch.y, task)
-    loss.backward()
+    with products_in(precision):
+        loss = mean_loss(model(batch.x), batch.y, task)
+        loss.backward()
     return loss.item()
 
 

@@ -3,10 +3,14 @@
 import pytest
 import torch
 
+from makers.data import MakeData
+from pipeline.errors import InputError
 from pipeline.models.build import build, matrices
+from pipeline.models.precision import GPU_PRODUCTS, MixedPrecision, in_full, products_in
 from pipeline.params.network import Model
+from pipeline.params.settings import Settings
 from pipeline.solutions.rescaling import neighbours
-from pipeline.training import seeds
+from pipeline.training import fit, seeds
 
 MODEL = Model("mlp", [16, 16], precision="bfloat16")
 
@@ -34,6 +38,26 @@ def test_weights_and_gradients_stay_float32(network: torch.nn.Module) -> None:
         assert parameter.dtype == torch.float32
         assert parameter.grad is not None
         assert parameter.grad.dtype == torch.float32
+
+
+@pytest.mark.parametrize(("precision", "inside"), [("tf32", "tf32"), ("float32", "ieee")])
+def test_a_gpu_rounds_products_where_it_is_asked_to(precision: str, inside: str) -> None:
+    before = [products.fp32_precision for products in GPU_PRODUCTS]
+    try:
+        in_full()
+        with products_in(precision):
+            assert [products.fp32_precision for products in GPU_PRODUCTS] == [inside, inside]
+        assert [products.fp32_precision for products in GPU_PRODUCTS] == ["ieee", "ieee"]
+    finally:
+        for products, value in zip(GPU_PRODUCTS, before, strict=True):
+            products.fp32_precision = value
+    assert not isinstance(build(Model("mlp", precision=precision), (8,), 3), MixedPrecision)
+
+
+def test_a_cpu_does_not_round_them(make_data: MakeData) -> None:
+    settings = Settings(model=Model("mlp", [8], precision="tf32"))
+    with pytest.raises(InputError, match=r"model\.precision: 'tf32' needs a CUDA GPU"):
+        fit.check(settings, make_data())
 
 
 def test_muon_finds_its_matrices(network: torch.nn.Module) -> None:
