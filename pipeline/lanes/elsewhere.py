@@ -61,13 +61,14 @@ def spread(
     label: str,
     is_over: Callable[[], bool],
 ) -> Trained:
-    """Train the pack over ``plan.workers`` tasks; every k-th cell goes to the k-th.
+    """Train the pack over ``slice_count`` tasks; every k-th cell goes to the k-th.
 
     Raises what a task raised, EnoughError where it is over before, and InputError where there are
     no nodes for them.
     """
-    count, cells, store = job.plan.workers, len(pack.cells), job.store
+    cells, store = len(pack.cells), job.store
     assert store is not None
+    count = slice_count(job.plan, cells)
     slices = [
         Slice(pack.part(range(k, cells, count)), job.plan, params.impl.device_there, store)
         for k in range(count)
@@ -84,7 +85,13 @@ def planned(pack: Pack, data: Dataset, params: Params, executor: Executor) -> Pl
         (plan,) = executor.run(work, lambda _: None)
     else:
         plan = workers.planned(pack, data, params.impl)
-    fewest = 1 if plan.engine == "loop" else FEWEST
     asked = params.impl.workers
-    count = executor.slots() if asked == "auto" else int(asked)
-    return replace(plan, workers=max(1, min(count, len(pack.cells) // fewest)))
+    plan = replace(plan, workers=executor.slots() if asked == "auto" else int(asked))
+    return replace(plan, workers=slice_count(plan, len(pack.cells)))
+
+
+def slice_count(plan: Plan, cells: int) -> int:
+    """In how many slices so many cells are cut, added rates of a pack among them, which are fewer
+    than those that the plan was made for."""
+    fewest = 1 if plan.engine == "loop" else FEWEST
+    return max(1, min(plan.workers, cells // fewest))

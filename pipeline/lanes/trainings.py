@@ -167,17 +167,19 @@ def extended(
 
     train_more: trains the cells of its first pack, beside what was trained before.
     """
-    for phase, rule, shares in edges.rounds(params.grid.extensions):
-        lanes = cell_table(pack, trained)
-        rates = rule(lanes, best_rates(shares, lanes, history(pack, trained)))
-        rates = [edges.of_grid(rate, pack.settings.lr) for rate in rates]
-        first = pack.cells[0]
-        cells = tuple(
-            Cell(first.variant, first.batch_size, lr, seed, phase)
-            for lr in rates
-            for seed in params.screen_seeds()
-        )
-        if cells:
+    for adding in edges.additions(params.grid.extensions):
+        for _ in range(adding.times):
+            lanes = cell_table(pack, trained)
+            best = best_rates(adding.shares, lanes, history(pack, trained))
+            rates = [edges.of_grid(rate, pack.settings.lr) for rate in adding.rule(lanes, best)]
+            if not rates:
+                break
+            first = pack.cells[0]
+            cells = tuple(
+                Cell(first.variant, first.batch_size, lr, seed, adding.phase)
+                for lr in rates
+                for seed in params.screen_seeds()
+            )
             more = train_more(replace(pack, cells=cells), pack, trained)
             pack, trained = replace(pack, cells=pack.cells + cells), joined([trained, more])
     return pack, trained

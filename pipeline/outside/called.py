@@ -94,17 +94,19 @@ class Called:
             near = rule.bracket(sorted({cell.lr for cell in cells}), pilot, size)
             cells = [cell for cell in cells if cell.lr in near]
         found = self.train(cells, label, race)
-        for phase, rates_of, shares in edges.rounds(params.grid.extensions):
-            if found.lanes.empty or is_out_of_time(found, race):
-                break
-            best = best_rates(found, race, shares)
-            added = [edges.of_grid(rate, rates) for rate in rates_of(found.lanes, best)]
-            cells = [
-                Cell(variant, batch_size, lr, seed, phase)
-                for lr in added
-                for seed in params.screen_seeds()
-            ]
-            if cells:
+        for adding in edges.additions(params.grid.extensions):
+            for _ in range(adding.times):
+                if found.lanes.empty or is_out_of_time(found, race):
+                    return found
+                best = best_rates(found, race, adding.shares)
+                added = [edges.of_grid(rate, rates) for rate in adding.rule(found.lanes, best)]
+                if not added:
+                    break
+                cells = [
+                    Cell(variant, batch_size, lr, seed, adding.phase)
+                    for lr in added
+                    for seed in params.screen_seeds()
+                ]
                 found = together([found, self.train(cells, f"{label}, added rates", race)])
         return found
 

@@ -1,5 +1,6 @@
 """Train a pack in rounds, up to where its trainings can no longer change its answer."""
 
+import functools
 from bisect import bisect_left, bisect_right
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
@@ -35,18 +36,19 @@ class Race:
     def run(self, pack: Pack) -> tuple[Pack, Trained]:
         """Train the pack's cells and the rates that are added to them, each as far as the race
         goes; where no rate reaches the bar, to the end of the budget, or of what it may take."""
-        trained = self.run_cells(pack)
+        plan = trainings.planned(self.params, pack, self.data)
+        trained = self.run_cells(pack, plan)
         if self.end(pack, trained) is None:
             if pack.end < pack.steps:
                 return pack, trained
             rest = replace(pack, begun=trained)
             return trainings.train_whole(self.params, rest, self.store, self.data, self.label)
-        return trainings.extended(self.params, pack, trained, self.fastest, self.more)
+        more = functools.partial(self.more, plan)
+        return trainings.extended(self.params, pack, trained, self.fastest, more)
 
-    def run_cells(self, pack: Pack) -> Trained:
+    def run_cells(self, pack: Pack, plan: Plan) -> Trained:
         """Train in rounds until the race is over, or the pack's end."""
         evaluations = pack.evaluation_steps
-        plan = trainings.planned(self.params, pack, self.data)
         stop = min(pack.end, next_stop(int(FIRST_SHARE * pack.steps / LATER), evaluations))
         trained = self.round(replace(pack, until=stop), plan)
         while stop < pack.end:
@@ -57,16 +59,16 @@ class Race:
             trained = self.round(replace(pack, until=stop, begun=trained), plan)
         return trained
 
-    def round(self, pack: Pack, plan: Plan | None = None) -> Trained:
+    def round(self, pack: Pack, plan: Plan) -> Trained:
         """Train up to the pack's stop."""
         label = f"{self.label} to step {pack.end:,}"
         return trainings.train(pack, self.data, self.params, self.store, label, plan)
 
-    def more(self, added: Pack, pack: Pack, trained: Trained) -> Trained:
+    def more(self, plan: Plan, added: Pack, pack: Pack, trained: Trained) -> Trained:
         """Train the cells of added rates as far as the race of the others went."""
         end = self.end(pack, trained)
         assert end is not None
-        return self.round(replace(added, until=min(pack.end, end)))
+        return self.round(replace(added, until=min(pack.end, end)), plan)
 
     def end(self, pack: Pack, trained: Trained) -> int | None:
         """``end`` of what was trained."""

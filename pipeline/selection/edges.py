@@ -5,6 +5,7 @@ that it, and not the batch size, decides which batch size is fastest.
 """
 
 from collections.abc import Callable, Collection
+from dataclasses import dataclass
 from itertools import pairwise
 
 import numpy as np
@@ -69,12 +70,22 @@ Rule = Callable[[pd.DataFrame, Collection[float | None]], list[float]]
 """Lanes of a pack and its best rates to rates to add."""
 
 
-def rounds(extensions: int) -> list[tuple[str, Rule, Collection[float]]]:
-    """The rounds in which rates are added to a pack: the phase of their cells, the rule, and the
-    shares of the budget that best rates are looked at for. None where none may be added."""
-    beyond = [("extend", rates_to_add, MOMENTS)] * extensions
-    between = [("refine", rates_between, MIDDLE)] * REFINEMENTS
-    return [*beyond, *between] if extensions else []
+@dataclass(frozen=True)
+class Adding:
+    """How rates are added to a pack: the phase of their cells, the rule, the shares of the budget
+    that best rates are looked at for, and how often at most. Once none is, none would be later."""
+
+    phase: str
+    rule: Rule
+    shares: Collection[float]
+    times: int
+
+
+def additions(extensions: int) -> list[Adding]:
+    """How rates are added, first beyond the grid and then between its rates; not at all where none
+    may be beyond."""
+    beyond = Adding("extend", rates_to_add, MOMENTS, extensions)
+    return [beyond, Adding("refine", rates_between, MIDDLE, REFINEMENTS)] if extensions else []
 
 
 def of_grid(rate: float, grid: Collection[float]) -> float:
