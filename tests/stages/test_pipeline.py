@@ -386,12 +386,12 @@ class TestRace:
         self, study: Project
     ) -> None:
         study.compose(
-            "grid.race=true", "grid.batch_size=[8,32,full]", "limits.indifference=0.01",
+            "grid.race=true", "grid.batch_size=[30,32,full]", "limits.indifference=0.01",
             "target.value=0.6",
         )  # fmt: skip
         said = study.repro()
         order = ran(said)
-        assert order.index("pilot@baseline") < order.index("train@baseline-8")
+        assert order.index("pilot@baseline") < order.index("train@baseline-30")
         assert "was trained before the race" in said
         bar = json.loads(study.read("results/pilots/baseline/bar.json"))
         pilot = study.folder / f"results/pilots/baseline/{bar['batch_size']}"
