@@ -71,7 +71,7 @@ def _smoothed_losses(
         batch = batch_of(data, settings.augmentation, key, places)
         loss = loop.gradient_step(model, optimizer, batch, data.task, settings.model.precision)
         loop.clip(model, rule)
-        optimizer.step()
+        loop.take_step(optimizer, settings.model.precision)
         mean = SMOOTHING * mean + (1 - SMOOTHING) * loss
         smoothed.append(mean / (1 - SMOOTHING**step))
         if not smoothed[-1] <= HOPELESS * min(smoothed):

@@ -6,27 +6,24 @@ from contextlib import contextmanager
 import torch
 from torch import Tensor, nn
 
-GPU_PRODUCTS = (torch.backends.cuda.matmul, torch.backends.cudnn.conv)  # type: ignore[attr-defined]
-"""Where torch keeps how a GPU multiplies float32 matrices, and how it convolves."""
 
-
-def in_full() -> None:
-    """Let a GPU take all bits of float32, which torch does not ask of convolutions by itself."""
-    for products in GPU_PRODUCTS:
-        products.fp32_precision = "ieee"
+def round_products(to_tf32: bool) -> None:
+    """Let a GPU round the factors of float32 products and convolutions to TF32, or take all bits,
+    which torch does not ask of convolutions by itself."""
+    torch.set_float32_matmul_precision("high" if to_tf32 else "highest")
+    torch.backends.cudnn.allow_tf32 = to_tf32
 
 
 @contextmanager
 def products_in(precision: str) -> Iterator[None]:
-    """Inside, a GPU rounds the factors of float32 products to TF32 where that is the precision."""
+    """Inside, a GPU rounds the factors of products to TF32 where that is the precision."""
     if precision == "tf32":
-        for products in GPU_PRODUCTS:
-            products.fp32_precision = "tf32"
+        round_products(True)
     try:
         yield
     finally:
         if precision == "tf32":
-            in_full()
+            round_products(False)
 
 
 class MixedPrecision(nn.Module):

@@ -73,7 +73,8 @@ Rule = Callable[[pd.DataFrame, Collection[float | None]], list[float]]
 @dataclass(frozen=True)
 class Adding:
     """How rates are added to a pack: the phase of their cells, the rule, the shares of the budget
-    that best rates are looked at for, and how often at most. Once none is, none would be later."""
+    that best rates are looked at for, and how often at most: a time that adds none is the last, for
+    the next would see the same."""
 
     phase: str
     rule: Rule

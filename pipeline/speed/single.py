@@ -11,7 +11,7 @@ from pipeline.params.settings import Settings
 from pipeline.training import memory, seeds
 from pipeline.training.augmentation import batch_of
 from pipeline.training.dataset import Dataset, Part
-from pipeline.training.loop import averaged, clip, torch_optimizer
+from pipeline.training.loop import averaged, clip, take_step, torch_optimizer
 from pipeline.training.losses import loss_and_score, mean_loss
 
 PARTS = ("gather", "forward", "forward_backward", "update")
@@ -58,7 +58,7 @@ class Training:
                 for part in rows.tensor_split(micro_batches):
                     (self.loss(self.gather(part)) * (len(part) / len(rows))).backward()
         clip(self.model, self.rule)
-        self.optimizer.step()
+        take_step(self.optimizer, self.precision)
         if self.average:
             self.average.update_parameters(self.model)
 
@@ -93,7 +93,7 @@ class Training:
             "gather": lambda: self.gather(next(batches)),
             "forward": forward,
             "forward_backward": forward_backward,
-            "update": self.optimizer.step,
+            "update": lambda: take_step(self.optimizer, self.precision),
         }
         return closures[name]
 

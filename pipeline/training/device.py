@@ -26,7 +26,7 @@ def device(name: str) -> torch.device:
     if name == "auto":
         name = "cuda" if torch.cuda.is_available() else "cpu"
     if name == "cuda":
-        precision.in_full()
+        precision.round_products(False)
     return torch.device(name)
 
 

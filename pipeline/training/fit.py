@@ -9,8 +9,8 @@ from pipeline.training.dataset import Dataset
 
 
 def check(settings: Settings, data: Dataset) -> None:
-    """Refuse an augmentation of other data, a precision that the device lacks, and a
-    network that maps examples to something else than their targets need.
+    """Refuse an augmentation of other data, a precision that the device lacks, and a network that
+    maps examples to something else than their targets need.
 
     Raises InputError.
     """
@@ -23,7 +23,7 @@ def check_precision(precision: str, where: torch.device) -> None:
     """A CPU computes bfloat16 in any case, if slowly."""
     if precision == "tf32":
         has_it = where.type == "cuda" and torch.cuda.get_device_capability(where) >= (8, 0)
-        rule = "needs a CUDA GPU of compute capability 8.0"
+        rule = "needs a CUDA GPU of compute capability 8.0 in this machine"
         require(has_it, "model.precision", precision, rule)
     if precision == "bfloat16" and where.type == "cuda":
         has_it = torch.cuda.is_bf16_supported(including_emulation=False)

@@ -150,7 +150,7 @@ def _train_cell(
             on_steps(pack.end - step + 1)
             break
         before = parameters(model) if step in evaluated else []
-        optimizer.step()
+        take_step(optimizer, settings.model.precision)
         if average:
             average.update_parameters(model)
         record.losses.append(loss)
@@ -272,6 +272,12 @@ def gradient_step(
         loss = mean_loss(model(batch.x), batch.y, task)
         loss.backward()
     return loss.item()
+
+
+def take_step(optimizer: torch.optim.Optimizer, precision: str) -> None:
+    """Update the parameters; some rules multiply matrices."""
+    with products_in(precision):
+        optimizer.step()
 
 
 def clip(model: nn.Module, optimizer: Optimizer) -> None:

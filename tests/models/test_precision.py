@@ -1,16 +1,24 @@
 """Training in bfloat16."""
 
+import sys
+import types
+from dataclasses import replace
+from typing import Any
+
 import pytest
 import torch
 
 from makers.data import MakeData
+from makers.packs import lanes, make_pack
 from pipeline.errors import InputError
+from pipeline.lanes import run
 from pipeline.models.build import build, matrices
-from pipeline.models.precision import GPU_PRODUCTS, MixedPrecision, in_full, products_in
+from pipeline.models.precision import MixedPrecision
 from pipeline.params.network import Model
 from pipeline.params.settings import Settings
 from pipeline.solutions.rescaling import neighbours
-from pipeline.training import fit, seeds
+from pipeline.speed.single import PARTS, Training
+from pipeline.training import fit, loop, seeds
 
 MODEL = Model("mlp", [16, 16], precision="bfloat16")
 
@@ -40,18 +48,76 @@ def test_weights_and_gradients_stay_float32(network: torch.nn.Module) -> None:
         assert parameter.grad.dtype == torch.float32
 
 
-@pytest.mark.parametrize(("precision", "inside"), [("tf32", "tf32"), ("float32", "ieee")])
-def test_a_gpu_rounds_products_where_it_is_asked_to(precision: str, inside: str) -> None:
-    before = [products.fp32_precision for products in GPU_PRODUCTS]
-    try:
-        in_full()
-        with products_in(precision):
-            assert [products.fp32_precision for products in GPU_PRODUCTS] == [inside, inside]
-        assert [products.fp32_precision for products in GPU_PRODUCTS] == ["ieee", "ieee"]
-    finally:
-        for products, value in zip(GPU_PRODUCTS, before, strict=True):
-            products.fp32_precision = value
-    assert not isinstance(build(Model("mlp", precision=precision), (8,), 3), MixedPrecision)
+SEEN: set[tuple[bool, str]] = set()
+"""Whether a network that was called is in training, and how a GPU would multiply then."""
+
+
+class Watching(torch.nn.Linear):
+    """A network that looks at that."""
+
+    def __init__(self, shape: tuple[int, ...], outputs: int) -> None:
+        super().__init__(shape[0], outputs)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        SEEN.add((self.training, torch.get_float32_matmul_precision()))
+        return super().forward(x)
+
+
+class WatchingSGD(torch.optim.SGD):
+    """Its steps, too, may multiply matrices."""
+
+    def step(self) -> None:  # type: ignore[override]
+        SEEN.add((True, torch.get_float32_matmul_precision()))
+        super().step()
+
+
+@pytest.fixture
+def watching(monkeypatch: pytest.MonkeyPatch) -> Settings:
+    """A setting that asks for TF32, as no CPU would be allowed to."""
+    module = types.ModuleType("own_watching")
+    module.build = Watching  # type: ignore[attr-defined]
+    monkeypatch.setitem(sys.modules, "own_watching", module)
+    monkeypatch.setitem(loop.PLAIN, "sgd", lambda model, _, lr: WatchingSGD(model.parameters(), lr))
+    SEEN.clear()
+    return make_pack(model=Model("own_watching:build", precision="tf32")).settings
+
+
+WANTED = {(True, "high"), (False, "highest")}
+
+
+class TestRounding:
+    def test_the_loop_trains_so_and_does_not_evaluate_so(
+        self, watching: Settings, make_data: MakeData
+    ) -> None:
+        pack = make_pack((0.03,), (0,), model=watching.model)
+        loop.train_cells(pack, make_data(), lambda _: None)
+        assert SEEN == WANTED
+
+    def test_what_is_timed_is_what_trains(self, watching: Settings, make_data: MakeData) -> None:
+        training = Training(replace(watching, lr=(0.1,)), make_data())
+        training.stepper(8)()
+        training.stepper(8, 2)()
+        for name in PARTS:
+            training.part(name, 8)()
+        training.evaluate()
+        assert SEEN == WANTED
+
+    def test_lanes_train_so(
+        self, watching: Settings, make_data: MakeData, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        real, seen = run.run_steps, set()
+
+        def run_steps(*arguments: Any) -> torch.Tensor:
+            seen.add(torch.get_float32_matmul_precision())
+            return real(*arguments)
+
+        monkeypatch.setattr(run, "run_steps", run_steps)
+        lanes(make_pack(model=watching.model), make_data())
+        assert seen == {"high"}
+        assert torch.get_float32_matmul_precision() == "highest"
+
+    def test_it_is_no_other_network(self) -> None:
+        assert not isinstance(build(Model("mlp", precision="tf32"), (8,), 3), MixedPrecision)
 
 
 def test_a_cpu_does_not_round_them(make_data: MakeData) -> None:

@@ -90,6 +90,7 @@ class TestQuickRange:
     def test_alignment_is_looked_at_in_the_range_of_the_grid(
         self, make_data: MakeData, monkeypatch: pytest.MonkeyPatch
     ) -> None:
+        monkeypatch.setattr(Trial, "step_seconds", lambda _, size: 0.0)
         subject = self.subject(make_data(examples=2048))
         assert subject.quick_range == (1, 2048)
         assert subject.aligned_range == (1, 513)

@@ -50,6 +50,8 @@ SHORT_AXIS = 3e3
 """Up to this ratio of its ends a log axis has more than one label in a decade."""
 NARROW_AXIS = 6
 """Up to this ratio its labels are evenly spaced, as on any other axis."""
+NARROWEST_AXIS = 1.05
+"""An axis reaches at least as far: labels have three digits."""
 FEW_LABELS = 5
 
 
@@ -89,18 +91,22 @@ def plain_log(axis: Axes, show: Callable[[float], str] = numbers.tick, base: int
     is_short = base == 10 and high / low < SHORT_AXIS
     axis.yaxis.set_major_locator(LogLocator(base, subs=(1, 2, 5) if is_short else (1,)))
     if base == 10 and high / low < NARROW_AXIS:
+        half, middle = np.sqrt([max(high / low, NARROWEST_AXIS), low * high])
+        axis.set_ylim(middle / half, middle * half)
         axis.yaxis.set_major_locator(MaxNLocator(FEW_LABELS))
     axis.yaxis.set_major_formatter(FuncFormatter(lambda value, _: show(value)))
     axis.yaxis.set_minor_locator(NullLocator())
 
 
 def signed_log(axis: Axis, linear: float) -> None:
-    """An axis of differences: linear up to ``linear`` on both sides, and logarithmic beyond."""
+    """An axis of differences: linear up to ``linear`` on both sides, and logarithmic beyond. Call
+    it when everything is drawn."""
     set_scale = axis.axes.set_xscale if isinstance(axis, XAxis) else axis.axes.set_yscale
     set_scale("symlog", linthresh=linear, linscale=0.7)
     locator = SymmetricalLogLocator(base=10, linthresh=linear, subs=(1, 3))
     locator.set_params(numticks=9)
-    axis.set_major_locator(locator)
+    is_linear = np.abs(axis.get_view_interval()).max() <= linear
+    axis.set_major_locator(MaxNLocator(FEW_LABELS) if is_linear else locator)
     axis.set_major_formatter(lambda value, _: f"{value:+g}" if value else "0")
 
 
