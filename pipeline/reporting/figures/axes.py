@@ -48,10 +48,9 @@ REACH = 4
 """How far a log axis follows an interval beyond its points."""
 SHORT_AXIS = 3e3
 """Up to this ratio of its ends a log axis has more than one label in a decade."""
-NARROW_AXIS = 6
-"""Up to this ratio its labels are evenly spaced, as on any other axis."""
-NARROWEST_AXIS = 1.05
-"""An axis reaches at least as far: labels have three digits."""
+NARROW_AXES = (1.05, 6)
+"""Between these ratios its labels are evenly spaced, as on any other axis; three digits tell no
+closer ones apart."""
 FEW_LABELS = 5
 
 
@@ -83,17 +82,26 @@ def half_width(axis: Axes, label: str, table: pd.DataFrame, frame: Frame) -> Non
     axis.tick_params(axis="x", labelsize=8)
 
 
+class PlainLocator(LogLocator):
+    """Ticks of a log axis, evenly spaced where it is narrow once everything is drawn."""
+
+    def tick_values(self, vmin: float, vmax: float) -> Any:
+        """Where they lie, between these limits."""
+        narrowest, narrow = NARROW_AXES
+        if narrowest < vmax / vmin < narrow:
+            return MaxNLocator(FEW_LABELS, steps=[1, 2, 5, 10]).tick_values(vmin, vmax)
+        return super().tick_values(vmin, vmax)
+
+
 def plain_log(axis: Axes, show: Callable[[float], str] = numbers.tick, base: int = 10) -> None:
     """A log y axis labelled in plain numbers: at 1, 2 and 5, evenly where it is narrow, over many
     decades or to another base at the powers alone. Call it when everything is drawn."""
     axis.set_yscale("log", base=base)
     low, high = axis.get_ylim()
     is_short = base == 10 and high / low < SHORT_AXIS
-    axis.yaxis.set_major_locator(LogLocator(base, subs=(1, 2, 5) if is_short else (1,)))
-    if base == 10 and high / low < NARROW_AXIS:
-        half, middle = np.sqrt([max(high / low, NARROWEST_AXIS), low * high])
-        axis.set_ylim(middle / half, middle * half)
-        axis.yaxis.set_major_locator(MaxNLocator(FEW_LABELS))
+    axis.yaxis.set_major_locator(
+        PlainLocator(base, subs=(1, 2, 5)) if is_short else LogLocator(base)
+    )
     axis.yaxis.set_major_formatter(FuncFormatter(lambda value, _: show(value)))
     axis.yaxis.set_minor_locator(NullLocator())
 
