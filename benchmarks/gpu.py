@@ -13,6 +13,7 @@ import torch
 
 from benchmarks import harness
 from pipeline.lanes.run import train_lanes
+from pipeline.models.precision import round_products
 from pipeline.params.schedule import Budget
 from pipeline.training import loop
 from pipeline.training.dataset import Dataset, Part
@@ -36,7 +37,7 @@ def lanes(pack: Pack, data: Dataset) -> Trained:
 
 def correctness(data: Dataset, tf32: bool) -> dict[str, object]:
     """Largest difference from the plain loop, and whether neighbours change a lane's bits."""
-    torch.backends.cuda.matmul.fp32_precision = "tf32" if tf32 else "ieee"
+    round_products(tf32)
     pack = harness.make_pack(data, harness.DIGITS_MLP, 32, RATES, 2, Budget(1, 60, 4))
     whole, plain = lanes(pack, data), loop.train_cells(pack, data, harness.unheard)
     apart = max(
@@ -75,7 +76,7 @@ def main() -> None:
     data = moved(harness.images((1, 8, 8), 1077), torch.device("cuda"))
     checks = [correctness(data, tf32) for tf32 in (False, True)]
     harness.show("Correctness on the GPU", checks, None)
-    torch.backends.cuda.matmul.fp32_precision = "ieee"
+    round_products(False)
     rows = [speed(data, count, options.repeats) for count in (2, 8, 32, 128, 512, 2048)]
     harness.show("Digits network, batch size 32, CUDA graphs", rows, options.out)
 

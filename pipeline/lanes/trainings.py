@@ -216,8 +216,9 @@ def described(pack: Pack, plan: Plan) -> str:
     """The plan in one line."""
     words = [f"{len(pack.cells)} cells x {pack.end - pack.first_step:,} steps"]
     words += [f"engine {plan.engine} ({plan.reason})"]
-    if min(plan.workers, len(pack.cells)) > 1:
-        words.append(f"{min(plan.workers, len(pack.cells))} processes")
+    processes = min(plan.workers, len(pack.cells))
+    if processes > 1:
+        words.append(f"{processes} processes")
     if plan.engine != "loop" and plan.lanes_at_once * plan.workers < len(pack.cells):
         words.append(f"{plan.lanes_at_once} lanes at once")
     if plan.micro_batches > 1:

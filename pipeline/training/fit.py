@@ -23,7 +23,7 @@ def check_precision(precision: str, where: torch.device) -> None:
     """A CPU computes bfloat16 in any case, if slowly."""
     if precision == "tf32":
         has_it = where.type == "cuda" and torch.cuda.get_device_capability(where) >= (8, 0)
-        rule = "needs a CUDA GPU of compute capability 8.0 in this machine"
+        rule = "needs a CUDA GPU of compute capability 8.0 or more in this machine"
         require(has_it, "model.precision", precision, rule)
     if precision == "bfloat16" and where.type == "cuda":
         has_it = torch.cuda.is_bf16_supported(including_emulation=False)
