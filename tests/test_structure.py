@@ -245,7 +245,7 @@ def top_level(module: str) -> set[str]:
 def test_package_files_hold_no_code() -> None:
     with_code = {
         ROOT / "pipeline/__init__.py",  # `from pipeline import recommend`, when it is asked for
-        ROOT / "pipeline/stages/__init__.py",  # no garbage is looked for while a stage imports
+        ROOT / "pipeline/stages/__init__.py",  # who runs a stage, and no garbage while it imports
     }
     for path in set(PACKAGE_FILES) - with_code:
         body = ast.parse(path.read_text()).body
