@@ -12,5 +12,5 @@ gc.disable()
 """While a stage imports, looking for garbage takes a quarter of the time and finds none;
 ``pipeline.errors.command`` turns it on again."""
 
-if sys.argv[0] == "-m":  # so it is while Python looks for the stage that it was told to run
+if sys.argv[0] == "-m" in sys.orig_argv:  # Python is about to run a stage
     warm.hand_over(sys.orig_argv[sys.orig_argv.index("-m") + 1], sys.argv[1:])

@@ -2,17 +2,18 @@
 
     python -m pipeline.workspace.forks OWNER      serve until the process OWNER is gone
 
-It has imported the libraries and nothing of this project. A fork gets the folder, the environment
-and the streams of the process that asked for it (``warm.py``), which ends as the fork ends.
+It has imported the libraries and nothing of this project. A fork, which has the server's name in a
+list of processes, gets the folder, the environment and the streams of the stage that asked for it
+(``warm.py``); that ends as the fork ends.
 """
 
+import atexit
 import contextlib
 import ctypes
 import gc
 import importlib
 import io
 import json
-import multiprocessing
 import os
 import runpy
 import select
@@ -20,12 +21,15 @@ import signal
 import socket
 import struct
 import sys
+import threading
+import traceback
 from collections.abc import Collection, Iterable
 from dataclasses import dataclass
-from multiprocessing.process import BaseProcess
-from typing import Any
+from typing import Any, NoReturn
 
-from pipeline.workspace.warm import READY, SIZE, STATUS, address, is_ours
+import numpy as np
+
+from pipeline.workspace import warm
 
 LIBRARIES = (
     "torch", "torch.func", "pandas", "pyarrow.parquet", "safetensors.torch", "omegaconf",
@@ -33,37 +37,40 @@ LIBRARIES = (
     "matplotlib.backends.backend_agg", "matplotlib.backends.backend_svg", "seaborn", "jinja2",
 )  # fmt: skip
 """What stages import that is not of this project, in about the order of the stages."""
+CREDENTIALS = struct.Struct("3i")
 SET_PARENT_DEATH_SIGNAL = 1
 
 
-def serve(owner: int, libraries: Iterable[str]) -> None:
+def serve(address: str, owner: int, libraries: Iterable[str]) -> None:
     """Fork for every request, until the owner is gone and no fork runs any more."""
-    gone, before = os.pidfd_open(owner), dict(os.environ)
+    gone = os.pidfd_open(owner)
     with socket.socket(socket.AF_UNIX) as server:
-        server.bind(address(owner))
-        server.listen()
-        signal.signal(signal.SIGINT, signal.SIG_IGN)
-        for library in libraries:
-            importlib.import_module(library)
-            if is_ready(gone):
-                return
-        gc.freeze()
-        set_by_libraries = {name: os.environ[name] for name in os.environ.keys() - before.keys()}
-        waiting: list[int | socket.socket] = [gone, server]
-        forks: list[Fork] = []
-        while waiting or forks:
-            handles = [handle for fork in forks for handle in (fork.ended, fork.client)]
-            ready, _, _ = select.select([*waiting, *handles], [], [])
-            forks = [fork for fork in forks if not fork.is_over(ready)]
-            if gone in ready:
-                waiting = []
-            elif server in ready:
-                forks += forked(server, set_by_libraries)
+        server.bind(address)
+        try:
+            server.listen()
+            signal.signal(signal.SIGINT, signal.SIG_IGN)
+            for library in libraries:
+                importlib.import_module(library)
+                if select.select([gone], [], [], 0)[0]:
+                    return
+            gc.freeze()
+            answer(server, gone)
+        finally:
+            os.unlink(address)
 
 
-def is_ready(handle: int) -> bool:
-    """Whether a read of it would not wait."""
-    return bool(select.select([handle], [], [], 0)[0])
+def answer(server: socket.socket, gone: int) -> None:
+    """Fork for every request until ``gone`` can be read, and wait for the forks."""
+    waiting: list[int | socket.socket] = [gone, server]
+    forks: list[Fork] = []
+    while waiting or forks:
+        handles = [handle for fork in forks for handle in (fork.ended, fork.client)]
+        ready, _, _ = select.select([*waiting, *handles], [], [])
+        forks = [fork for fork in forks if not fork.is_over(ready)]
+        if gone in ready:
+            waiting = []
+        elif server in ready:
+            forks += forked(server)
 
 
 @dataclass(frozen=True)
@@ -71,65 +78,96 @@ class Fork:
     """A stage that runs, and who waits for it; ended: readable from the end of the process on."""
 
     client: socket.socket
-    process: BaseProcess
+    process: int
     ended: int
 
     def is_over(self, ready: Collection[object]) -> bool:
         """Whether the stage has ended, and tell the client; kill the stage where that is gone."""
         if self.ended in ready:
-            self.process.join()
+            _, status = os.waitpid(self.process, 0)
             with self.client, contextlib.suppress(OSError):  # which may be gone
-                self.client.send(STATUS.pack(self.process.exitcode))
+                self.client.send(warm.STATUS.pack(os.waitstatus_to_exitcode(status)))
             os.close(self.ended)
-            self.process.close()
             return True
         if self.client in ready:  # it has nothing more to say
-            self.process.kill()
+            os.kill(self.process, signal.SIGKILL)
         return False
 
 
-def forked(server: socket.socket, env: dict[str, str]) -> list[Fork]:
-    """The fork for the client that waits, none where that is not ours or gone.
-
-    env: what the libraries have set, for where the client's environment does not.
-    """
+def forked(server: socket.socket) -> list[Fork]:
+    """The fork for the client that waits; none, which the client is told, where there cannot be
+    one."""
     client, _ = server.accept()
+    parent, process = os.getpid(), 0
+    streams: list[int] = []
     try:
-        if not is_ours(client):
-            raise ConnectionError
-        client.send(READY)
-        size, streams, _, _ = socket.recv_fds(client, SIZE.size, 3)
-        request = json.loads(client.recv(SIZE.unpack(size)[0], socket.MSG_WAITALL))
+        streams, request = received(client)
+        process = os.fork()
+        if process == 0:
+            server.close()
+            client.close()
+            run(request, streams, parent)
+        ended = os.pidfd_open(process)
+        client.send(warm.READY)
     except (OSError, struct.error, ValueError):
         client.close()
+        if process:
+            os.kill(process, signal.SIGKILL)
+            os.waitpid(process, 0)
         return []
-    request["env"] = env | request["env"]
-    arguments = (request, streams, os.getpid(), (server, client))
-    process = multiprocessing.get_context("fork").Process(target=run, args=arguments)
-    process.start()
-    for stream in streams:
-        os.close(stream)
-    assert process.pid is not None
-    return [Fork(client, process, os.pidfd_open(process.pid))]
+    finally:
+        for stream in streams:
+            os.close(stream)
+    return [Fork(client, process, ended)]
 
 
-def run(
-    request: dict[str, Any], streams: list[int], parent: int, held: Iterable[socket.socket]
-) -> None:
-    """Be the client's process: run its module.
+def received(client: socket.socket) -> tuple[list[int], dict[str, Any]]:
+    """The streams and the request of a client of this user.
 
-    held: the server's own connections.
+    Raises OSError, struct.error or ValueError where it is of another, or has gone.
     """
+    told = client.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, CREDENTIALS.size)
+    if CREDENTIALS.unpack(told)[1] != os.getuid():
+        raise ConnectionError
+    size, streams, _, _ = socket.recv_fds(client, warm.SIZE.size, 3)
+    text = client.recv(warm.SIZE.unpack(size)[0], socket.MSG_WAITALL)
+    return streams, json.loads(text)
+
+
+def run(request: dict[str, Any], streams: list[int], parent: int) -> NoReturn:
+    """Be the client's process: run its module, and end as Python would."""
+    status = 1
+    try:
+        become(request, streams, parent)
+        runpy.run_module(request["module"], run_name="__main__", alter_sys=True)
+        status = 0
+    except SystemExit as end:
+        status = end.code if isinstance(end.code, int) else int(end.code is not None)
+        if isinstance(end.code, str):
+            print(end.code, file=sys.stderr)
+    except KeyboardInterrupt:
+        status = 130
+    except BaseException:
+        traceback.print_exc()
+    finally:
+        with contextlib.suppress(BaseException):
+            threading._shutdown()  # type: ignore[attr-defined]
+            atexit._run_exitfuncs()
+            sys.stdout.flush()
+            sys.stderr.flush()
+        os._exit(status & 0xFF)
+
+
+def become(request: dict[str, Any], streams: list[int], parent: int) -> None:
+    """Take the client's place, and end when the server does."""
     ctypes.CDLL(None).prctl(SET_PARENT_DEATH_SIGNAL, signal.SIGKILL)
-    if os.getppid() != parent:  # which died before this could hear of it
+    if os.getppid() != parent:  # which was killed before this could hear of it
         os._exit(1)
-    for connection in held:
-        connection.close()
-    signal.signal(signal.SIGINT, signal.default_int_handler)
+    if not request["ignores_interrupts"]:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
     for number, stream in enumerate(streams):
         os.dup2(stream, number)
         os.close(stream)
-    sys.stdin = open(0, closefd=False)  # noqa: SIM115 - multiprocessing has given it another
     assert isinstance(sys.__stdout__, io.TextIOWrapper)
     sys.__stdout__.reconfigure(line_buffering=os.isatty(1))
     os.chdir(request["folder"])
@@ -139,9 +177,9 @@ def run(
     sys.path[0] = request["folder"]
     for name in [name for name in sys.modules if name.partition(".")[0] == "pipeline"]:
         del sys.modules[name]
-    runpy.run_module(request["module"], run_name="__main__", alter_sys=True)
+    np.random.seed()  # whose global numbers two forks would share
 
 
 if __name__ == "__main__":
-    serve(int(sys.argv[1]), LIBRARIES)
+    serve(warm.address(int(sys.argv[1])), int(sys.argv[1]), LIBRARIES)
     os._exit(0)  # at once: taking torch down takes half a second

@@ -5,7 +5,7 @@ imports them once, nothing of this project among them, and every ``python -m pip
 every ``dvc`` of a test is a fork of it that runs the module in the caller's folder, environment
 and streams. Any other ``python`` is the real one.
 
-    python tests/makers/warm.py OWNER    the server, until the process OWNER is gone
+    python tests/makers/warm.py ADDRESS OWNER    the server, until the process OWNER is gone
 """
 
 import os
@@ -35,7 +35,8 @@ if module is None:
     os.execv({python!r}, [{python!r}, *sys.argv])
 sys.path.insert(0, {root!r})
 from pipeline.workspace import warm
-warm.end_as(warm.asked(warm.connected({owner}), module, sys.argv))
+warm.wait_in(warm.connected({address!r}), module, sys.argv)
+os._exit(137)
 """
 
 
@@ -44,31 +45,25 @@ def commands(folder: Path, owner: int) -> Path:
 
     owner: the process that the server ends with. The caller keeps others from starting a second.
     """
+    address = str(folder / "server")
     if not folder.exists():
-        folder.mkdir(parents=True)
+        (folder / "bin").mkdir(parents=True)
         root = str(Path(warm.__file__).parents[2])
         for name in ("python", "dvc"):
-            shim = folder / name
-            shim.write_text(SHIM.format(python=sys.executable, root=root, owner=owner))
+            shim = folder / "bin" / name
+            shim.write_text(SHIM.format(python=sys.executable, root=root, address=address))
             shim.chmod(0o755)
-        os.spawnl(os.P_NOWAIT, sys.executable, sys.executable, __file__, str(owner))
+        server = [sys.executable, __file__, address, str(owner)]
+        os.spawnv(os.P_NOWAIT, sys.executable, server)
         deadline = time.monotonic() + START_SECONDS
-        while not listens(owner):
-            assert time.monotonic() < deadline, f"no server for process {owner}"
+        while not (server_there := warm.connected(address)):
+            assert time.monotonic() < deadline, f"no server at {address}"
             time.sleep(0.05)
-    return folder
-
-
-def listens(owner: int) -> bool:
-    """Whether the owner's server is there."""
-    try:
-        warm.connected(owner).close()
-    except OSError:
-        return False
-    return True
+        server_there.close()
+    return folder / "bin"
 
 
 if __name__ == "__main__":
     sys.dont_write_bytecode = False
-    forks.serve(int(sys.argv[1]), LIBRARIES)
+    forks.serve(sys.argv[1], int(sys.argv[2]), LIBRARIES)
     os._exit(0)

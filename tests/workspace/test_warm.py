@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from makers.project import ROOT
+from makers.project import ROOT, Project
 from pipeline.workspace import warm
 
 pytestmark = pytest.mark.skipif(
@@ -24,8 +24,9 @@ import os, signal, subprocess, sys
 for number, command in enumerate(sys.argv[1:]):
     env = os.environ | {"DVC_STAGE": str(number)}
     stage = subprocess.Popen(["/bin/sh", "-c", command], env=env)
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # as DVC does while a stage runs
+    heard = signal.signal(signal.SIGINT, signal.SIG_IGN)  # as DVC does while a stage runs
     print("status", stage.wait(), flush=True)
+    signal.signal(signal.SIGINT, heard)
 """
 """What DVC does with the commands of stages."""
 STAGE = """
@@ -36,15 +37,14 @@ from pipeline.workspace import warm
 def wait_for_the_server():
     for _ in range(400):
         time.sleep(0.05)
-        try:
-            return warm.connected(warm.dvc_of(os.environ["DVC_STAGE"])).close()
-        except OSError:
-            pass
+        server = warm.connected(warm.address(warm.dvc_of(os.environb[b"DVC_STAGE"])))
+        if server:
+            return server.close()
     sys.exit("no server")
 
 def tell(*words):
     told = {"words": words, "folder": os.getcwd(), "stage": os.environ["DVC_STAGE"]}
-    told["parent"] = warm.told(os.getppid(), "cmdline").decode()
+    told["parent"] = warm.about(os.getppid(), "cmdline").decode()
     print(json.dumps(told | {"is_main": __name__ == "__main__", "has_wave": "wave" in sys.modules}))
     print(sys.stdin.read(), file=sys.stderr)
 
@@ -77,7 +77,7 @@ def place(tmp_path: Path) -> Path:
     for name in ("train", "report"):
         (tmp_path / "pipeline/stages" / f"{name}.py").write_text(STAGE)
     (tmp_path / "dvc").write_text(DVC)
-    replace(tmp_path / "pipeline/workspace/forks.py", "]), LIBRARIES)", ']), ["wave"])')
+    replace(tmp_path / "pipeline/workspace/forks.py", "]), LIBRARIES)", "]), ['wave'])")
     return tmp_path
 
 
@@ -126,7 +126,7 @@ def in_folder(place: Path, module: str) -> list[int]:
     found = []
     for process in map(int, filter(str.isdigit, os.listdir("/proc"))):
         with contextlib.suppress(OSError):  # of others, or ended
-            words = warm.told(process, "cmdline").split(b"\0")
+            words = warm.about(process, "cmdline").split(b"\0")
             if words[1:3] == [b"-m", module.encode()]:
                 found += [process] if Path(f"/proc/{process}/cwd").resolve() == place else []
     return found
@@ -170,11 +170,23 @@ def test_the_server_ends_with_its_dvc(place: Path) -> None:
 
 
 def test_ctrl_c_reaches_a_fork(place: Path) -> None:
+    replace(place / "pipeline/stages/train.py", "sys.exit(130)", "sys.exit('interrupted')")
     dvc = begun(place, FIRST, "train sleep")
     sleeper(place)
     os.killpg(dvc.pid, signal.SIGINT)
-    assert dvc.communicate(timeout=20) == ("status 0\nstatus 130\n", "")
+    out, error = dvc.communicate(timeout=20)
+    assert out in ("status 0\nstatus 1\n", "status 0\nstatus -2\n")  # some shells hear it too
+    assert error == "interrupted\n"
     wait_for(lambda: not servers(place))
+
+
+def test_a_fork_ignores_ctrl_c_where_the_stage_would(place: Path) -> None:
+    replace(place / "dvc", "for number", "signal.signal(signal.SIGINT, signal.SIG_IGN)\nfor number")
+    replace(place / "pipeline/stages/train.py", "float(30)", "1")
+    dvc = begun(place, FIRST, "train sleep")
+    sleeper(place)
+    os.killpg(dvc.pid, signal.SIGINT)
+    assert dvc.communicate(timeout=20) == ("status 0\nstatus 0\n", "")
 
 
 def test_a_fork_is_killed_with_its_stage(place: Path) -> None:
@@ -208,14 +220,40 @@ def test_a_stage_goes_on_without_its_dvc_and_ends_its_server(place: Path) -> Non
     wait_for(lambda: not servers(place))
 
 
-@pytest.mark.parametrize("libraries", ["['wave', 'no_such_library']", "[]"])
-def test_where_no_server_can_be_a_stage_runs_by_itself(place: Path, libraries: str) -> None:
-    replace(place / "pipeline/workspace/forks.py", '["wave"]', libraries)
-    if libraries == "[]":  # a system that knows no handles of processes
-        replace(place / "pipeline/workspace/forks.py", "os.pidfd_open(owner)", "0 / 0")
-    lines, error = ran(place, "train end 0", "train tell")
+@pytest.mark.parametrize(
+    ("first", "old", "new"),
+    [
+        ("train end 0", "os.pidfd_open(owner)", "0 / 0"),  # a system that cannot
+        ("train end 0", "'wave'", "'no_such_library'"),
+        (FIRST, "os.fork()", "os.pidfd_open(-1)"),  # OSError: no more processes
+    ],
+)
+def test_where_no_fork_can_be_a_stage_runs_by_itself(
+    place: Path, first: str, old: str, new: str
+) -> None:
+    replace(place / "pipeline/workspace/forks.py", old, new)
+    lines, error = ran(place, first, "train tell")
     assert (lines[0], lines[2], error) == ("status 0", "status 0", "typed\n")
     assert "forks" not in json.loads(lines[1])["parent"]
+
+
+def test_what_a_fork_leaves_to_the_end_is_done(place: Path) -> None:
+    leave = "import atexit; atexit.register(print, 'at the end')\nif __name__"
+    replace(place / "pipeline/stages/train.py", "if __name__", leave)
+    lines, _ = ran(place, FIRST, "train end 0")
+    assert lines[2:] == ["at the end", "status 0"]
+
+
+def test_stages_of_dvc_itself_are_forked(place: Path) -> None:
+    commands = [FIRST, "train tell"]
+    stages = {f"s{n}": f"python -m pipeline.stages.{command}" for n, command in enumerate(commands)}
+    text = {"stages": {name: {"cmd": command} for name, command in stages.items()}}
+    (place / "dvc.yaml").write_text(json.dumps(text))
+    (place / "dvc").unlink()  # the real one is meant
+    project = Project(place)
+    project.run("dvc", "init", "--no-scm", "--quiet")
+    assert "pipeline.workspace.forks" in project.repro()
+    wait_for(lambda: not servers(place))
 
 
 def test_what_needs_no_torch_starts_no_server(place: Path) -> None:
