@@ -54,7 +54,7 @@ from pipeline.params.settings import Settings
 from pipeline.selection import budgets, statistics, targets, winners
 from pipeline.selection.keys import PACK, RATE, STOPPED, TWO_FASTEST, WHOLE, rows_of
 from pipeline.selection.statistics import Estimate
-from pipeline.selection.targets import Validation
+from pipeline.selection.targets import Lowered, Validation
 
 IMBALANCED = 1.5
 """The commonest class over the rarest, beyond which the balanced accuracy is shown too."""
@@ -231,6 +231,23 @@ class Study:
         values = targets.band(self.params.target.metric, self.measured.target, validation)
         answers = {float(value): self.answer_at(value) for value in values}
         return band.table(answers, self.params.limits)
+
+    @cached_property
+    def lowered(self) -> Lowered | None:
+        """``targets.lowered``: why an automatic target is far below what some batch size reaches;
+        None for one that was set."""
+        measured, metric = self.measured, self.params.target.metric
+        if self.params.target.value != "auto":
+            return None
+        validation, lanes = Validation.of(measured.data), self.of_first(measured.lanes)
+        screened, fresh = (
+            targets.levels(self.of_first(table), self.of_first(smooth), metric, validation)
+            for table, smooth in (
+                (measured.lanes, self.screened_smooth),
+                (measured.fresh_lanes, self.smooth),
+            )
+        )
+        return targets.lowered(screened, fresh, lanes, metric, measured.target)
 
     @cached_property
     def equals(self) -> pd.DataFrame:

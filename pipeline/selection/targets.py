@@ -38,6 +38,9 @@ REACH = 1.5
 how much slower they are says little of where the best rate lies, and costs the most to learn."""
 COUNTED = ("classification", "language")
 """Tasks whose score is a share of predictions that are right."""
+LOW = 1.25
+"""Times the error of the best batch size: a target at which so much is left answers for the early
+part of a training alone."""
 BAND = 9
 """How many targets the answer is looked at for."""
 
@@ -156,13 +159,11 @@ def auto_target(
 
     Raises InputError when every cell diverged.
     """
-    bests = tuned_bests(lanes, smooth)
-    bests = bests[np.isfinite(bests["best"])].set_index("batch_size")
-    if bests.empty:
+    values = levels(lanes, smooth, metric, validation)
+    if values.empty:
         raise InputError(
             "target.value: 'auto' needs a rate at which most seeds do not diverge; there is none"
         )
-    values = pd.Series({size: eased(best, metric, validation) for size, best in bests.iterrows()})
     bar = values[pilot if pilot in values else values.index.max()]
     arrived = arrivals(lanes, smooth, metric, float(bar))
     stopped = set(lanes.loc[lanes["status"] == STOPPED, "batch_size"])
@@ -173,6 +174,52 @@ def auto_target(
     ]
     candidates = pd.Series([bar, *values[values.index.isin(below)]])
     return float(candidates[turned(candidates, metric).idxmin()])
+
+
+def levels(
+    lanes: pd.DataFrame, smooth: pd.DataFrame, metric: str, validation: Validation
+) -> "pd.Series[float]":
+    """What each batch size of one variant reaches at its best rate, ``eased``; none for one whose
+    rates all diverge. Of trainings that were stopped, what they had come to."""
+    bests = tuned_bests(lanes, smooth)
+    bests = bests[np.isfinite(bests["best"])].set_index("batch_size")
+    return pd.Series({size: eased(best, metric, validation) for size, best in bests.iterrows()})
+
+
+@dataclass(frozen=True)
+class Lowered:
+    """A target that lies far below what some batch size reaches.
+
+    source: the batch size that it comes from. best: the one that reaches most, and level: what.
+    """
+
+    source: int
+    best: int
+    level: float
+
+
+def lowered(
+    screened: "pd.Series[float]",
+    fresh: "pd.Series[float]",
+    lanes: pd.DataFrame,
+    metric: str,
+    target: float,
+) -> Lowered | None:
+    """Why an automatic target is low; None where the error that is left at it is less than LOW
+    times what the best batch size leaves. The error is the loss, or what a score lacks of 1.
+
+    screened, fresh: ``levels`` of the first variant's trainings on either seeds; lanes: the
+    screened ones.
+    """
+    whole = screened[screened.index.isin(lanes.loc[lanes["status"] != STOPPED, "batch_size"])]
+    if whole.empty or fresh.empty:
+        return None
+    source, best = int(turned(whole, metric).idxmin()), int(turned(fresh, metric).idxmax())
+    level = float(fresh[best])
+    at_target, at_best = (v if metric == "val_loss" else 1 - v for v in (target, level))
+    if at_best <= 0 or at_target < LOW * at_best:
+        return None
+    return Lowered(source, best, level)
 
 
 def eased(best: "pd.Series[Any]", metric: str, validation: Validation) -> float:

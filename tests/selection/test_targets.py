@@ -104,6 +104,40 @@ class TestAuto:
             auto((4, 0, np.nan))
 
 
+def levels(**by_size: float) -> "pd.Series[float]":
+    """What batch sizes reach, b4=0.9 for 4."""
+    return pd.Series({int(name[1:]): level for name, level in by_size.items()})
+
+
+class TestLowered:
+    LANES = lanes((4, 0.1, 0, 0.95), (64, 0.1, 0, 0.8))
+
+    def lowered(self, best: float, target: float = 0.8, metric: str = "val_score") -> object:
+        """Whether 64 has drawn the target down below what 4 reaches."""
+        screened = levels(b4=best, b64=target)
+        return targets.lowered(screened, screened, self.LANES, metric, target)
+
+    def test_it_tells_who_drew_it_down_and_from_where(self) -> None:
+        assert self.lowered(0.9) == targets.Lowered(64, 4, 0.9)
+
+    def test_alike_batch_sizes_do_not(self) -> None:
+        assert self.lowered(0.83) is None
+        assert self.lowered(0.85) is not None
+
+    def test_of_a_loss_the_error_is_the_loss(self) -> None:
+        assert self.lowered(1.5, target=2.0, metric="val_loss") == targets.Lowered(64, 4, 1.5)
+        assert self.lowered(1.7, target=2.0, metric="val_loss") is None
+
+    def test_a_score_that_may_exceed_one_leaves_no_known_error(self) -> None:
+        assert self.lowered(30.0, target=20.0) is None
+
+    def test_the_best_is_that_of_whole_trainings(self) -> None:
+        screened, fresh = levels(b4=0.7, b64=0.8), levels(b4=0.9, b64=0.8)
+        raced = self.LANES.assign(status=["stopped", "finished"])
+        found = targets.lowered(screened, fresh, raced, "val_score", 0.8)
+        assert found == targets.Lowered(64, 4, 0.9)
+
+
 class TestSmoothing:
     def test_a_window_is_a_mean_over_steps_near_by(self) -> None:
         steps = np.array([1.0, 100, 120, 140, 1000])

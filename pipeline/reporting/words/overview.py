@@ -264,7 +264,7 @@ def warnings(study: Study) -> list[str]:
         )
     elif len(missed):
         words.append(f"Most seeds missed the target at {pack_words(missed, frame)}.")
-    words += on_the_recommended(study)
+    words += on_the_target(study) + on_the_recommended(study)
     words += on_another_program(study) if study.is_outside else []
     words += out_of_time(study, missed)
     seeds = study.rates["seeds"].max()
@@ -272,6 +272,24 @@ def warnings(study: Study) -> list[str]:
         count = f"{seeds} seed{'s' if seeds > 1 else ''}"
         words.append(f"Rates were chosen on {count}: expect luck in the choice.")
     return words
+
+
+def on_the_target(study: Study) -> list[str]:
+    """Where batch sizes with too few steps to get far have drawn it down."""
+    low, examples = study.lowered, study.frame.examples
+    if low is None:
+        return []
+    metric = study.frame.score_name if study.params.target.metric == "val_score" else "loss"
+    source, best = (numbers.batch_size(size, examples) for size in (low.source, low.best))
+    tables = (study.measured.lanes, study.measured.fresh_lanes)
+    screened, fresh = (table.groupby("batch_size")["steps"].max() for table in tables)
+    return [
+        f"The target is low: batch size {source} gets no further in its "
+        f"{screened[low.source]:,} steps, while {best} comes to a validation {metric} of "
+        f"{numbers.number(low.level)} in {fresh[low.best]:,}. To ask which one gets there "
+        "fastest, train large batches for longer (`budget.min_steps`), or leave them out "
+        "(`grid.batch_size`)."
+    ]
 
 
 def on_the_recommended(study: Study) -> list[str]:

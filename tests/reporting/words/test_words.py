@@ -12,6 +12,7 @@ from pipeline.params.protocol import Target
 from pipeline.reporting.words import advice, overview
 from pipeline.reporting.words.headline import headline
 from pipeline.selection.statistics import Estimate
+from pipeline.selection.targets import Lowered
 
 
 def test_the_headline_says_what_a_reader_needs() -> None:
@@ -78,6 +79,17 @@ def test_the_page_says_where_the_target_comes_from() -> None:
     assert overview.origin(fixed) == (
         "The target, a validation accuracy of 0.9, was set (`target.value`)."
     )
+
+
+def test_a_target_that_few_steps_drew_down_is_told() -> None:
+    lanes = pd.DataFrame({"batch_size": [4, 64], "steps": [5000, 300]})
+    measured = {"lanes": lanes, "confirmed_lanes": lanes}
+    (told,) = overview.on_the_target(study_of(measured=measured, lowered=Lowered(64, 4, 0.91)))
+    assert told.startswith(
+        "The target is low: batch size 64 gets no further in its 300 steps, while 4 comes to a "
+        "validation accuracy of 0.910 in 5,000."
+    )
+    assert overview.on_the_target(study_of(lowered=None)) == []
 
 
 def test_variants_are_told_by_what_they_change() -> None:
