@@ -35,6 +35,12 @@ def test_a_disk_that_takes_nothing_is_named(
     assert said == (1, f"error: runs/table: {words}\n")
 
 
+def test_what_an_earlier_stage_writes_is_named(capsys: pytest.CaptureFixture[str]) -> None:
+    missing = FileNotFoundError(errno.ENOENT, "No such file", "results/selection.csv")
+    words = "error: results/selection.csv: missing; `dvc repro` makes it\n"
+    assert ended(missing, capsys) == (1, words)
+
+
 def test_ctrl_c_ends_quietly(capsys: pytest.CaptureFixture[str]) -> None:
     assert ended(KeyboardInterrupt(), capsys) == (130, "")
 
