@@ -247,7 +247,7 @@ class Study:
                 (measured.fresh_lanes, self.smooth),
             )
         )
-        return targets.lowered(screened, fresh, lanes, metric, measured.target)
+        return targets.lowered(screened, fresh, lanes, metric, measured.target, validation)
 
     @cached_property
     def equals(self) -> pd.DataFrame:

@@ -183,12 +183,13 @@ def levels(
     rates all diverge. Of trainings that were stopped, what they had come to."""
     bests = tuned_bests(lanes, smooth)
     bests = bests[np.isfinite(bests["best"])].set_index("batch_size")
-    return pd.Series({size: eased(best, metric, validation) for size, best in bests.iterrows()})
+    found = {size: eased(best, metric, validation) for size, best in bests.iterrows()}
+    return pd.Series(found, dtype=float)
 
 
 @dataclass(frozen=True)
 class Lowered:
-    """A target that lies far below what some batch size reaches.
+    """A target that lies far below what a smaller batch size reaches than the one it comes from.
 
     source: the batch size that it comes from. best: the one that reaches most, and level: what.
     """
@@ -204,20 +205,23 @@ def lowered(
     lanes: pd.DataFrame,
     metric: str,
     target: float,
+    validation: Validation,
 ) -> Lowered | None:
     """Why an automatic target is low; None where the error that is left at it is less than LOW
-    times what the best batch size leaves. The error is the loss, or what a score lacks of 1.
+    times what the best batch size leaves, or the difference may be one of validation examples. The
+    error is the loss, or what a score lacks of 1.
 
-    screened, fresh: ``levels`` of the first variant's trainings on either seeds; lanes: the
-    screened ones.
+    screened, fresh: ``levels`` of the first variant's trainings on screening and on fresh seeds;
+    lanes: the screened ones.
     """
     whole = screened[screened.index.isin(lanes.loc[lanes["status"] != STOPPED, "batch_size"])]
     if whole.empty or fresh.empty:
         return None
-    source, best = int(turned(whole, metric).idxmin()), int(turned(fresh, metric).idxmax())
+    source, best = int((whole - target).abs().idxmin()), int(turned(fresh, metric).idxmax())
     level = float(fresh[best])
     at_target, at_best = (v if metric == "val_loss" else 1 - v for v in (target, level))
-    if at_best <= 0 or at_target < LOW * at_best:
+    luck = float(np.sqrt(2)) * validation.standard_error(metric, target)
+    if source <= best or at_best <= 0 or at_target < max(LOW * at_best, at_best + luck):
         return None
     return Lowered(source, best, level)
 

@@ -11,6 +11,7 @@ import atexit
 import contextlib
 import ctypes
 import gc
+import glob
 import importlib
 import io
 import json
@@ -39,11 +40,15 @@ LIBRARIES = (
 """What stages import that is not of this project, in about the order of the stages."""
 CREDENTIALS = struct.Struct("3i")
 SET_PARENT_DEATH_SIGNAL = 1
+REQUEST_SECONDS = 5.0
+LOST_OUTPUT = 120
+"""As which Python ends where it cannot write what is left of the output."""
 
 
 def serve(address: str, owner: int, libraries: Iterable[str]) -> None:
     """Fork for every request, until the owner is gone and no fork runs any more."""
     gone = os.pidfd_open(owner)
+    forget_dead(os.path.dirname(address))
     with socket.socket(socket.AF_UNIX) as server:
         server.bind(address)
         try:
@@ -57,6 +62,16 @@ def serve(address: str, owner: int, libraries: Iterable[str]) -> None:
             answer(server, gone)
         finally:
             os.unlink(address)
+
+
+def forget_dead(folder: str) -> None:
+    """Remove the sockets of servers that were killed."""
+    for path in glob.glob(f"{folder}/forks-*"):
+        server = warm.connected(path)
+        if server is None:
+            os.unlink(path)
+        else:
+            server.close()
 
 
 def answer(server: socket.socket, gone: int) -> None:
@@ -98,6 +113,7 @@ def forked(server: socket.socket) -> list[Fork]:
     """The fork for the client that waits; none, which the client is told, where there cannot be
     one."""
     client, _ = server.accept()
+    client.settimeout(REQUEST_SECONDS)
     parent, process = os.getpid(), 0
     streams: list[int] = []
     try:
@@ -105,10 +121,8 @@ def forked(server: socket.socket) -> list[Fork]:
         process = os.fork()
         if process == 0:
             server.close()
-            client.close()
-            run(request, streams, parent)
+            run(request, streams, parent, client)
         ended = os.pidfd_open(process)
-        client.send(warm.READY)
     except (OSError, struct.error, ValueError):
         client.close()
         if process:
@@ -134,28 +148,39 @@ def received(client: socket.socket) -> tuple[list[int], dict[str, Any]]:
     return streams, json.loads(text)
 
 
-def run(request: dict[str, Any], streams: list[int], parent: int) -> NoReturn:
+def run(
+    request: dict[str, Any], streams: list[int], parent: int, client: socket.socket
+) -> NoReturn:
     """Be the client's process: run its module, and end as Python would."""
     status = 1
     try:
         become(request, streams, parent)
+        client.send(warm.READY)
+        client.close()
         runpy.run_module(request["module"], run_name="__main__", alter_sys=True)
         status = 0
     except SystemExit as end:
         status = end.code if isinstance(end.code, int) else int(end.code is not None)
-        if isinstance(end.code, str):
+        if not isinstance(end.code, int | None):
             print(end.code, file=sys.stderr)
     except KeyboardInterrupt:
         status = 130
     except BaseException:
         traceback.print_exc()
     finally:
+        os._exit(finished(status & 0xFF))
+
+
+def finished(status: int) -> int:
+    """Do what Python does at its end; the status to end with."""
+    for step in (threading._shutdown, atexit._run_exitfuncs, sys.stderr.flush):  # type: ignore[attr-defined]
         with contextlib.suppress(BaseException):
-            threading._shutdown()  # type: ignore[attr-defined]
-            atexit._run_exitfuncs()
-            sys.stdout.flush()
-            sys.stderr.flush()
-        os._exit(status & 0xFF)
+            step()
+    try:
+        sys.stdout.flush()
+    except BaseException:
+        return status or LOST_OUTPUT
+    return status
 
 
 def become(request: dict[str, Any], streams: list[int], parent: int) -> None:

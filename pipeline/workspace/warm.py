@@ -6,6 +6,7 @@ server beside itself (``forks.py``), and each later one is a fork of that. The s
 the server cannot fork, runs by itself.
 """
 
+import contextlib
 import json
 import os
 import signal
@@ -31,11 +32,12 @@ def hand_over(module: str, words: list[str]) -> None:
     owner = dvc_of(stage) if stage and sys.platform.startswith("linux") else None
     if owner is None:
         return
-    server = connected(address(owner))
-    if server is not None:
-        wait_in(server, module, words)
-    elif module.rpartition(".")[2] not in STARTS_NONE:
-        start(owner)
+    with contextlib.suppress(OSError):  # a folder that cannot be written, a dvc that has ended
+        server = connected(address(owner))
+        if server is not None:
+            wait_in(server, module, words)
+        elif module.rpartition(".")[2] not in STARTS_NONE:
+            start(owner)
 
 
 def dvc_of(stage: bytes) -> int | None:
@@ -84,7 +86,10 @@ def start(owner: int) -> None:
 
 def wait_in(server: socket.socket, module: str, words: list[str]) -> None:
     """Let the server fork, wait for the fork and end as it ends, which is killed where this process
-    is; return where it cannot fork."""
+    is; return where it does not fork.
+
+    Raises OSError where the server has gone.
+    """
     request = {
         "module": module, "words": words, "folder": os.getcwd(), "env": dict(os.environ),
         "ignores_interrupts": signal.getsignal(signal.SIGINT) is signal.SIG_IGN,
@@ -93,10 +98,8 @@ def wait_in(server: socket.socket, module: str, words: list[str]) -> None:
     try:
         socket.send_fds(server, [SIZE.pack(len(text))], [0, 1, 2])
         server.sendall(text)
-        if server.recv(len(READY)) != READY:  # it waits until the libraries are imported
+        if server.recv(len(READY)) != READY:  # which it waits for until the libraries are imported
             return
-    except OSError:
-        return
     except KeyboardInterrupt:
         os._exit(130)
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the fork hears Ctrl-C itself

@@ -111,11 +111,12 @@ def levels(**by_size: float) -> "pd.Series[float]":
 
 class TestLowered:
     LANES = lanes((4, 0.1, 0, 0.95), (64, 0.1, 0, 0.8))
+    MANY = Validation("classification", 10**6)
 
     def lowered(self, best: float, target: float = 0.8, metric: str = "val_score") -> object:
         """Whether 64 has drawn the target down below what 4 reaches."""
         screened = levels(b4=best, b64=target)
-        return targets.lowered(screened, screened, self.LANES, metric, target)
+        return targets.lowered(screened, screened, self.LANES, metric, target, self.MANY)
 
     def test_it_tells_who_drew_it_down_and_from_where(self) -> None:
         assert self.lowered(0.9) == targets.Lowered(64, 4, 0.9)
@@ -134,8 +135,24 @@ class TestLowered:
     def test_the_best_is_that_of_whole_trainings(self) -> None:
         screened, fresh = levels(b4=0.7, b64=0.8), levels(b4=0.9, b64=0.8)
         raced = self.LANES.assign(status=["stopped", "finished"])
-        found = targets.lowered(screened, fresh, raced, "val_score", 0.8)
+        found = targets.lowered(screened, fresh, raced, "val_score", 0.8, self.MANY)
         assert found == targets.Lowered(64, 4, 0.9)
+
+    def test_few_validation_examples_do_not_tell(self) -> None:
+        few, screened = Validation("classification", 50), levels(b4=0.9, b64=0.85)
+        assert targets.lowered(screened, screened, self.LANES, "val_score", 0.85, few) is None
+        assert self.lowered(0.9, target=0.85) is not None
+
+    def test_a_smaller_batch_size_that_gets_less_far_has_no_fewer_steps(self) -> None:
+        screened = levels(b4=0.8, b64=0.9)
+        found = targets.lowered(screened, screened, self.LANES, "val_score", 0.8, self.MANY)
+        assert found is None
+
+    def test_the_source_is_whose_level_the_target_is(self) -> None:
+        table = lanes((4, 0.1, 0, 0.95), (32, 0.1, 0, 0.795), (64, 0.1, 0, 0.8))
+        screened = levels(b4=0.95, b32=0.795, b64=0.8)
+        found = targets.lowered(screened, screened, table, "val_score", 0.8, self.MANY)
+        assert found == targets.Lowered(64, 4, 0.95)
 
 
 class TestSmoothing:

@@ -5,6 +5,7 @@ import json
 import os
 import shutil
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -242,6 +243,29 @@ def test_what_a_fork_leaves_to_the_end_is_done(place: Path) -> None:
     replace(place / "pipeline/stages/train.py", "if __name__", leave)
     lines, _ = ran(place, FIRST, "train end 0")
     assert lines[2:] == ["at the end", "status 0"]
+
+
+def test_output_that_is_lost_fails(place: Path) -> None:
+    replace(
+        place / "pipeline/stages/train.py", "    sys.exit(int", "    print(1)\n    sys.exit(int"
+    )
+    alone = ran(place, "train end 0 > /dev/full")
+    lines, _ = ran(place, FIRST, "train end 0 > /dev/full")
+    assert lines[1:] == alone[0] != ["status 0"]
+
+
+def test_the_socket_of_a_killed_server_is_forgotten(place: Path) -> None:
+    (place / ".cache").mkdir()
+    with socket.socket(socket.AF_UNIX) as dead:
+        dead.bind(str(place / ".cache/forks-1-1"))
+    ran(place, FIRST, "train end 0")
+    wait_for(lambda: not servers(place))
+    assert list((place / ".cache").iterdir()) == []
+
+
+def test_a_cache_that_is_no_folder_keeps_no_stage_from_running(place: Path) -> None:
+    (place / ".cache").symlink_to("nowhere")
+    assert ran(place, "train end 0", "train end 0") == (["status 0", "status 0"], "")
 
 
 def test_stages_of_dvc_itself_are_forked(place: Path) -> None:

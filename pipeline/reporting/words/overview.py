@@ -276,19 +276,25 @@ def warnings(study: Study) -> list[str]:
 
 def on_the_target(study: Study) -> list[str]:
     """Where batch sizes with too few steps to get far have drawn it down."""
-    low, examples = study.lowered, study.frame.examples
+    low, frame = study.lowered, study.frame
     if low is None:
         return []
-    metric = study.frame.score_name if study.params.target.metric == "val_score" else "loss"
-    source, best = (numbers.batch_size(size, examples) for size in (low.source, low.best))
-    tables = (study.measured.lanes, study.measured.fresh_lanes)
+    metric = frame.score_name if study.params.target.metric == "val_score" else "loss"
+    source, best = (numbers.batch_size(size, frame.examples) for size in (low.source, low.best))
+    of = f" ({frame.first})" if frame.has_variants else ""
+    tables = (study.of_first(study.measured.lanes), study.of_first(study.measured.fresh_lanes))
     screened, fresh = (table.groupby("batch_size")["steps"].max() for table in tables)
+    advice = (
+        "runs of large batches that last longer would tell"
+        if study.params.trainer.name == "runs"
+        else "train large batches for longer (`budget.min_steps`) or leave them out "
+        "(`grid.batch_size`) to be told"
+    )
     return [
-        f"The target is low: batch size {source} gets no further in its "
+        f"The target is low: batch size {source}{of} gets no further in its "
         f"{screened[low.source]:,} steps, while {best} comes to a validation {metric} of "
-        f"{numbers.number(low.level)} in {fresh[low.best]:,}. To ask which one gets there "
-        "fastest, train large batches for longer (`budget.min_steps`), or leave them out "
-        "(`grid.batch_size`)."
+        f"{numbers.number(low.level)} in {fresh[low.best]:,}. Which one gets there fastest is "
+        f"another question: {advice}."
     ]
 
 

@@ -82,7 +82,7 @@ def test_the_page_says_where_the_target_comes_from() -> None:
 
 
 def test_a_target_that_few_steps_drew_down_is_told() -> None:
-    lanes = pd.DataFrame({"batch_size": [4, 64], "steps": [5000, 300]})
+    lanes = pd.DataFrame({"variant": "baseline", "batch_size": [4, 64], "steps": [5000, 300]})
     measured = {"lanes": lanes, "confirmed_lanes": lanes}
     (told,) = overview.on_the_target(study_of(measured=measured, lowered=Lowered(64, 4, 0.91)))
     assert told.startswith(
