@@ -114,7 +114,9 @@ class TestEqualsThePlainLoop:
         self, make_data: MakeData, batch_size: int, rates: list[float], seeds: list[int],
         optimizer: str,
     ) -> None:  # fmt: skip
-        pack = make_pack(tuple(rates), tuple(seeds), optimizer=OPTIMIZERS[optimizer])
+        # with less, a gradient that is nothing but rounding moves a weight as far as any other
+        chosen = replace(OPTIMIZERS[optimizer], epsilon=1e-5)
+        pack = make_pack(tuple(rates), tuple(seeds), optimizer=chosen)
         pack = with_snapshots(replace(pack, snapshots=(), batch_size=batch_size))
         assert_close(lanes(pack, make_data()), plain(pack, make_data()))
 

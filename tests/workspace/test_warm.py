@@ -22,6 +22,7 @@ pytestmark = pytest.mark.skipif(
 )
 DVC = """
 import os, signal, subprocess, sys
+signal.signal(signal.SIGINT, signal.default_int_handler)  # whatever the tests were started with
 for number, command in enumerate(sys.argv[1:]):
     env = os.environ | {"DVC_STAGE": str(number)}
     stage = subprocess.Popen(["/bin/sh", "-c", command], env=env)
