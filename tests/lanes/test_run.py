@@ -114,9 +114,9 @@ class TestEqualsThePlainLoop:
         self, make_data: MakeData, batch_size: int, rates: list[float], seeds: list[int],
         optimizer: str,
     ) -> None:  # fmt: skip
-        # with less, a gradient that is nothing but rounding moves a weight as far as any other
-        chosen = replace(OPTIMIZERS[optimizer], epsilon=1e-5)
-        pack = make_pack(tuple(rates), tuple(seeds), optimizer=chosen)
+        if optimizer.startswith("rmsprop"):  # its first steps are many times as long as its rate,
+            rates = [rate / 20 for rate in rates]  # and where that is chaos, rounding decides
+        pack = make_pack(tuple(rates), tuple(seeds), optimizer=OPTIMIZERS[optimizer])
         pack = with_snapshots(replace(pack, snapshots=(), batch_size=batch_size))
         assert_close(lanes(pack, make_data()), plain(pack, make_data()))
 
