@@ -82,9 +82,11 @@ def log_error(timed: pd.DataFrame) -> "pd.Series[float]":
 
 def ratio_error(throughput: pd.DataFrame, table: pd.DataFrame) -> "pd.Series[float]":
     """For each row of a tradeoff table the standard error of the logarithm of its step's seconds
-    beside another row's: by its blocks, and from run to run."""
+    beside another row's: by the rounds that they were timed in, or by its blocks where it was timed
+    alone, and from run to run."""
     timed = throughput[throughput["in_grid"]]
-    errors = timed[PACK].assign(error=log_error(timed))
+    known = timed.reindex(columns=["ratio_error"])["ratio_error"].astype(float)
+    errors = timed[PACK].assign(error=known.fillna(log_error(timed)))
     merged = table[PACK].merge(errors, on=PACK, how="left", validate="one_to_one")
     between = max(BETWEEN_RATIOS, between_passes(throughput)[1])
     return np.hypot(merged["error"], between / np.sqrt(2))

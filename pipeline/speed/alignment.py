@@ -15,7 +15,7 @@ from pipeline.speed import blocks, ladder
 from pipeline.speed.blocks import Step
 
 KINDS = {"powers of two": ladder.powers_of_two, "multiples of 32": ladder.multiples_of_32}
-PRECISE = 0.0035
+PRECISE = 0.005
 """A kind's mean log speed is known well enough with a standard error below this."""
 MOST = 4
 """As many rounds at most as every size gets, times this."""
@@ -89,8 +89,7 @@ def is_precise(found: dict[int, list[float]], kinds: dict[int, str]) -> bool:
 
 
 def mean_error(of_sizes: Sequence[Sequence[float]]) -> float:
-    """The standard error of the mean over sizes of their medians, by their quartiles, which lie
-    1.349 standard deviations apart; a median's is 1.253 times that of a mean."""
+    """The standard error of the mean over sizes of their medians, by their quartiles."""
     low, high = np.percentile(np.array(of_sizes), [25, 75], axis=1)
-    errors = 1.253 * (high - low) / 1.349 / np.sqrt(len(of_sizes[0]))
+    errors = blocks.MEDIAN_ERROR * (high - low) / blocks.QUARTILES / np.sqrt(len(of_sizes[0]))
     return float(np.sqrt((errors**2).sum()) / len(errors))

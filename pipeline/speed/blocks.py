@@ -1,5 +1,8 @@
 """Seconds per step, measured in blocks of steps in random order, in spite of other work.
 
+Everything is timed once in every round, what will be compared back to back: what slows the machine
+for longer than a moment slows a whole round, and is told from what batch sizes do.
+
 On a CPU the time that counts is the one in which this process computed. With one intra-op thread
 that is the thread's own processor time, which other work on the machine does not touch. With
 several threads a step waits for the slowest of them, so that a block in which the first thread was
@@ -7,9 +10,8 @@ kept waiting is thrown away and taken again; on a machine that is busy with othe
 is taken.
 """
 
-import statistics
 import time
-from collections.abc import Callable, Hashable, Iterator, Mapping
+from collections.abc import Callable, Collection, Hashable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TypeVar
@@ -27,10 +29,13 @@ BUSY = 0.9
 """A block of several threads counts if the first computed for this share of it."""
 FEWEST = 3
 """Blocks that a timing needs."""
-PASSES = 3
-"""Passes over everything that is timed, one after the other, so that each thing is timed early and
-late."""
-PILOT = 3
+TRIES = 3
+"""How often a block is taken until it counts."""
+PILOT = 9
+"""Rounds that tell which number of threads is faster."""
+QUARTILES, MEDIAN_ERROR = 1.349, 1.253
+"""Normal quartiles lie so many standard deviations apart; the median of n values has so many
+standard errors of their mean."""
 FASTER = 0.9
 """All threads are taken where they need less than this share of one thread's time."""
 LOADED = 0.25
@@ -41,21 +46,27 @@ Step = Callable[[], object]
 
 @dataclass(frozen=True)
 class Timing:
-    """The seconds per step of each block that counts, taken with so many intra-op threads."""
+    """The seconds per step of each round's block, NaN for one that does not count, taken with so
+    many intra-op threads."""
 
     blocks: tuple[float, ...]
     steps_per_block: int
     threads: int = 1
 
     @property
+    def count(self) -> int:
+        """How many blocks count."""
+        return int(np.isfinite(self.blocks).sum())
+
+    @property
     def median(self) -> float:
         """The middle block's seconds per step."""
-        return statistics.median(self.blocks)
+        return float(np.nanmedian(self.blocks))
 
     @property
     def quartiles(self) -> tuple[float, float]:
         """The first and third quartile over blocks, in seconds per step."""
-        low, high = np.percentile(self.blocks, [25, 75])
+        low, high = np.nanpercentile(self.blocks, [25, 75])
         return float(low), float(high)
 
     @property
@@ -118,18 +129,17 @@ def faster_threads(
         return dict.fromkeys(steps, most)
     watch = Watch()
     pilot = Throughput(blocks=PILOT, block_seconds=how.block_seconds)
-    one, all_threads = (
-        measure(steps, dict.fromkeys(steps, count), pilot, device, seed, lambda _: None)
-        for count in (1, most)
-    )
+    both = {(key, count): step for key, step in steps.items() for count in (1, most)}
+    counts = {(key, count): count for key, count in both}
+    found = beside(measure(both, counts, pilot, device, seed, lambda _: None, both))
     if watch.other_cores() > LOADED:
         return dict.fromkeys(steps, 1)
-    return {
-        key: most
-        if key in all_threads and all_threads[key].median < FASTER * one[key].median
-        else 1
-        for key in steps
-    }
+
+    def is_faster(key: Key) -> bool:
+        together = found.get((key, most))
+        return together is not None and together.seconds < FASTER * found[key, 1].seconds
+
+    return {key: most if is_faster(key) else 1 for key in steps}
 
 
 def measure(
@@ -139,32 +149,64 @@ def measure(
     device: torch.device,
     seed: int,
     on_block: Callable[[int], None],
+    compared: Collection[Key] = (),
 ) -> dict[Key, Timing]:
-    """Time every step function with its number of threads, in ``how.blocks`` blocks, in PASSES over
-    all of them, each in a random order.
+    """Time every step function with its number of threads, in ``how.blocks`` rounds: a block of
+    each that is compared, in random order, and then one of every other.
 
-    A drift of the machine thus falls on all of them alike. A block that does not count is taken
-    again in the next pass, and in PASSES further ones; a step function of several threads of which
-    fewer than FEWEST blocks count is left out. ``on_block`` hears of every block.
+    A block that does not count is taken again at once, up to TRIES times; a step function of
+    several threads of which fewer than FEWEST blocks count is left out. ``on_block`` hears of every
+    block.
     """
     per_block: dict[Key, int] = {}
     for key, step in steps.items():
         with threads(counts[key]):
             per_block[key] = max(1, round(how.block_seconds / max(warm_up(step, device), 1e-9)))
     found: dict[Key, list[float]] = {key: [] for key in steps}
+    groups = [[key for key in steps if (key in compared) == first] for first in (True, False)]
     rng = np.random.default_rng(seed)
-    for number in range(1, 2 * PASSES + 1):
-        wanted = -(-how.blocks * min(number, PASSES) // PASSES)
-        schedule = [key for key in steps for _ in range(wanted - len(found[key]))]
-        for position in rng.permutation(len(schedule)):
-            key = schedule[position]
+    for _ in range(how.blocks):
+        for key in (group[place] for group in groups for place in rng.permutation(len(group))):
             with threads(counts[key]):
-                seconds = timed(steps[key], per_block[key], device, counts[key])
-            if np.isfinite(seconds):
-                found[key].append(seconds)
-                on_block(1)
+                found[key].append(counted(steps[key], per_block[key], device, counts[key]))
+            on_block(1)
+    timings = {key: Timing(tuple(found[key]), per_block[key], counts[key]) for key in steps}
+    return {key: timing for key, timing in timings.items() if timing.count >= FEWEST}
+
+
+def counted(step: Step, steps: int, device: torch.device, count: int) -> float:
+    """``timed``, tried until it can be told; NaN where it never can."""
+    tries = (timed(step, steps, device, count) for _ in range(TRIES))
+    return next((seconds for seconds in tries if np.isfinite(seconds)), float("nan"))
+
+
+@dataclass(frozen=True)
+class Beside:
+    """Seconds per step beside those of what was timed in the same rounds; log_error: its part, in
+    quadrature, of the standard error of the logarithm of the ratio of two."""
+
+    seconds: float
+    log_error: float
+
+
+def beside(timings: Mapping[Key, Timing]) -> dict[Key, Beside]:
+    """The seconds per step of what was timed in the same rounds, without what slowed whole rounds.
+
+    A sweep of a polish of log seconds (Tukey 1977, Exploratory Data Analysis, chapter 11): each
+    step function's median, each round's mean distance from these, and what is left. A round's
+    median would be one of its few blocks, of which nothing is left.
+    """
+    if not timings:
+        return {}
+    logs = np.log([timing.blocks for timing in timings.values()])
+    logs = logs[:, np.isfinite(logs).any(0)]
+    middles = np.nanmedian(logs, axis=1, keepdims=True)
+    levels = np.nanmean(logs - middles, axis=0) if len(logs) > 1 else np.zeros(logs.shape[1])
+    rest = logs - levels
+    low, middle, high = np.nanpercentile(rest, [25, 50, 75], axis=1)
+    of_few = np.sqrt(len(logs) / max(1, len(logs) - 1))  # a level follows its few step functions
+    errors = of_few * MEDIAN_ERROR * (high - low) / QUARTILES / np.sqrt(np.isfinite(rest).sum(1))
     return {
-        key: Timing(tuple(of_key), per_block[key], counts[key])
-        for key, of_key in found.items()
-        if len(of_key) >= FEWEST
+        key: Beside(float(np.exp(log)), float(error))
+        for key, log, error in zip(timings, middle, errors, strict=True)
     }

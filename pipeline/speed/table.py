@@ -1,6 +1,6 @@
 """throughput.csv: what was timed and weighed, a line for each batch size and way to take it."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -11,7 +11,7 @@ from pipeline.params.protocol import Throughput
 from pipeline.params.settings import OF_A_STEP, Settings
 from pipeline.speed import blocks, cases, single
 from pipeline.speed.alignment import Aligned
-from pipeline.speed.blocks import Timing
+from pipeline.speed.blocks import Beside, Timing
 from pipeline.speed.cases import Case, Trial
 from pipeline.speed.ladder import Capacity
 from pipeline.training.dataset import Dataset
@@ -95,7 +95,7 @@ def thread_counts(
     """How many intra-op threads each step function is timed with: of the grid's batch sizes what
     is faster, of any other thing what is faster at the nearest of them, so that neighbours are
     taken alike."""
-    steps = {key: step for key, step in functions.items() if key[1].in_grid and key[2] == "step"}
+    steps = {key: functions[key] for key in steps_of_grid(functions)}
     most = torch.get_num_threads()
     faster = blocks.faster_threads(steps, how, device, most, seed)
 
@@ -116,11 +116,19 @@ def times(
     on_block: Callable[[int], None],
 ) -> dict[Key, Timing]:
     """The timings of all step functions; what other work keeps from being timed with several
-    threads is timed with one."""
-    found = blocks.measure(functions, counts, how, device, seed, on_block)
-    lost = {key: step for key, step in functions.items() if key not in found}
-    alone = dict.fromkeys(lost, 1)
-    return found | blocks.measure(lost, alone, how, device, seed, on_block)
+    threads is timed with one, and again whatever it is compared with."""
+    grid = steps_of_grid(functions)
+    found = blocks.measure(functions, counts, how, device, seed, on_block, grid)
+    lost = functions.keys() - found.keys()
+    again = lost | (set(grid) if lost & set(grid) else set())
+    steps = {key: functions[key] for key in functions if key in again}
+    alone = {key: 1 if key in lost else counts[key] for key in steps}
+    return found | blocks.measure(steps, alone, how, device, seed, on_block, grid)
+
+
+def steps_of_grid(keys: Iterable[Key]) -> list[Key]:
+    """Of what is timed, the steps of the grid's batch sizes, which are compared."""
+    return [key for key in keys if key[1].in_grid and key[2] == "step"]
 
 
 def representatives(settings: Mapping[str, Settings]) -> dict[str, str]:
@@ -146,12 +154,17 @@ def table(
 ) -> pd.DataFrame:
     """All lines of all variants; whose: the subject whose numbers each variant has; other_cores:
     how many were busy with other work while steps were timed."""
-    of_subject = {name: subject_rows(subject, name, timings) for name, subject in subjects.items()}
+    compared = blocks.beside({key: timings[key] for key in steps_of_grid(timings)})
+    of_subject = {
+        name: subject_rows(subject, name, timings, compared) for name, subject in subjects.items()
+    }
     rows = [of_subject[name].assign(variant=variant) for variant, name in whose.items()]
     return pd.concat(rows, ignore_index=True).assign(other_cores=other_cores, **describe(device))
 
 
-def subject_rows(subject: Subject, name: str, timings: Mapping[Key, Timing]) -> pd.DataFrame:
+def subject_rows(
+    subject: Subject, name: str, timings: Mapping[Key, Timing], compared: Mapping[Key, Beside]
+) -> pd.DataFrame:
     """All lines of one variant, by batch size."""
     rows = []
     for case in sorted(subject.cases, key=lambda case: (case.batch_size, case.micro_batches)):
@@ -160,7 +173,8 @@ def subject_rows(subject: Subject, name: str, timings: Mapping[Key, Timing]) -> 
             for (variant, timed, part), timing in timings.items()
             if (variant, timed) == (name, case)
         }
-        rows.append({"variant": name, **row(case, subject.trial, of_case)})
+        among = compared.get((name, case, "step"))
+        rows.append({"variant": name, **row(case, subject.trial, of_case, among)})
     return pd.DataFrame(rows).assign(
         largest_batch_size=subject.capacity.batch_size,
         search_ended_by=subject.capacity.ended_by,
@@ -188,8 +202,10 @@ def alignment(found: Sequence[Aligned]) -> pd.DataFrame:
 def retimed(whose: Mapping[str, str], timings: Mapping[tuple[str, int], Timing]) -> pd.DataFrame:
     """The seconds per step of every variant and batch size that was timed again, by whose numbers
     the variant has."""
+    compared = blocks.beside(timings)
     rows = [
-        {"variant": variant, "batch_size": size} | seconds_columns(timing)
+        {"variant": variant, "batch_size": size}
+        | seconds_columns(timing, compared[timed, size].seconds)
         for variant, name in whose.items()
         for (timed, size), timing in timings.items()
         if timed == name
@@ -197,21 +213,24 @@ def retimed(whose: Mapping[str, str], timings: Mapping[tuple[str, int], Timing])
     return pd.DataFrame(rows, columns=RETIMED)
 
 
-def seconds_columns(step: Timing) -> dict[str, object]:
-    """The seconds of a step over its blocks."""
+def seconds_columns(step: Timing, seconds: float) -> dict[str, object]:
+    """The seconds of a step with their quartiles over its blocks."""
     low, high = step.quartiles
     return {
-        "seconds_per_step": step.median,
+        "seconds_per_step": seconds,
         "seconds_per_step_q25": low,
         "seconds_per_step_q75": high,
-        "blocks": len(step.blocks),
+        "blocks": step.count,
     }
 
 
-def row(case: Case, trial: Trial, timings: Mapping[str, Timing]) -> dict[str, object]:
+def row(
+    case: Case, trial: Trial, timings: Mapping[str, Timing], among: Beside | None
+) -> dict[str, object]:
     """One line of the table; a part that was not measured is left empty. Seconds are the medians
-    of the blocks."""
+    of the blocks; of a step that is ``among`` those compared, as its rounds have it."""
     step = timings["step"]
+    seconds = among.seconds if among else step.median
     part = {name: timing.median for name, timing in timings.items()}
     backward = part.get("forward_backward", float("nan")) - part.get("forward", 0.0)
     return {
@@ -219,9 +238,10 @@ def row(case: Case, trial: Trial, timings: Mapping[str, Timing]) -> dict[str, ob
         "micro_batches": case.micro_batches,
         "in_grid": case.in_grid,
         "threads": step.threads,
-        **seconds_columns(step),
+        **seconds_columns(step, seconds),
+        "ratio_error": among.log_error if among else None,
         "noisy": step.is_noisy,
-        "examples_per_second": case.batch_size / step.median,
+        "examples_per_second": case.batch_size / seconds,
         "seconds_gather": part.get("gather"),
         "seconds_forward": part.get("forward"),
         "seconds_backward": backward,

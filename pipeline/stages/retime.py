@@ -35,7 +35,7 @@ def main() -> None:
             steps[name, row.batch_size] = training.stepper(row.batch_size, row.micro_batches)
             threads[name, row.batch_size] = row.threads
     with progress("retime", len(steps) * how.blocks, "block") as on_block:
-        timings = blocks.measure(steps, threads, how, where, params.seed, on_block)
+        timings = blocks.measure(steps, threads, how, where, params.seed, on_block, steps)
     written = files.RESULTS / "retimed.csv"
     files.write_csv(written, table.retimed(whose, timings))
     durations.record(written)

@@ -117,6 +117,18 @@ class TestPasses:
         narrow, wide = (timings.ratio_error(table, packs) for table in (steady, unsteady))
         assert (wide > 1.5 * narrow).all()
 
+    def test_what_was_timed_in_rounds_has_their_error(self) -> None:
+        """The trap: blocks of a restless machine lie far apart, in all batch sizes alike."""
+        packs = self.TIMED[["variant", "batch_size"]]
+        restless = self.TIMED.assign(
+            seconds_per_step_q25=0.6 * self.TIMED["seconds_per_step"],
+            seconds_per_step_q75=1.4 * self.TIMED["seconds_per_step"],
+        )
+        alone = timings.ratio_error(restless, packs)
+        together = timings.ratio_error(restless.assign(ratio_error=0.02), packs)
+        assert together.to_numpy() == pytest.approx(np.hypot(0.02, 0.05 / np.sqrt(2)))
+        assert (alone > 3 * together).all()
+
     def test_passes_minutes_apart_widen_those_of_hours_but_never_narrow_them(self) -> None:
         slow, steady = (self.passes(np.full(len(self.TIMED), factor)) for factor in (2.0, 1.0))
         assert (timings.hour_to_hour(slow) > 1.5 * timings.hour_to_hour(self.TIMED)).all()

@@ -6,6 +6,7 @@ import os
 import time
 from collections.abc import Callable
 
+import numpy as np
 import pytest
 import torch
 
@@ -106,14 +107,96 @@ def test_the_faster_number_of_threads_is_taken(
     assert blocks.faster_threads(steps, HOW, CPU, 2, 0) == {4: 1, 512: 1}
 
 
-def test_blocks_of_all_batch_sizes_are_mixed(monkeypatch: pytest.MonkeyPatch) -> None:
-    order: list[int] = []
-    functions = {key: lambda key=key: order.append(key) for key in (1, 2)}
-    monkeypatch.setattr(blocks.time, "perf_counter", itertools.count().__next__)
-    monkeypatch.setattr(blocks.time, "thread_time", itertools.count().__next__)
-    measured(functions)
-    runs = [key for key, _ in itertools.groupby(order)]
-    assert len(runs) > 6
+def test_a_machine_that_changes_its_pace_does_not_choose_the_threads(
+    clock: Clock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The trap: one number of threads timed in the slow half, the other in the fast one."""
+    monkeypatch.setattr(blocks, "Watch", lambda: Others(0.1))
+
+    def at_pace(seconds: float) -> Callable[[], None]:
+        def run() -> None:
+            clock.step(seconds * (3 if clock.now < 1 else 1))()
+
+        return run
+
+    one, two = at_pace(0.010), at_pace(0.0095)
+    steps = {4: lambda: two() if torch.get_num_threads() == 2 else one()}
+    assert blocks.faster_threads(steps, HOW, CPU, 2, 0) == {4: 1}
+
+
+def test_what_is_compared_is_timed_back_to_back_in_every_round(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    order: list[str] = []
+    functions = {key: lambda key=key: order.append(key) for key in "abcde"}
+    monkeypatch.setattr(blocks, "warm_up", lambda step, device: HOW.block_seconds)
+    counts = dict.fromkeys(functions, 1)
+    blocks.measure(functions, counts, HOW, CPU, 0, lambda _: None, "bd")
+    rounds = ["".join(order[start : start + 5]) for start in range(0, len(order), 5)]
+    assert len(rounds) == HOW.blocks
+    assert {each[:2] for each in rounds} == {"bd", "db"}
+    assert all(sorted(each[2:]) == ["a", "c", "e"] for each in rounds)
+    assert len({each[2:] for each in rounds}) > 3
+
+
+def rounds_of(seconds: list[float], rng: np.random.Generator) -> dict[int, blocks.Timing]:
+    """Step functions timed in 30 rounds on a machine that is 1.8 times as slow in two of five of
+    them, where single blocks differ by 5 % and one in twenty takes twice as long."""
+    levels = np.where(rng.random(30) < 0.4, 1.8, 1.0)
+    noise = np.exp(rng.normal(0, 0.05, (len(seconds), 30)))
+    noise[rng.random(noise.shape) < 0.05] *= 2
+    return {
+        key: blocks.Timing(tuple(each * levels * of_key), 1)
+        for key, (each, of_key) in enumerate(zip(seconds, noise, strict=True))
+    }
+
+
+class TestBeside:
+    """The seconds of what was timed in the same rounds."""
+
+    @pytest.mark.parametrize("count", [2, 3, 9])
+    def test_intervals_of_ratios_hold_what_they_say(self, count: int) -> None:
+        rng, inside = np.random.default_rng(count), []
+        known = [0.001 * 1.5**place for place in range(count)]
+        for _ in range(400):
+            found = blocks.beside(rounds_of(known, rng))
+            off = np.log(found[1].seconds / found[0].seconds / 1.5)
+            error = np.hypot(found[0].log_error, found[1].log_error)
+            inside.append(abs(off) <= 1.96 * error)
+        assert 0.92 <= np.mean(inside) <= 0.99
+
+    def test_what_slows_whole_rounds_is_in_neither_ratio_nor_error(self) -> None:
+        """The trap: blocks of steps alone lie as far apart as the machine's moods."""
+        rng, found, alone, errors = np.random.default_rng(0), [], [], []
+        for _ in range(200):
+            timings = rounds_of([0.001, 0.002], rng)
+            compared = blocks.beside(timings)
+            found.append(compared[1].seconds / compared[0].seconds)
+            alone.append(timings[1].median / timings[0].median)
+            low, high = np.log(timings[0].quartiles)
+            errors.append(compared[0].log_error / (high - low) * np.sqrt(30))
+        assert np.median(errors) < 0.2
+        assert np.median(found) == pytest.approx(2, rel=0.01)
+        assert np.std(np.log(found)) < 0.5 * np.std(np.log(alone))
+
+    def test_blocks_that_do_not_count_move_nothing(self) -> None:
+        """The trap: the level of a round hangs on who was timed in it."""
+        levels = np.tile([1.0, 1.0, 1.0, 2.0, 2.0], 6)
+        known = {4: 0.001, 64: 0.002, 1024: 0.1}
+        timings = {key: blocks.Timing(tuple(each * levels), 1) for key, each in known.items()}
+        gaps = np.where(np.arange(30) % 3 == 0, np.nan, levels)
+        timings[1024] = blocks.Timing(tuple(0.1 * gaps), 1, threads=2)
+        found = blocks.beside(timings)
+        assert {key: each.seconds for key, each in found.items()} == pytest.approx(known)
+        assert found[1024].log_error == pytest.approx(0)
+        assert timings[1024].count == 20
+
+    def test_alone_it_is_the_median_of_the_blocks_with_its_error(self) -> None:
+        timing = blocks.Timing((1.0, 2.0, 4.0, 8.0, 16.0), 1)
+        (found,) = blocks.beside({0: timing}).values()
+        assert found.seconds == pytest.approx(timing.median)
+        assert found.log_error == pytest.approx(1.253 * np.log(4) / 1.349 / np.sqrt(5))
+        assert blocks.beside({}) == {}
 
 
 def test_a_noisy_timing_says_so() -> None:

@@ -106,8 +106,8 @@ def how_measured(study: Study) -> str:
         return f"{len(timed)} batch sizes, the median of {timed['blocks'].max()} times each."
     return (
         f"{capacity(timed.iloc[-1], study.frame)} "
-        f"{len(timed)} batch sizes, the median of {timed['blocks'].max()} blocks each, in random "
-        "order; loose points are not in the grid. "
+        f"{len(timed)} batch sizes, a block of steps of each in {timed['blocks'].max()} rounds; "
+        "loose points are not in the grid. "
         "Memory is that of a step or an evaluation, whichever takes more, without the data set."
     )
 

@@ -223,6 +223,17 @@ def variant_facts(params: Params) -> dict[str, str]:
     return {"variants": "; ".join(words)}
 
 
+def side_by_side(study: Study) -> str:
+    """How well ratios of seconds are known where what slowed the machine slowed all alike."""
+    if study.is_outside:
+        return ""
+    error = np.sqrt(2) * timings.ratio_error(study.measured.throughput, study.tradeoff).median()
+    return (
+        " The grid's batch sizes were timed side by side: the ratio of two has a standard error of "
+        f"{error:.0%}."
+    )
+
+
 def warnings(study: Study) -> list[str]:
     """What a careful reader must know before believing the headline."""
     throughput, table, frame = study.measured.throughput, study.tradeoff, study.frame
@@ -244,7 +255,8 @@ def warnings(study: Study) -> list[str]:
     elif noisy > MANY_NOISY * len(throughput):
         words.append(
             f"The machine was noisy while steps were timed: {noisy} of {len(throughput)} times "
-            "have quartiles more than 15 % apart; `dvc repro -f throughput` measures again."
+            f"have quartiles more than 15 % apart.{side_by_side(study)} `dvc repro -f throughput` "
+            "measures again."
         )
     edge = table[table["at_edge"].eq(True)]
     if len(edge):

@@ -92,6 +92,16 @@ def test_a_target_that_few_steps_drew_down_is_told() -> None:
     assert overview.on_the_target(study_of(lowered=None)) == []
 
 
+def test_a_noisy_machine_is_told_with_what_it_leaves_of_ratios() -> None:
+    study = cached((4, 16, 64), (0.1, 1.0, 10.0), 3)
+    timed = study.measured.throughput.assign(noisy=True, ratio_error=0.03, later_over_earlier=1.0)
+    noisy = replace(study, measured=replace(study.measured, throughput=timed))
+    (told,) = [words for words in overview.warnings(noisy) if "noisy" in words]
+    assert "3 of 3 times have quartiles more than 15 % apart" in told
+    assert "the ratio of two has a standard error of 7%" in told  # from run to run, too
+    assert not any("noisy" in words for words in overview.warnings(study))
+
+
 def test_variants_are_told_by_what_they_change() -> None:
     params = study_of(("baseline", "adam")).params
     settings = {"baseline": {}, "adam": {"optimizer": {"name": "adam"}, "scaling": "none"}}
