@@ -30,6 +30,9 @@ SAVED_SECONDS_PER_STEP = 7e-5
 SAVED_SECONDS_PER_BYTE = 2.5e-10
 """What the compiled step saves against the traced one: dispatch once a step, and passes over what
 each lane's step works on; from benchmarks/models.py."""
+CELL_SECONDS, CELL_SECONDS_PER_BYTE = 4e-5, 1.2e-9
+"""About what a step of one of many cells takes of a core, by what it works on: 20 to 22 us of two
+cores at 8 KiB, 850 to 1,200 at 2 MiB, with the default study."""
 SMALLEST_PIECE = 3
 """The most lanes that are trained at once where two would be best: an odd one out joins a pair."""
 LOOP_BYTES = 8 << 20
@@ -42,13 +45,15 @@ CACHE_BYTES = 4 << 20
 
 @dataclass(frozen=True)
 class Plan:
-    """The choice and its reason; lanes_at_once is for each process."""
+    """The choice and its reason; lanes_at_once is for each process. step_seconds: about what a step
+    of all cells takes, by what it works on and no clock; 0 where that is not known."""
 
     engine: str
     reason: str
     workers: int
     lanes_at_once: int
     micro_batches: int
+    step_seconds: float = 0.0
 
 
 def make_plan(pack: Pack, data: Dataset, impl: Impl) -> Plan:
@@ -75,7 +80,9 @@ def make_plan(pack: Pack, data: Dataset, impl: Impl) -> Plan:
     at_once = min(-(-len(pack.cells) // workers), int(room / lane.total))
     if device.type == "cpu":
         at_once = min(at_once, CACHE_BYTES // lane.step)
-    return Plan(engine, reason, workers, max(FEWEST, at_once), micro)
+    cell_seconds = CELL_SECONDS + CELL_SECONDS_PER_BYTE * lane.step * micro
+    step_seconds = cell_seconds * len(pack.cells) / workers
+    return Plan(engine, reason, workers, max(FEWEST, at_once), micro, step_seconds)
 
 
 def obstacle_to_lanes(pack: Pack, data: Dataset, impl: Impl) -> str | None:

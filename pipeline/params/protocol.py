@@ -88,8 +88,8 @@ class Confirm:
 class Throughput:
     """How often the steps of each batch size are timed: in how many blocks, of what length."""
 
-    blocks: int = 30
-    block_seconds: float = 0.004
+    blocks: int = 20
+    block_seconds: float = 0.006
 
     def __post_init__(self) -> None:
         require(self.blocks >= 3, "throughput.blocks", self.blocks, "is below 3: no quartiles")

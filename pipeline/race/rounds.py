@@ -21,6 +21,9 @@ from pipeline.training.pack import Pack, Trained
 FIRST_SHARE, LATER = 1 / 16, 2.0
 """One looks for the first time after this share of the budget, and then after so many times the
 steps: an odd round too far costs less than a look."""
+LOOK_SECONDS = 0.2
+"""Half of what a look costs, by its processes and recorded steps: a first round of this length that
+is too long costs less than the looks that it saves."""
 
 
 @dataclass(frozen=True)
@@ -49,7 +52,7 @@ class Race:
     def run_cells(self, pack: Pack, plan: Plan) -> Trained:
         """Train in rounds until the race is over, or the pack's end."""
         evaluations = pack.evaluation_steps
-        stop = min(pack.end, next_stop(int(FIRST_SHARE * pack.steps / LATER), evaluations))
+        stop = min(pack.end, first_stop(pack, plan))
         trained = self.round(replace(pack, until=stop), plan)
         while stop < pack.end:
             end = self.end(pack, trained)
@@ -86,6 +89,13 @@ def end(arrived: pd.DataFrame, evaluations: Sequence[int]) -> int | None:
     """The evaluation after which the race is over; None while no rate leads."""
     horizon = targets.horizon(arrived)
     return None if np.isinf(horizon) else rule.end(horizon, evaluations) or evaluations[-1]
+
+
+def first_stop(pack: Pack, plan: Plan) -> int:
+    """Where to look for the first time."""
+    worth_a_look = LOOK_SECONDS / plan.step_seconds if plan.step_seconds else 0.0
+    first = max(FIRST_SHARE * pack.steps, worth_a_look)
+    return next_stop(int(first / LATER), pack.evaluation_steps)
 
 
 def next_stop(done: int, evaluations: Sequence[int]) -> int:

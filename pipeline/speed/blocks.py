@@ -32,7 +32,9 @@ FEWEST = 3
 TRIES = 3
 """How often a block is taken until it counts."""
 PILOT = 9
-"""Rounds that tell which number of threads is faster."""
+"""Rounds, at most, that tell which number of threads is faster."""
+SWEEPS = 12
+"""Of a polish: what is wrong in the levels shrinks by half in each, or by more."""
 QUARTILES, MEDIAN_ERROR = 1.349, 1.253
 """Normal quartiles lie so many standard deviations apart; the median of n values has so many
 standard errors of their mean."""
@@ -128,7 +130,7 @@ def faster_threads(
     if most == 1 or device.type == "cuda":
         return dict.fromkeys(steps, most)
     watch = Watch()
-    pilot = Throughput(blocks=PILOT, block_seconds=how.block_seconds)
+    pilot = Throughput(blocks=min(PILOT, how.blocks), block_seconds=how.block_seconds)
     both = {(key, count): step for key, step in steps.items() for count in (1, most)}
     counts = {(key, count): count for key, count in both}
     found = beside(measure(both, counts, pilot, device, seed, lambda _: None, both))
@@ -192,21 +194,25 @@ class Beside:
 def beside(timings: Mapping[Key, Timing]) -> dict[Key, Beside]:
     """The seconds per step of what was timed in the same rounds, without what slowed whole rounds.
 
-    A sweep of a polish of log seconds (Tukey 1977, Exploratory Data Analysis, chapter 11): each
-    step function's median, each round's mean distance from these, and what is left. A round's
-    median would be one of its few blocks, of which nothing is left.
+    A polish of log seconds (Tukey 1977, Exploratory Data Analysis, chapter 11): each step
+    function's median, each round's mean distance from these, again and again, and what is left. A
+    round's median would be one of its few blocks, of which nothing is left. The errors take it that
+    blocks scatter alike; together the seconds are as high as the medians of the blocks.
     """
     if not timings:
         return {}
     logs = np.log([timing.blocks for timing in timings.values()])
     logs = logs[:, np.isfinite(logs).any(0)]
-    middles = np.nanmedian(logs, axis=1, keepdims=True)
-    levels = np.nanmean(logs - middles, axis=0) if len(logs) > 1 else np.zeros(logs.shape[1])
-    rest = logs - levels
-    low, middle, high = np.nanpercentile(rest, [25, 50, 75], axis=1)
+    medians = np.nanmedian(logs, axis=1)
+    middles, rest = medians, logs
+    for _ in range(SWEEPS if len(logs) > 1 else 0):
+        rest = logs - np.nanmean(logs - middles[:, None], axis=0)
+        middles = np.nanmedian(rest, axis=1)
+    middles = middles + (medians - middles).mean()
+    low, high = np.nanpercentile(rest, [25, 75], axis=1)
     of_few = np.sqrt(len(logs) / max(1, len(logs) - 1))  # a level follows its few step functions
     errors = of_few * MEDIAN_ERROR * (high - low) / QUARTILES / np.sqrt(np.isfinite(rest).sum(1))
     return {
         key: Beside(float(np.exp(log)), float(error))
-        for key, log, error in zip(timings, middle, errors, strict=True)
+        for key, log, error in zip(timings, middles, errors, strict=True)
     }

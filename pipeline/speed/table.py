@@ -120,10 +120,13 @@ def times(
     grid = steps_of_grid(functions)
     found = blocks.measure(functions, counts, how, device, seed, on_block, grid)
     lost = functions.keys() - found.keys()
+    if not lost:
+        return found
     again = lost | (set(grid) if lost & set(grid) else set())
-    steps = {key: functions[key] for key in functions if key in again}
+    steps = {key: step for key, step in functions.items() if key in again}
     alone = {key: 1 if key in lost else counts[key] for key in steps}
-    return found | blocks.measure(steps, alone, how, device, seed, on_block, grid)
+    kept = {key: timing for key, timing in found.items() if key not in again}
+    return kept | times(steps, alone, how, device, seed, lambda _: None)
 
 
 def steps_of_grid(keys: Iterable[Key]) -> list[Key]:

@@ -15,6 +15,7 @@ from pipeline.params.optimizer import Optimizer
 from pipeline.params.protocol import Impl
 from pipeline.params.schedule import Budget
 from pipeline.training.memory import peak_bytes
+from pipeline.training.pack import Pack
 
 
 class TestChoice:
@@ -59,6 +60,16 @@ class TestChoice:
     def test_a_broken_factory_is_named(self, make_data: MakeData, name: str, message: str) -> None:
         with pytest.raises(InputError, match=message):
             make_plan(make_pack(model=Model(name)), make_data(), Impl())
+
+
+def test_a_step_takes_longer_with_more_examples_and_cells(make_data: MakeData) -> None:
+    def step_seconds(cells: int, batch_size: int) -> float:
+        made = make_pack(seeds=tuple(range(cells)))
+        pack = Pack(made.settings, batch_size, made.examples, made.cells)
+        return make_plan(pack, make_data(), Impl(workers=1)).step_seconds
+
+    assert step_seconds(4, 4) == 2 * step_seconds(2, 4) > 2 * plan.CELL_SECONDS
+    assert step_seconds(4, 32) > step_seconds(4, 4)
 
 
 def test_bfloat16_trains_in_the_loop_of_a_cpu(make_data: MakeData) -> None:

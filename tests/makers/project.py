@@ -87,6 +87,6 @@ def shrink(project: Project) -> None:
     project.replace("conf/config.yaml", "epochs: 30", "epochs: 4")
     project.replace("conf/config.yaml", "min_steps: 300", "min_steps: 60")
     project.replace("conf/config.yaml", "examples: 1200", "examples: 64")
-    project.replace("conf/config.yaml", "blocks: 15", "blocks: 3")
-    project.replace("conf/config.yaml", "block_seconds: 0.01", "block_seconds: 0.001")
+    project.replace("conf/config.yaml", "blocks: 20", "blocks: 3")
+    project.replace("conf/config.yaml", "block_seconds: 0.006", "block_seconds: 0.001")
     project.replace("conf/model/mlp.yaml", "[128, 64]", "[32, 16]")

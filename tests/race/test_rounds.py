@@ -13,6 +13,7 @@ from makers.data import dataset
 from makers.packs import make_job
 from pipeline.lanes import trainings, workers
 from pipeline.lanes.checkpoint import Store
+from pipeline.lanes.plan import Plan
 from pipeline.lanes.run import train_lanes
 from pipeline.params.load import Params
 from pipeline.params.network import Model
@@ -31,6 +32,7 @@ from pipeline.training.pack import Pack, Trained
 DATA = dataset(examples=256)
 BUDGET = Budget(6, 60, 25)
 SOME_RATES = np.geomspace(1e-3, 100, 16).tolist()
+PLAN = Plan("traced", "", 1, 2, 1)
 HARD, EASY = 0.72, 0.45
 """Losses to race to; at either some rates arrive and others do not."""
 
@@ -54,7 +56,7 @@ def raced(pack: Pack, bar: Bar, extensions: int = 0) -> tuple[Pack, Trained]:
     race = Race(params, bar, DATA, Store(Path("nowhere"), ""), "train")
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(trainings, "train", in_one_process)
-        patch.setattr(workers, "planned", lambda *_: None)
+        patch.setattr(workers, "planned", lambda *_: PLAN)
         return race.run(pack)
 
 
@@ -138,6 +140,19 @@ class TestRounds:
             assert end is not None
             assert end >= 0.7 * stop
 
+    def test_no_first_round_is_shorter_than_a_look_is_worth(self) -> None:
+        """Where a step is quick the first look waits; where it is not, a share of the budget."""
+        pack = pack_of((0.1, 1.0))
+        stops = [
+            rounds.first_stop(pack, replace(PLAN, step_seconds=seconds))
+            for seconds in (0.0, 1.0, rounds.LOOK_SECONDS / 50, 1e-9)
+        ]
+        assert stops[0] == stops[1] == min(
+            step for step in pack.evaluation_steps if step >= rounds.FIRST_SHARE * pack.steps
+        )  # fmt: skip
+        assert 50 <= stops[2] < 60
+        assert stops[3] == pack.steps
+
     def test_the_last_stop_is_the_budget(self) -> None:
         last = self.EVALUATIONS[-1]
         assert rounds.next_stop(last - 1, self.EVALUATIONS) == last
@@ -166,6 +181,7 @@ class TestBracket:
 def test_parts_of_a_stopped_pack_go_on(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Over processes and from checkpoints, the way stages do it."""
     monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(rounds, "LOOK_SECONDS", 0.0)
     pack, bar = pack_of((0.1, 1.0)), Bar("val_loss", HARD, 32, 0.1)
     params = Params(grid=Grid(seeds=3, extensions=0))
     race = Race(params, bar, DATA, Store(tmp_path / "kept", "train"), "train")

@@ -20,7 +20,8 @@ def key(batch_size: int, in_grid: bool = True) -> Key:
 
 
 def test_what_lost_its_threads_is_compared_in_new_rounds(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The trap: seconds of other rounds, in which the machine may have been slower."""
+    """The trap: seconds of other rounds, in which the machine may have been slower. One size
+    loses its threads at first, and another only in the new rounds."""
     calls: list[Mapping[Key, int]] = []
 
     def measure(
@@ -29,17 +30,20 @@ def test_what_lost_its_threads_is_compared_in_new_rounds(monkeypatch: pytest.Mon
         calls.append(counts)
         compared = rest[-1]
         assert isinstance(compared, Collection)
-        assert set(compared) == {key(4), key(512)}
+        assert set(compared) == {key(4), key(128), key(512)}
         blocks_of = (float(len(calls)),) * HOW.blocks
-        return {each: Timing(blocks_of, 1) for each in steps if counts[each] == 1}
+        lost = {key(512)} if len(calls) == 1 else {key(128)}
+        known = [each for each in steps if counts[each] == 1 or each not in lost]
+        return {each: Timing(blocks_of, 1) for each in known}
 
     monkeypatch.setattr(blocks, "measure", measure)
-    counts = {key(4): 1, key(512): 2, key(7, in_grid=False): 1}
+    counts = {key(4): 1, key(128): 2, key(512): 2, key(7, in_grid=False): 1}
     functions: dict[Key, Callable[[], None]] = dict.fromkeys(counts, lambda: None)
     found = table.times(functions, counts, HOW, CPU, 0, lambda _: None)
-    assert calls == [counts, {key(4): 1, key(512): 1}]
+    grid = {key(4): 1, key(128): 2, key(512): 1}
+    assert calls == [counts, grid, grid | {key(128): 1}]
     assert {each: timing.median for each, timing in found.items()} == {
-        key(4): 2.0, key(512): 2.0, key(7, in_grid=False): 1.0,
+        key(4): 3.0, key(128): 3.0, key(512): 3.0, key(7, in_grid=False): 1.0,
     }  # fmt: skip
 
 

@@ -225,7 +225,7 @@ def variant_facts(params: Params) -> dict[str, str]:
 
 def side_by_side(study: Study) -> str:
     """How well ratios of seconds are known where what slowed the machine slowed all alike."""
-    if study.is_outside:
+    if study.is_outside or len(study.tradeoff) < 2:
         return ""
     error = np.sqrt(2) * timings.ratio_error(study.measured.throughput, study.tradeoff).median()
     return (
