@@ -443,7 +443,7 @@ def made(folder: Path, rng: random.Random) -> Bench:
     project = copy_project(folder / "base")
     shrink(project)
     project.compose(*COMPOSED)
-    project.repro("preprocess", "throughput")
+    project.repro("preprocess", "throughput", "inputs")
     with_reference = Project(folder / "reference")
     shutil.copytree(project.folder, with_reference.folder, symlinks=True)
     start = time.perf_counter()

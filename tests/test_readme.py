@@ -31,7 +31,7 @@ ELSEWHERE = {  # what else runs a command, or why it cannot run inside a test
     "make quick": "would run itself",
     "make open": "needs a browser",
     "make setup": "is what CI's clean clone does",
-    "dvc repro -f -s train@baseline-32": "the same with -s stands in tests/stages/test_killed.py",
+    "dvc repro train@baseline-32": "tests/stages/test_pipeline.py runs single stages",
     "dvc add": "tests/stages/test_pipeline.py adds a table",
     "dvc import-url": "needs a place to import from",
     "python -m benchmarks.grid": "takes minutes; tests/test_benchmarks.py runs it on a small size",

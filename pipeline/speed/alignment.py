@@ -15,9 +15,9 @@ from pipeline.speed import blocks, ladder
 from pipeline.speed.blocks import Step
 
 KINDS = {"powers of two": ladder.powers_of_two, "multiples of 32": ladder.multiples_of_32}
-PRECISE = 0.005
+PRECISE = 0.0035
 """A kind's mean log speed is known well enough with a standard error below this."""
-MOST = 4
+MOST = 6
 """As many rounds at most as every size gets, times this."""
 
 

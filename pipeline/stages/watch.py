@@ -6,7 +6,6 @@ DVC watches lists of any length only so: one stage for each file, and what they 
 Writes results/watched/FILE.md5.
 """
 
-import hashlib
 import sys
 from pathlib import Path
 
@@ -18,12 +17,7 @@ from pipeline.workspace import files
 def main() -> None:
     """Write the digest of all that the file or folder holds."""
     require(len(sys.argv) == 2, "FILE", " ".join(sys.argv[1:]), "is not one file")
-    place = Path(sys.argv[1])
-    digest = hashlib.md5(usedforsecurity=False)
-    for path in sorted(place.rglob("*")) if place.is_dir() else [place]:
-        if path.is_file() and "__pycache__" not in path.parts:
-            digest.update(path.as_posix().encode() + path.read_bytes())
-    files.write_text(files.watched(sys.argv[1]), f"{digest.hexdigest()}\n")
+    files.write_text(files.watched(sys.argv[1]), f"{files.digest([Path(sys.argv[1])])}\n")
 
 
 if __name__ == "__main__":

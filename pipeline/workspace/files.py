@@ -1,9 +1,10 @@
 """Where every stage's files lie, and how they are written: whole or not at all."""
 
+import hashlib
 import json
 import math
 import os
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -21,6 +22,7 @@ RUNS = Path("runs")
 RESULTS = Path("results")
 PILOTS = RESULTS / "pilots"
 WATCHED = RESULTS / "watched"
+INPUTS = RESULTS / "inputs"
 OVERRIDES = RESULTS / "overrides.json"
 REPORTS = Path("reports")
 MACHINES = Path("machines")
@@ -61,6 +63,17 @@ def of_trainings(params: Params) -> list[Path]:
     """What trainings read: the processed data, and a network of the user's own."""
     network = [Path(params.watched.model)] if params.has_own_network else []
     return [*sorted(PROCESSED.iterdir()), *network]
+
+
+def digest(places: Iterable[Path]) -> str:
+    """The MD5 of names and contents of files, and of all in folders but what Python leaves there;
+    of a place that is not there nothing."""
+    whole = hashlib.md5(usedforsecurity=False)
+    for place in places:
+        for path in sorted(place.rglob("*")) if place.is_dir() else [place]:
+            if path.is_file() and "__pycache__" not in path.parts:
+                whole.update(path.as_posix().encode() + path.read_bytes())
+    return whole.hexdigest()
 
 
 def watched(name: str) -> Path:

@@ -31,7 +31,7 @@ class TestKilledRun:
             "grid.seeds=1",
             "impl.checkpoint_seconds=0.2",
         )
-        study.run("dvc", "repro", "preprocess", "config")
+        study.run("dvc", "repro", "preprocess", "inputs")
         return study
 
     def start(self, study: Project, *command: str) -> "subprocess.Popen[bytes]":

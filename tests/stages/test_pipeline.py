@@ -194,7 +194,7 @@ class TestCaching:
         study = Project(study.folder)
         before = digests(study.folder, "data", "runs", "results")
         said = study.repro("--force", "--no-run-cache", "evaluate")
-        assert len(ran(said)) == 5
+        assert len(ran(said)) == 6
         assert digests(study.folder, "data", "runs", "results") == before
 
     def test_an_edit_of_conf_reaches_a_plain_repro_and_one_of_params_is_checked(
@@ -294,6 +294,8 @@ def check_watching(study: Project) -> None:
     assert ran(study.repro("--dry"))[0] == "preprocess"
     study.run("dvc", "checkout", "--force", "own.csv.dvc")
     (study.folder / "own_model.py").write_text(OWN_MODEL + "# a word\n")
+    assert ran(study.repro("--dry"))[0] != "preprocess"
+    assert ran(study.repro("inputs")) == ["inputs"]
     again = ran(study.repro("--dry"))
     assert "preprocess" not in again
     assert "train@baseline-32" in again
@@ -387,7 +389,7 @@ class TestRace:
     ) -> None:
         study.compose(
             "grid.race=true", "grid.batch_size=[30,32,full]", "limits.indifference=0.01",
-            "target.value=0.6",
+            "target.value=0.6", "budget.min_steps=3000",
         )  # fmt: skip
         said = study.repro()
         order = ran(said)
