@@ -75,6 +75,7 @@ class Bench:
         project = Project(folder)
         if overrides:
             project.compose(*COMPOSED, *overrides)
+            project.run("python", "-m", "pipeline.stages.inputs")
         yield project
         shutil.rmtree(folder, ignore_errors=True)
 

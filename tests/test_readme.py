@@ -62,7 +62,7 @@ def test_every_command_runs_in_order(study: Project) -> None:
                 check_experiment(study, said)
     (own_network,) = [command for command in ran if "my_model:build" in command]
     study.run(*shlex.split(own_network))
-    study.repro("preprocess")
+    study.repro("preprocess", "inputs")
     study.run("python", "-m", "pipeline.stages.train", "baseline", "full")
     assert len(ran) >= 6
 

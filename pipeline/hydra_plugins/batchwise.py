@@ -82,14 +82,17 @@ def if_any(values: Any, value: object, otherwise: object) -> object:
     return value if len(values) else otherwise
 
 
-def program_files(command: str | None, deps: Any) -> list[str]:
+def program_files(command: str | None, deps: Any, variants: Any, chosen: Any) -> list[str]:
     """The files that a command names, an interpreter somewhere in the system aside, and those that
-    it is said to depend on."""
+    it is said to depend on; and those of the networks that the chosen variants bring."""
     words = shlex.split(command) if command else []
     if words and Path(words[0]).is_absolute():
         words = words[1:]
     named = [word for word in words if Path(word).is_file()]
-    watched = list(dict.fromkeys([*named, *deps]))
+    models = [(variants.get(name) or {}).get("model") or {} for name in chosen]
+    modules = [own_module(model["name"]) for model in models if "name" in model]
+    brought = [path for path in modules if path != NOTHING]
+    watched = list(dict.fromkeys([*named, *deps, *brought]))
     for name in watched:
         rule = "lies above the project: name it by its absolute path"
         require(".." not in Path(name).parts, "trainer", name, rule)

@@ -31,8 +31,8 @@ SAVED_SECONDS_PER_BYTE = 2.5e-10
 """What the compiled step saves against the traced one: dispatch once a step, and passes over what
 each lane's step works on; from benchmarks/models.py."""
 CELL_SECONDS, CELL_SECONDS_PER_BYTE = 4e-5, 1.2e-9
-"""About what a step of one of many cells takes of a core, by what it works on: 20 to 22 us of two
-cores at 8 KiB, 850 to 1,200 at 2 MiB, with the default study."""
+"""About what a step of one of many cells takes of a core, by what it works on: two cores took 22 us
+at 8 KiB and 850 to 1,200 us at 2 MiB, in the default study."""
 SMALLEST_PIECE = 3
 """The most lanes that are trained at once where two would be best: an odd one out joins a pair."""
 LOOP_BYTES = 8 << 20
@@ -45,15 +45,16 @@ CACHE_BYTES = 4 << 20
 
 @dataclass(frozen=True)
 class Plan:
-    """The choice and its reason; lanes_at_once is for each process. step_seconds: about what a step
-    of all cells takes, by what it works on and no clock; 0 where that is not known."""
+    """The choice and its reason; lanes_at_once is for each process. core_seconds_per_step: about
+    what a step of all cells takes of one core, by the pack alone, neither by a clock nor by this
+    machine; 0 for what cannot be lanes."""
 
     engine: str
     reason: str
     workers: int
     lanes_at_once: int
     micro_batches: int
-    step_seconds: float = 0.0
+    core_seconds_per_step: float = 0.0
 
 
 def make_plan(pack: Pack, data: Dataset, impl: Impl) -> Plan:
@@ -64,14 +65,15 @@ def make_plan(pack: Pack, data: Dataset, impl: Impl) -> Plan:
     device = data.train.x.device
     cpus = available_cores() if device.type == "cpu" else 1
     workers = min(cpus if impl.workers == "auto" else impl.workers, len(pack.cells))
-    obstacle = obstacle_to_lanes(pack, data, impl)
+    obstacle = obstacle_to_lanes(pack, data)
     if obstacle:
-        return Plan("loop", obstacle, workers, 1, 1)
+        return Plan("loop", "asked for" if impl.engine == "loop" else obstacle, workers, 1, 1)
     room = USABLE_MEMORY * free_bytes(device) / workers
     micro, lane = 1, lane_bytes(pack, data, 1)
+    core_seconds = len(pack.cells) * (CELL_SECONDS + CELL_SECONDS_PER_BYTE * lane.step)
     engine, reason = choose_engine(pack, lane, impl, workers, device)
-    if engine == "loop" and lane.total <= room:
-        return Plan(engine, reason, workers, 1, 1)
+    if engine == "loop" and (lane.total <= room or impl.engine == "loop"):
+        return Plan(engine, reason, workers, 1, 1, core_seconds)
     if engine == "loop":
         engine, reason = "traced", "lanes alone can split a batch that does not fit"
     while micro < pack.largest_batch_size and SMALLEST_PIECE * lane.total > room:
@@ -80,16 +82,12 @@ def make_plan(pack: Pack, data: Dataset, impl: Impl) -> Plan:
     at_once = min(-(-len(pack.cells) // workers), int(room / lane.total))
     if device.type == "cpu":
         at_once = min(at_once, CACHE_BYTES // lane.step)
-    cell_seconds = CELL_SECONDS + CELL_SECONDS_PER_BYTE * lane.step * micro
-    step_seconds = cell_seconds * len(pack.cells) / workers
-    return Plan(engine, reason, workers, max(FEWEST, at_once), micro, step_seconds)
+    return Plan(engine, reason, workers, max(FEWEST, at_once), micro, core_seconds)
 
 
-def obstacle_to_lanes(pack: Pack, data: Dataset, impl: Impl) -> str | None:
+def obstacle_to_lanes(pack: Pack, data: Dataset) -> str | None:
     """Why this pack has to train in the plain loop, or None."""
     name = pack.settings.model.name
-    if impl.engine == "loop":
-        return "asked for"
     if pack.settings.model.precision == "bfloat16" and data.train.x.device.type == "cpu":
         return "bfloat16 on a CPU adds up in another order beside other lanes"
     obstacle = None if name in MODELS else lanes_obstacle(pack, data)

@@ -244,8 +244,7 @@ def checkpoints(label: str, params: Params) -> Store:
     user's own network included."""
     digest = hashlib.sha256()
     code = [path for name in CODE for path in sorted((PACKAGE / name).glob("*.py"))]
-    network = [Path(params.watched.model)] if params.watched.model else []
-    for path in [*sorted(files.PROCESSED.iterdir()), *code, *network]:
+    for path in [*sorted(files.PROCESSED.iterdir()), *code, *params.own_networks]:
         digest.update(path.name.encode())
         with path.open("rb") as file:  # which may be larger than memory
             while part := file.read(DIGESTED_BYTES):

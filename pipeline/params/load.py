@@ -138,6 +138,13 @@ class Params:
         """Whether the network is a module of the user's: else what is watched is the project's."""
         return bool(self.watched.model) and not self.watched.model.startswith("pipeline/")
 
+    @property
+    def own_networks(self) -> list[Path]:
+        """The user's files that the networks of the study come from."""
+        base = [self.watched.model] if self.has_own_network else []
+        of_variants = self.watched.program if self.trainer.name == "lanes" else []
+        return [Path(name) for name in (*base, *of_variants)]
+
     def packs(self) -> Iterator[tuple[str, BatchSize]]:
         """The (variant, batch size) pairs of the grid, in its order."""
         for variant in self.grid.variant:

@@ -21,9 +21,9 @@ from pipeline.training.pack import Pack, Trained
 FIRST_SHARE, LATER = 1 / 16, 2.0
 """One looks for the first time after this share of the budget, and then after so many times the
 steps: an odd round too far costs less than a look."""
-LOOK_SECONDS = 0.2
-"""Half of what a look costs, by its processes and recorded steps: a first round of this length that
-is too long costs less than the looks that it saves."""
+LOOK_CORE_SECONDS = 0.4
+"""Half of what a look costs of two cores, by its processes and recorded steps: a first round that
+is too long by this costs less than the looks that it saves."""
 
 
 @dataclass(frozen=True)
@@ -93,7 +93,8 @@ def end(arrived: pd.DataFrame, evaluations: Sequence[int]) -> int | None:
 
 def first_stop(pack: Pack, plan: Plan) -> int:
     """Where to look for the first time."""
-    worth_a_look = LOOK_SECONDS / plan.step_seconds if plan.step_seconds else 0.0
+    per_step = plan.core_seconds_per_step
+    worth_a_look = LOOK_CORE_SECONDS / per_step if per_step else 0.0
     first = max(FIRST_SHARE * pack.steps, worth_a_look)
     return next_stop(int(first / LATER), pack.evaluation_steps)
 

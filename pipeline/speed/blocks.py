@@ -208,6 +208,8 @@ def beside(timings: Mapping[Key, Timing]) -> dict[Key, Beside]:
     for _ in range(SWEEPS if len(logs) > 1 else 0):
         rest = logs - np.nanmean(logs - middles[:, None], axis=0)
         middles = np.nanmedian(rest, axis=1)
+    shared = rest[:, np.isfinite(logs).sum(0) > 1]  # of a block alone in its round nothing is left
+    rest = shared if (np.isfinite(shared).sum(1) >= FEWEST).all() else rest
     middles = middles + (medians - middles).mean()
     low, high = np.nanpercentile(rest, [25, 75], axis=1)
     of_few = np.sqrt(len(logs) / max(1, len(logs) - 1))  # a level follows its few step functions

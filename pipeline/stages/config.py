@@ -34,8 +34,6 @@ from pipeline.params.load import (
 )
 from pipeline.workspace import files
 
-LOCK = Path("dvc.lock")
-
 
 def composed(overrides: list[str]) -> str:
     """The text of params.yaml for these overrides, checked.
@@ -125,29 +123,12 @@ def overrides() -> dict[str, list[object]]:
     }
 
 
-def prune_lock(current: Params) -> None:
-    """Drop the trainings that no longer belong to the grid from dvc.lock, all of which DVC reads
-    and writes again after every stage; its cache still has them."""
-    if not LOCK.is_file():
-        return
-    wanted = {f"train@{variant}-{size}" for variant, size in current.packs()}
-    wanted |= {f"pilot@{variant}" for variant in current.grid.variant}
-    stages = re.split(r"^(?=  \S)", LOCK.read_text(), flags=re.MULTILINE)
-
-    def is_kept(stage: str) -> bool:
-        name = stage.strip().split(":")[0]
-        return not name.startswith(("train@", "pilot@")) or name in wanted
-
-    kept = [stage for stage in stages if is_kept(stage)]
-    if len(kept) < len(stages):
-        files.write_text(LOCK, "".join(kept))
-
-
 def prune_runs(current: Params) -> None:
-    """Delete runs that no longer belong to the grid; DVC's cache still has them."""
-    wanted = {files.run_folder(variant, size).name for variant, size in current.packs()}
-    for folder in sorted(files.RUNS.glob("*")):
-        if folder.is_dir() and folder.name not in wanted:
+    """Delete runs and pilots that no longer belong to the grid; DVC's cache still has them."""
+    wanted = {files.run_folder(variant, size) for variant, size in current.packs()}
+    wanted |= {files.PILOTS / variant for variant in current.waves.variant}
+    for folder in sorted([*files.RUNS.glob("*"), *files.PILOTS.glob("*")]):
+        if folder.is_dir() and folder not in wanted:
             shutil.rmtree(folder)
 
 
@@ -163,7 +144,6 @@ def main() -> None:
         files.write_json(files.OVERRIDES, overrides())
     else:
         write(composed(sys.argv[1:]))
-        prune_lock(load_params(files.PARAMS))
 
 
 if __name__ == "__main__":

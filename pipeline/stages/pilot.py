@@ -30,7 +30,7 @@ from pipeline.training import budget, dataset
 from pipeline.training.dataset import Dataset
 from pipeline.training.device import device
 from pipeline.training.pack import Pack
-from pipeline.workspace import durations, files
+from pipeline.workspace import durations, files, noted
 
 
 @dataclass(frozen=True)
@@ -82,6 +82,7 @@ def main() -> None:
     params = load_params(files.PARAMS)
     variant = " ".join(sys.argv[1:])
     require(variant in params.grid.variant, "VARIANT", variant, "is not in the grid")
+    noted.check(params, variant)
     examples = json.loads((files.PROCESSED / "summary.json").read_text())["examples"]["train"]
     timed = pd.read_csv(files.RESULTS / "throughput.csv")
     made = forecast.of_timings(params, timed[timed["in_grid"]], examples)

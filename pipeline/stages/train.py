@@ -21,7 +21,7 @@ from pipeline.race.rounds import Race
 from pipeline.training import budget, dataset
 from pipeline.training.device import device
 from pipeline.training.pack import Pack
-from pipeline.workspace import durations, files
+from pipeline.workspace import durations, files, noted
 
 
 def before(params: Params, variant: str) -> tuple[Bar | None, dict[str, int]]:
@@ -54,6 +54,7 @@ def main() -> None:
     """Read data/processed, train, write the run's folder."""
     params = load_params(files.PARAMS)
     variant, batch_size = params.pack_named(sys.argv[1:])
+    noted.check(params, variant)
     scaling = params.settings(variant).scaling
     data = dataset.load(files.PROCESSED, scaling, device(params.impl.device_here))
     cells = params.cells(variant, batch_size, budget.resolve(batch_size, len(data.train)))

@@ -60,19 +60,19 @@ def failed(params: Params) -> "pd.DataFrame":
 
 
 def of_trainings(params: Params) -> list[Path]:
-    """What trainings read: the processed data, and a network of the user's own."""
-    network = [Path(params.watched.model)] if params.has_own_network else []
-    return [*sorted(PROCESSED.iterdir()), *network]
+    """What trainings read: the processed data, and networks of the user's own."""
+    return [*sorted(PROCESSED.iterdir()), *params.own_networks]
 
 
 def digest(places: Iterable[Path]) -> str:
     """The MD5 of names and contents of files, and of all in folders but what Python leaves there;
     of a place that is not there nothing."""
     whole = hashlib.md5(usedforsecurity=False)
-    for place in places:
+    for place in sorted(set(places)):
         for path in sorted(place.rglob("*")) if place.is_dir() else [place]:
             if path.is_file() and "__pycache__" not in path.parts:
-                whole.update(path.as_posix().encode() + path.read_bytes())
+                content = path.read_bytes()
+                whole.update(f"{path.as_posix()}\0{len(content)}\0".encode() + content)
     return whole.hexdigest()
 
 

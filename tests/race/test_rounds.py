@@ -144,8 +144,8 @@ class TestRounds:
         """Where a step is quick the first look waits; where it is not, a share of the budget."""
         pack = pack_of((0.1, 1.0))
         stops = [
-            rounds.first_stop(pack, replace(PLAN, step_seconds=seconds))
-            for seconds in (0.0, 1.0, rounds.LOOK_SECONDS / 50, 1e-9)
+            rounds.first_stop(pack, replace(PLAN, core_seconds_per_step=seconds))
+            for seconds in (0.0, 1.0, rounds.LOOK_CORE_SECONDS / 50, 1e-9)
         ]
         assert stops[0] == stops[1] == min(
             step for step in pack.evaluation_steps if step >= rounds.FIRST_SHARE * pack.steps
@@ -181,7 +181,7 @@ class TestBracket:
 def test_parts_of_a_stopped_pack_go_on(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Over processes and from checkpoints, the way stages do it."""
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(rounds, "LOOK_SECONDS", 0.0)
+    monkeypatch.setattr(rounds, "LOOK_CORE_SECONDS", 0.0)
     pack, bar = pack_of((0.1, 1.0)), Bar("val_loss", HARD, 32, 0.1)
     params = Params(grid=Grid(seeds=3, extensions=0))
     race = Race(params, bar, DATA, Store(tmp_path / "kept", "train"), "train")

@@ -192,6 +192,18 @@ class TestBeside:
         assert found[1024].log_error == pytest.approx(0, abs=0.001)
         assert timings[1024].count == 12
 
+    def test_rounds_of_one_alone_tell_nothing_of_a_ratio(self) -> None:
+        """The trap: a block that nothing stands beside leaves no distance at all."""
+        rng, ratios, errors = np.random.default_rng(0), [], []
+        for _ in range(300):
+            blocks_of = 0.001 * np.exp(rng.normal(0, 0.05, (2, 20)))
+            blocks_of[1, 8:] = np.nan
+            timings = {key: blocks.Timing(tuple(blocks_of[key]), 1) for key in (0, 1)}
+            found = blocks.beside(timings)
+            ratios.append(np.log(found[1].seconds / found[0].seconds))
+            errors.append(np.hypot(found[0].log_error, found[1].log_error))
+        assert np.mean(errors) == pytest.approx(np.std(ratios), rel=0.25)
+
     def test_together_they_are_as_high_as_the_medians(self) -> None:
         """The trap: blocks that take twice as long now and then pull the levels up."""
         found, medians = [], []

@@ -15,8 +15,7 @@ from omegaconf import OmegaConf
 from makers.project import ROOT, Project
 from pipeline.errors import InputError
 from pipeline.hydra_plugins.batchwise import conf_digest, logspace
-from pipeline.params.load import Params
-from pipeline.params.protocol import Grid
+from pipeline.params import load
 from pipeline.reporting.page.provenance import Provenance
 from pipeline.stages import config
 from pipeline.workspace import files
@@ -84,22 +83,16 @@ def test_where_nothing_is_raced_nothing_waits_for_a_pilot() -> None:
         assert raced.pilots != whole.pilots
 
 
-def test_the_lock_forgets_trainings_of_other_grids(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """DVC reads and writes all that it holds after every stage."""
-    monkeypatch.chdir(tmp_path)
-    names = ("config", "pilot@adam", "pilot@baseline", "train@baseline-4", "train@baseline-32",
-             "train@adam-4", "confirm")  # fmt: skip
-    stages = {name: f"  {name}:\n    cmd: run\n    deps:\n    - path: a\n" for name in names}
-    lock = Path("dvc.lock")
-    head = "schema: '2.0'\nstages:\n"
-    config.prune_lock(Params())
-    assert not lock.exists()
-    lock.write_text(head + "".join(stages.values()))
-    config.prune_lock(Params(grid=Grid(variant=["baseline"], batch_size=[4, "full"])))
-    kept = ("config", "pilot@baseline", "train@baseline-4", "confirm")
-    assert lock.read_text() == head + "".join(stages[name] for name in kept)
+def test_the_networks_of_variants_are_watched_and_sent() -> None:
+    """A variant may bring a network of its own beside the base's."""
+    brought = "+variants.mine={model: {name: 'benchmarks.harness:build'}}"
+    own = load.from_config(
+        OmegaConf.create(config.composed([brought, "grid.variant=[baseline,mine]"]))
+    )
+    assert own.own_networks == [Path("benchmarks/harness.py")]
+    assert own.watched.noted == "results/watched"
+    unused = load.from_config(OmegaConf.create(config.composed([brought])))
+    assert unused.own_networks == []
 
 
 def test_data_brings_its_grid_and_the_command_line_wins() -> None:

@@ -61,7 +61,7 @@ def test_calls_of_a_program_go_to_a_cluster(
 
     def trained(*where: str) -> tuple[pd.DataFrame, str]:
         called(study, *here, *where, command=command)
-        study.run("dvc", "repro", "-s", "preprocess", "watch@program.py")
+        study.run("dvc", "repro", "-s", "preprocess", "watch@program.py", "inputs")
         for size in ("16", "64"):
             said = study.run("python", "-m", "pipeline.outside.stages.train", "baseline", size)
         history = pd.read_parquet(study.folder / "runs/baseline-16/history.parquet")

@@ -86,7 +86,8 @@ def test_a_program_that_always_fails_ends_the_study_before_it_trains(study: Proj
 
 def test_a_killed_study_goes_on_with_the_calls_that_it_lacks(study: Project) -> None:
     called(study, "grid.race=false")
-    for stage in (("stages.watch", "program.py"), ("outside.stages.preprocess",)):
+    stages = (("stages.watch", "program.py"), ("stages.inputs",), ("outside.stages.preprocess",))
+    for stage in stages:
         study.run("python", "-m", f"pipeline.{stage[0]}", *stage[1:])
     environment = os.environ | {"PYTHONPATH": str(study.folder)}
     process = subprocess.Popen(

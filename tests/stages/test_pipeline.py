@@ -294,7 +294,7 @@ def check_watching(study: Project) -> None:
     assert ran(study.repro("--dry"))[0] == "preprocess"
     study.run("dvc", "checkout", "--force", "own.csv.dvc")
     (study.folder / "own_model.py").write_text(OWN_MODEL + "# a word\n")
-    assert ran(study.repro("--dry"))[0] != "preprocess"
+    assert "inputs" in ran(study.repro("--dry"))
     assert ran(study.repro("inputs")) == ["inputs"]
     again = ran(study.repro("--dry"))
     assert "preprocess" not in again

@@ -23,7 +23,7 @@ from pipeline.race.bar import Bar
 from pipeline.race.pilot import Tables
 from pipeline.selection.targets import Validation
 from pipeline.training import budget
-from pipeline.workspace import durations, files
+from pipeline.workspace import durations, files, noted
 
 
 @command
@@ -32,6 +32,7 @@ def main() -> None:
     params = load_params(files.PARAMS)
     variant = " ".join(sys.argv[1:])
     require(variant in params.grid.variant, "VARIANT", variant, "is not in the grid")
+    noted.check(params, variant)
     told = Called.of(params)
     timed = pd.read_csv(files.RESULTS / "throughput.csv")
     made = forecast.of_timings(params, timed, told.examples)

@@ -10,7 +10,7 @@ import sys
 from pipeline.errors import command
 from pipeline.outside import trainer, trainings
 from pipeline.params.load import load_params
-from pipeline.workspace import durations, files
+from pipeline.workspace import durations, files, noted
 
 
 @command
@@ -18,6 +18,7 @@ def main() -> None:
     """Call the program, or look its runs up, and write the run's folder."""
     params = load_params(files.PARAMS)
     variant, batch_size = params.pack_named(sys.argv[1:])
+    noted.check(params, variant)
     told, run = trainer.of(params), files.run_folder(variant, batch_size)
     pilot = told.pilot_run(variant, batch_size)
     if pilot:
