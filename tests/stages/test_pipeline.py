@@ -412,7 +412,8 @@ class TestRace:
         assert "accuracy of 0.6 in" in advice["headline"]
         assert "were stopped once another rate" in study.read("reports/report.md")
         contested = pd.read_parquet(study.folder / "results/contest_lanes.parquet")
-        assert not set(contested["seed"]) & set(range(1005))
+        assert contested.empty == ("contest: not told apart" not in said)
+        assert contested.empty or contested["seed"].min() >= 1005
         assert study.repro().strip().endswith(UP_TO_DATE)
 
     def test_without_a_long_training_there_is_none(self, study: Project) -> None:
