@@ -241,7 +241,7 @@ def lock(label: str) -> Iterator[None]:
 
 def checkpoints(label: str, params: Params) -> Store:
     """The checkpoints of one stage's run, named by it, by the processed data and by the code, a
-    user's own network included."""
+    user's own networks included."""
     digest = hashlib.sha256()
     code = [path for name in CODE for path in sorted((PACKAGE / name).glob("*.py"))]
     for path in [*sorted(files.PROCESSED.iterdir()), *code, *params.own_networks]:

@@ -90,6 +90,5 @@ def is_precise(found: dict[int, list[float]], kinds: dict[int, str]) -> bool:
 
 def mean_error(of_sizes: Sequence[Sequence[float]]) -> float:
     """The standard error of the mean over sizes of their medians, by their quartiles."""
-    low, high = np.percentile(np.array(of_sizes), [25, 75], axis=1)
-    errors = blocks.MEDIAN_ERROR * (high - low) / blocks.QUARTILES / np.sqrt(len(of_sizes[0]))
+    errors = blocks.median_errors(np.array(of_sizes))
     return float(np.sqrt((errors**2).sum()) / len(errors))

@@ -17,6 +17,7 @@ from dataclasses import dataclass
 from typing import TypeVar
 
 import numpy as np
+import numpy.typing as npt
 import torch
 
 from pipeline.params.protocol import Throughput
@@ -182,6 +183,13 @@ def counted(step: Step, steps: int, device: torch.device, count: int) -> float:
     return next((seconds for seconds in tries if np.isfinite(seconds)), float("nan"))
 
 
+def median_errors(rows: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
+    """The standard error of each row's median, by its quartiles; NaN in a row does not count."""
+    low, high = np.nanpercentile(rows, [25, 75], axis=1)
+    counts = np.isfinite(rows).sum(1)
+    return np.asarray(MEDIAN_ERROR * (high - low) / QUARTILES / np.sqrt(counts))
+
+
 @dataclass(frozen=True)
 class Beside:
     """Seconds per step beside those of what was timed in the same rounds; log_error: its part, in
@@ -211,9 +219,8 @@ def beside(timings: Mapping[Key, Timing]) -> dict[Key, Beside]:
     shared = rest[:, np.isfinite(logs).sum(0) > 1]  # of a block alone in its round nothing is left
     rest = shared if (np.isfinite(shared).sum(1) >= FEWEST).all() else rest
     middles = middles + (medians - middles).mean()
-    low, high = np.nanpercentile(rest, [25, 75], axis=1)
     of_few = np.sqrt(len(logs) / max(1, len(logs) - 1))  # a level follows its few step functions
-    errors = of_few * MEDIAN_ERROR * (high - low) / QUARTILES / np.sqrt(np.isfinite(rest).sum(1))
+    errors = of_few * median_errors(rest)
     return {
         key: Beside(float(np.exp(log)), float(error))
         for key, log, error in zip(timings, middles, errors, strict=True)

@@ -230,7 +230,7 @@ def side_by_side(study: Study) -> str:
     error = np.sqrt(2) * timings.ratio_error(study.measured.throughput, study.tradeoff).median()
     return (
         " The grid's batch sizes were timed side by side: the ratio of two has a standard error of "
-        f"{error:.0%}."
+        f"{100 * error:.0f} %."
     )
 
 

@@ -98,7 +98,7 @@ def test_a_noisy_machine_is_told_with_what_it_leaves_of_ratios() -> None:
     noisy = replace(study, measured=replace(study.measured, throughput=timed))
     (told,) = [words for words in overview.warnings(noisy) if "noisy" in words]
     assert "3 of 3 times have quartiles more than 15 % apart" in told
-    assert "the ratio of two has a standard error of 7%" in told  # from run to run, too
+    assert "the ratio of two has a standard error of 7 %" in told  # from run to run, too
     assert not any("noisy" in words for words in overview.warnings(study))
 
 
