@@ -36,8 +36,10 @@ LIBRARIES = (
     "torch", "torch.func", "pandas", "pyarrow.parquet", "safetensors.torch", "omegaconf",
     "filelock", "tqdm", "scipy.optimize", "scipy.stats", "sklearn.datasets", "matplotlib.figure",
     "matplotlib.backends.backend_agg", "matplotlib.backends.backend_svg", "seaborn", "jinja2",
+    "torch._dynamo",
 )  # fmt: skip
-"""What stages import that is not of this project, in about the order of the stages."""
+"""What stages import that is not of this project, in about the order of the stages; torch's own
+optimizers import its compiler."""
 CREDENTIALS = struct.Struct("3i")
 SET_PARENT_DEATH_SIGNAL = 1
 REQUEST_SECONDS = 5.0

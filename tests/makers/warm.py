@@ -17,7 +17,6 @@ from pipeline.workspace import forks, warm
 
 LIBRARIES = (
     *forks.LIBRARIES,
-    "torch._dynamo",
     "hydra",
     "dvc.cli",
     "dvc.repo",
