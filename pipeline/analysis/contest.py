@@ -23,6 +23,9 @@ from pipeline.selection.keys import PACK, TWO_FASTEST
 from pipeline.selection.statistics import LEVEL
 
 LOOKS = 4
+TIMES_SEEDS = 2 ** (LOOKS - 1)
+"""How many times the seeds of the first look the last one has."""
+LEVEL_OF_LOOK = 1 - (1 - LEVEL) / LOOKS
 Tables = tuple[pd.DataFrame, pd.DataFrame]
 Train = Callable[[Iterable[pd.DataFrame], list[int], int], Iterable[Tables]]
 """For each of some packs the selection's rows of its two fastest rates, seeds, and the number of
@@ -31,7 +34,7 @@ the look, to what their trainings give: lanes and history of each pack."""
 
 def level(indifference: float | None) -> float:
     """That of the intervals at each look; LEVEL where one looks once."""
-    return LEVEL if indifference is None else 1 - (1 - LEVEL) / LOOKS
+    return LEVEL if indifference is None else LEVEL_OF_LOOK
 
 
 def contenders(drawn: Floats, indifference: float) -> list[int]:

@@ -25,12 +25,14 @@ def draws(
     by_variant: Mapping[str, Steps],
     step_error: "pd.Series[float]",
     seed: int,
+    times_seeds: float = 1.0,
 ) -> Floats:
     """Log seconds to the target, (rows of the tradeoff, DRAWS); NaN for a row that has none.
 
     Posterior draws under flat priors: ``deviations`` of each variant's means, and the clock's.
     step_error: of every row, the standard error of the logarithm
-    of a step's seconds beside another row's.
+    of a step's seconds beside another row's. times_seeds: about as if the same means came from so
+    many times the seeds.
     """
     rng = np.random.default_rng([seed, DRAWS])
     found = np.log(tradeoff["seconds_to_target"].to_numpy(float))[:, None]
@@ -42,7 +44,8 @@ def draws(
         logs = np.log(
             tradeoff.iloc[rows][[f"steps_to_target{end}" for end in ("", "_low", "_high")]]
         )
-        found[rows] += deviations(logs.to_numpy(float), steps.freedom, rng, DRAWS)
+        off = deviations(logs.to_numpy(float), steps.freedom, rng, DRAWS)
+        found[rows] += off / np.sqrt(times_seeds)
     return found
 
 

@@ -268,6 +268,22 @@ class Study:
         return ranking.dearest(self.answer.drawn, rows, best.name, self.level)
 
     @cached_property
+    def dearest_with_more_seeds(self) -> float:
+        """What ``dearest`` would be about if ``limits.indifference`` were set and a contest took
+        all its looks, by the scatter of seeds and timings: 1 where one batch size alone would be
+        left; NaN where ``dearest`` is, and where seeds cannot be added or were."""
+        params, best = self.params, self.recommendation.best
+        is_settled = params.limits.indifference is not None or params.trainer.name == "runs"
+        if best is None or is_settled or np.isnan(self.dearest):
+            return float("nan")
+        errors = timings.ratio_error(self.measured.throughput, self.tradeoff)
+        more = (self.tradeoff, self.answer.steps, errors, params.seed, contest.TIMES_SEEDS)
+        drawn, level = ranking.draws(*more), contest.LEVEL_OF_LOOK
+        left = ranking.ranked(drawn, level)["may_be_fastest"].to_numpy()
+        rows = self.equals.index[left[self.equals.index]].to_numpy()
+        return ranking.dearest(drawn, rows, best.name, level) if len(rows) else 1.0
+
+    @cached_property
     def rivals(self) -> tuple[Rival, ...]:
         """What rules of the literature would have chosen; none without a recommendation.
 

@@ -36,11 +36,13 @@ def studied(
     return table.assign(seconds_to_target=table["steps_to_target"] * clock), {"v": found}
 
 
-def drawn(seed: int, truth: np.ndarray = TRUTH) -> np.ndarray:
+def drawn(
+    seed: int, truth: np.ndarray = TRUTH, seeds: int = 5, times_seeds: float = 1.0
+) -> np.ndarray:
     """Its draws."""
-    table, by_variant = studied(seed, truth=truth)
+    table, by_variant = studied(seed, seeds, truth)
     errors = pd.Series(CLOCK / np.sqrt(2), index=table.index)
-    return ranking.draws(table, by_variant, errors, 0)
+    return ranking.draws(table, by_variant, errors, 0, times_seeds)
 
 
 @functools.cache
@@ -91,6 +93,18 @@ class TestRanked:
         rows, truth = np.array([1, 3]), np.exp((TRUTH[[1, 3]] - TRUTH[2]).max())
         held = [ranking.dearest(drawn(seed), rows, 2) >= truth for seed in range(STUDIES)]
         assert np.mean(held) >= 0.94
+
+
+def test_more_seeds_give_about_what_was_foretold() -> None:
+    """The clock errs as before, so that the intervals of ratios shrink by less than the seeds'."""
+
+    def errors(**how: float) -> np.ndarray:
+        return np.array([np.std(drawn(seed, **how)[1:3], axis=1) for seed in range(40)])
+
+    few, foretold, many = errors(seeds=5), errors(seeds=5, times_seeds=8), errors(seeds=40)
+    assert foretold.mean() == pytest.approx(many.mean(), rel=0.1)
+    assert many.mean() > few.mean() / np.sqrt(8)
+    assert few.mean() > 1.8 * foretold.mean()
 
 
 class TestEdges:

@@ -1,7 +1,9 @@
 """What stands beside the recommendation: its rates, its score, other targets, rival rules."""
 
+import numpy as np
 import pandas as pd
 
+from pipeline.analysis import contest
 from pipeline.analysis.recommendation import is_not_worse
 from pipeline.analysis.study import Study
 from pipeline.reporting.words import numbers
@@ -9,6 +11,8 @@ from pipeline.selection.keys import PACK, rows_of
 
 ROUNDING = 1e-9
 """Equal scores differ by no more."""
+NO_HELP = 0.75
+"""More seeds are no help where this share of what a choice may cost is left with them."""
 
 
 def joined(*sentences: str) -> str:
@@ -23,6 +27,7 @@ def comparison(study: Study) -> str:
     if best is None:
         return ""
     return joined(
+        more_seeds_words(study),
         window_words(study, best),
         score_words(study, best),
         band_words(study, best),
@@ -30,13 +35,33 @@ def comparison(study: Study) -> str:
     )
 
 
+def more_seeds_words(study: Study) -> str:
+    """What more fresh seeds would make of batch sizes that are not told apart."""
+    then = study.dearest_with_more_seeds
+    if np.isnan(then):
+        return ""
+    now = study.params.confirm.seeds
+    seeds = f"up to {now * contest.TIMES_SEEDS} fresh seeds instead of {now}"
+    key = "`limits.indifference=0.1`"
+    if then == 1:
+        return f"To tell these apart {seeds} would probably do ({key})."
+    cost = f"at most about {numbers.more(then)}"
+    if then - 1 > NO_HELP * (study.dearest - 1):
+        return (
+            f"More seeds would hardly tell these apart ({cost} with {seeds}), steadier timings "
+            "would (`throughput.blocks`, a quiet machine)."
+        )
+    return f"With {seeds} ({key}) the choice among these would cost {cost}."
+
+
 def window_words(study: Study, best: pd.Series) -> str:
     """Which other rates would do at the recommended batch size."""
     window = rows_of(study.windows, best["variant"], best["batch_size"]).iloc[0]
+    place = f"batch size {best['batch_size']:.0f}"
     if window["lowest"] == window["highest"]:
-        return "No other rate of the grid reaches the target at that batch size with most seeds."
+        return f"No other rate of the grid reaches the target at {place} with most seeds."
     return (
-        f"At that batch size rates from {numbers.rate(window['lowest'])} to "
+        f"At {place} rates from {numbers.rate(window['lowest'])} to "
         f"{numbers.rate(window['highest'])} reach the target with most seeds."
     )
 

@@ -67,7 +67,7 @@ def equals_words(study: Study) -> str:
     if pd.isna(advice.best["probability_fastest"]):
         return "How far seeds scatter is not known, so nothing tells batch sizes apart."
     if len(study.equals):
-        return f"{equals_named(study)} at most {100 * (study.dearest - 1):.0f} % more (95 %)."
+        return f"{equals_named(study)} at most {numbers.more(study.dearest)} (95 %)."
     if advice.runner_up is None:
         return ""
     price = study.prices[advice.runner_up.name]

@@ -89,6 +89,11 @@ def times(ratio: Estimate) -> str:
     return f"{ratio.value:.2f}×{within}"
 
 
+def more(times: float) -> str:
+    """What so many times as much is more: a share up to twice, beyond that the factor."""
+    return f"{100 * (times - 1):.0f} % more" if times < 2 else f"{number(times)} times as much"
+
+
 def price(row: pd.Series, best: pd.Series) -> str:
     """What choosing a row costs, as the end of a sentence."""
     if row["batch_size"] == best["batch_size"]:

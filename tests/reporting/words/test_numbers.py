@@ -22,6 +22,19 @@ def test_durations_have_a_unit_that_fits(value: float, words: str) -> None:
 
 
 @pytest.mark.parametrize(
+    ("times", "words"),
+    [
+        (1.1, "10 % more"),
+        (1.574, "57 % more"),
+        (2.0, "2 times as much"),
+        (100.7, "101 times as much"),
+    ],
+)
+def test_what_is_much_more_is_told_by_its_factor(times: float, words: str) -> None:
+    assert numbers.more(times) == words
+
+
+@pytest.mark.parametrize(
     ("value", "words"),
     [
         (12345.6, "12,300"),

@@ -3,12 +3,14 @@
 import re
 from dataclasses import replace
 
+import numpy as np
 import pandas as pd
+import pytest
 
 from makers.reports import cached
 from makers.study import study_of
 from pipeline.analysis.recommendation import Recommendation
-from pipeline.params.protocol import Target
+from pipeline.params.protocol import Limits, Target
 from pipeline.reporting.words import advice, overview
 from pipeline.reporting.words.headline import headline
 from pipeline.selection.statistics import Estimate
@@ -64,6 +66,36 @@ def test_what_was_passed_over_is_named_with_its_reason() -> None:
     words = "Batch size 4 takes 1.20 times as long and was passed over: its test accuracy is lower"
     assert words in said([], passed=4)
     assert "0.0200 to 0.0500" in said([], passed=4)
+
+
+def more_seeds(dearest: float, then: float) -> str:
+    """What more seeds are said to do to what a choice costs at most."""
+    study = study_of(dearest=dearest, dearest_with_more_seeds=then)
+    assert study.params.confirm.seeds == 5
+    return advice.more_seeds_words(study)
+
+
+def test_it_is_told_what_more_seeds_would_tell() -> None:
+    assert more_seeds(1.57, 1.24) == (
+        "With up to 40 fresh seeds instead of 5 (`limits.indifference=0.1`) the choice among these "
+        "would cost at most about 24 % more."
+    )
+    assert more_seeds(1.57, 1.0) == (
+        "To tell these apart up to 40 fresh seeds instead of 5 would probably do "
+        "(`limits.indifference=0.1`)."
+    )
+    assert "More seeds would hardly tell these apart" in more_seeds(1.3, 1.28)
+    assert more_seeds(np.nan, np.nan) == ""
+
+
+def test_more_seeds_are_foretold_where_they_can_be_added() -> None:
+    shape = ((4, 8, 16, 64), (0.1, 1.0), 3)
+    study, added = cached(*shape), cached(*shape, limits=Limits(indifference=0.1))
+    assert study.dearest > 1.1  # by the clock, for all seeds are alike
+    assert study.dearest_with_more_seeds == pytest.approx(study.dearest, abs=0.02)
+    assert "More seeds would hardly tell these apart" in advice.comparison(study)
+    assert added.dearest > 1.1
+    assert np.isnan(added.dearest_with_more_seeds)
 
 
 def test_other_targets_are_told() -> None:
