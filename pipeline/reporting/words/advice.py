@@ -48,8 +48,8 @@ def more_seeds_words(study: Study) -> str:
     cost = f"at most about {numbers.more(then)}"
     if then - 1 > NO_HELP * (study.dearest - 1):
         return (
-            f"More seeds would hardly tell these apart ({cost} with {seeds}), steadier timings "
-            "would (`throughput.blocks`, a quiet machine)."
+            f"{seeds[0].upper()}{seeds[1:]} ({key}) would do little ({cost}): it is the timings "
+            "that scatter, which more `throughput.blocks` or a quiet machine would steady."
         )
     return f"With {seeds} ({key}) the choice among these would cost {cost}."
 
