@@ -44,22 +44,27 @@ def draws(
         logs = np.log(
             tradeoff.iloc[rows][[f"steps_to_target{end}" for end in ("", "_low", "_high")]]
         )
-        off = deviations(logs.to_numpy(float), steps.freedom, rng, DRAWS)
-        found[rows] += off / np.sqrt(times_seeds)
+        found[rows] += deviations(logs.to_numpy(float), steps.freedom, rng, DRAWS, times_seeds)
     return found
 
 
-def deviations(logs: Floats, freedom: int, rng: np.random.Generator, count: int) -> Floats:
+def deviations(
+    logs: Floats,
+    freedom: int,
+    rng: np.random.Generator,
+    count: int,
+    times_seeds: float = 1.0,
+) -> Floats:
     """Draws (means, count) of how far log means that share a spread may lie from their estimates.
 
     logs: (means, 3), the logarithms of each estimate and its lower and upper bound. Student's t at
     ``freedom`` degrees, stretched to either side as far as the interval reaches; 0 for a mean
-    without one.
+    without one. times_seeds: as if of so many times the seeds, which leave more degrees.
     """
     middle, low, high = logs.T
-    student = np.sqrt(freedom / rng.chisquare(freedom, count)) * rng.standard_normal(
-        (len(logs), count)
-    )
+    left = times_seeds * (freedom + len(logs)) - len(logs)
+    student = np.sqrt(left / rng.chisquare(left, count)) * rng.standard_normal((len(logs), count))
+    student /= np.sqrt(times_seeds)
     reach = special.stdtrit(freedom, (1 + LEVEL) / 2)
     halves = np.where(student > 0, (high - middle)[:, None], (middle - low)[:, None]) / reach
     return np.asarray(np.nan_to_num(halves) * student)

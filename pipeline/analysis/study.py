@@ -24,6 +24,7 @@ from pipeline.analysis import (
     descent,
     escape,
     finders,
+    foretold,
     generalisation,
     machines,
     noise,
@@ -39,6 +40,7 @@ from pipeline.analysis import (
 )
 from pipeline.analysis.answer import Answer
 from pipeline.analysis.critical import Critical, Curve, Runs
+from pipeline.analysis.foretold import Foretold
 from pipeline.analysis.frame import SCORE_NAME, Frame, goal
 from pipeline.analysis.generalisation import Trend
 from pipeline.analysis.lines import Affine
@@ -268,20 +270,28 @@ class Study:
         return ranking.dearest(self.answer.drawn, rows, best.name, self.level)
 
     @cached_property
-    def dearest_with_more_seeds(self) -> float:
-        """What ``dearest`` would be about if ``limits.indifference`` were set and a contest took
-        all its looks, by the scatter of seeds and timings: 1 where one batch size alone would be
-        left; NaN where ``dearest`` is, and where seeds cannot be added or were."""
+    def foretold(self) -> Foretold | None:
+        """What a contest would make of ``equals``; None where there are none, or none would be held
+        for these: a row that breaks a limit may be faster, seeds cannot be added, or were, or the
+        study's time is limited."""
         params, best = self.params, self.recommendation.best
-        is_settled = params.limits.indifference is not None or params.trainer.name == "runs"
-        if best is None or is_settled or np.isnan(self.dearest):
-            return float("nan")
-        errors = timings.ratio_error(self.measured.throughput, self.tradeoff)
-        more = (self.tradeoff, self.answer.steps, errors, params.seed, contest.TIMES_SEEDS)
-        drawn, level = ranking.draws(*more), contest.LEVEL_OF_LOOK
-        left = ranking.ranked(drawn, level)["may_be_fastest"].to_numpy()
-        rows = self.equals.index[left[self.equals.index]].to_numpy()
-        return ranking.dearest(drawn, rows, best.name, level) if len(rows) else 1.0
+        limits, table = params.limits, self.tradeoff
+        is_settled = limits.indifference is not None or limits.study_seconds is not None
+        if best is None or is_settled or params.trainer.name == "runs" or self.equals.empty:
+            return None
+        asked = table.loc[contest.contenders(self.answer.drawn, foretold.INDIFFERENCE)]
+        is_sure = all(map(self.answer.is_sure, asked["variant"]))
+        is_held = best.name in asked.index and len(recommendation.allowed(asked, limits)) == len(
+            asked
+        )
+        if not (is_sure and is_held):
+            return None
+        rows = [best.name, *asked.index.drop(best.name)]
+        error = timings.ratio_error(self.measured.throughput, table)
+        how = (table, self.answer.steps)
+        with_seeds = ranking.draws(*how, error, params.seed, contest.TIMES_SEEDS)
+        with_clock = ranking.draws(*how, 0 * error, params.seed)
+        return foretold.foretell(with_seeds[rows], with_clock[rows])
 
     @cached_property
     def rivals(self) -> tuple[Rival, ...]:

@@ -391,7 +391,7 @@ class TestRace:
             "grid.race=true", "grid.batch_size=[31,32,full]", "limits.indifference=0.01",
             "target.value=0.6", "budget.min_steps=3000", "confirm.seeds=2",
         )  # fmt: skip
-        said = study.repro("contest")
+        said = study.repro()
         order = ran(said)
         assert order.index("pilot@baseline") < order.index("train@baseline-31")
         assert "was trained before the race" in said
@@ -407,10 +407,13 @@ class TestRace:
         }
         assert "stopped" not in status[f"baseline-{asked}"]
         assert any("stopped" in found for found in status.values())
+        advice = json.loads(study.read("reports/recommendation.json"))
         assert bar["value"] == 0.6
+        assert "accuracy of 0.6 in" in advice["headline"]
+        assert "were stopped once another rate" in study.read("reports/report.md")
         contested = pd.read_parquet(study.folder / "results/contest_lanes.parquet")
         assert not set(contested["seed"]) & set(range(1002))
-        assert study.repro("contest").strip().endswith(UP_TO_DATE)
+        assert study.repro().strip().endswith(UP_TO_DATE)
 
     def test_without_a_long_training_there_is_none(self, study: Project) -> None:
         study.compose("grid.race=auto")

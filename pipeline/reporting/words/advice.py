@@ -1,9 +1,8 @@
 """What stands beside the recommendation: its rates, its score, other targets, rival rules."""
 
-import numpy as np
 import pandas as pd
 
-from pipeline.analysis import contest
+from pipeline.analysis import contest, foretold
 from pipeline.analysis.recommendation import is_not_worse
 from pipeline.analysis.study import Study
 from pipeline.reporting.words import numbers
@@ -11,8 +10,6 @@ from pipeline.selection.keys import PACK, rows_of
 
 ROUNDING = 1e-9
 """Equal scores differ by no more."""
-NO_HELP = 0.75
-"""More seeds are no help where this share of what a choice may cost is left with them."""
 
 
 def joined(*sentences: str) -> str:
@@ -37,27 +34,24 @@ def comparison(study: Study) -> str:
 
 def more_seeds_words(study: Study) -> str:
     """What more fresh seeds would make of batch sizes that are not told apart."""
-    then = study.dearest_with_more_seeds
-    if np.isnan(then):
+    made = study.foretold
+    if made is None:
         return ""
-    now = study.params.confirm.seeds
-    seeds = f"up to {now * contest.TIMES_SEEDS} fresh seeds instead of {now}"
-    key = "`limits.indifference=0.1`"
-    if then == 1:
-        return f"To tell these apart {seeds} would probably do ({key})."
-    cost = f"at most about {numbers.more(then)}"
-    if then - 1 > NO_HELP * (study.dearest - 1):
-        return (
-            f"{seeds[0].upper()}{seeds[1:]} ({key}) would do little ({cost}): it is the timings "
-            "that scatter, which more `throughput.blocks` or a quiet machine would steady."
-        )
-    return f"With {seeds} ({key}) the choice among these would cost {cost}."
+    now, key = study.params.confirm.seeds, f"`limits.indifference={foretold.INDIFFERENCE:g}`"
+    seeds = f"{now * contest.TIMES_SEEDS} fresh seeds instead of {now} ({key})"
+    if made.with_seeds is None:
+        return f"Up to {seeds} would probably tell apart what is not told apart."
+    if made.by_seeds and made.with_seeds < study.dearest:
+        cost = numbers.more(made.with_seeds)
+        return f"With up to {seeds} what is not told apart would cost at most about {cost}."
+    cause = "" if made.by_seeds else ", for it is the seconds of a step that are not known better"
+    return f"Up to {seeds} would do little for what is not told apart{cause}."
 
 
 def window_words(study: Study, best: pd.Series) -> str:
     """Which other rates would do at the recommended batch size."""
     window = rows_of(study.windows, best["variant"], best["batch_size"]).iloc[0]
-    place = f"batch size {best['batch_size']:.0f}"
+    place = f"batch size {best['batch_size']:.0f}{numbers.variant_of(best)}"
     if window["lowest"] == window["highest"]:
         return f"No other rate of the grid reaches the target at {place} with most seeds."
     return (

@@ -3,12 +3,11 @@
 import re
 from dataclasses import replace
 
-import numpy as np
 import pandas as pd
-import pytest
 
 from makers.reports import cached
 from makers.study import study_of
+from pipeline.analysis.foretold import Foretold
 from pipeline.analysis.recommendation import Recommendation
 from pipeline.params.protocol import Limits, Target
 from pipeline.reporting.words import advice, overview
@@ -68,38 +67,48 @@ def test_what_was_passed_over_is_named_with_its_reason() -> None:
     assert "0.0200 to 0.0500" in said([], passed=4)
 
 
-def more_seeds(dearest: float, then: float) -> str:
-    """What more seeds are said to do to what a choice costs at most."""
-    study = study_of(dearest=dearest, dearest_with_more_seeds=then)
+def more_seeds(dearest: float, made: Foretold | None) -> str:
+    """What more seeds are said to do where a choice may cost so much."""
+    study = study_of(dearest=dearest, foretold=made)
     assert study.params.confirm.seeds == 5
     return advice.more_seeds_words(study)
 
 
 def test_it_is_told_what_more_seeds_would_tell() -> None:
-    assert more_seeds(1.57, 1.24) == (
-        "With up to 40 fresh seeds instead of 5 (`limits.indifference=0.1`) the choice among these "
-        "would cost at most about 24 % more."
-    )
-    assert more_seeds(1.57, 1.0) == (
-        "To tell these apart up to 40 fresh seeds instead of 5 would probably do "
-        "(`limits.indifference=0.1`)."
-    )
-    assert more_seeds(1.3, 1.28) == (
-        "Up to 40 fresh seeds instead of 5 (`limits.indifference=0.1`) would do little (at most "
-        "about 28 % more): it is the timings that scatter, which more `throughput.blocks` or a "
-        "quiet machine would steady."
-    )
-    assert more_seeds(np.nan, np.nan) == ""
+    seeds = "p to 40 fresh seeds instead of 5 (`limits.indifference=0.1`) "
+    left = "what is not told apart would cost at most about 24 % more."
+    assert more_seeds(1.57, Foretold(1.24, True)) == f"With u{seeds}{left}"
+    told = "would probably tell apart what is not told apart."
+    assert more_seeds(1.57, Foretold(None, True)) == f"U{seeds}{told}"
+    little = "would do little for what is not told apart"
+    cause = ", for it is the seconds of a step that are not known better."
+    assert more_seeds(1.57, Foretold(1.5, False)) == f"U{seeds}{little}{cause}"
+    assert more_seeds(1.1, Foretold(1.12, True)) == f"U{seeds}{little}."
+    assert more_seeds(1.57, None) == ""
 
 
 def test_more_seeds_are_foretold_where_they_can_be_added() -> None:
     shape = ((4, 8, 16, 64), (0.1, 1.0), 3)
-    study, added = cached(*shape), cached(*shape, limits=Limits(indifference=0.1))
-    assert study.dearest > 1.1  # by the clock, for all seeds are alike
-    assert study.dearest_with_more_seeds == pytest.approx(study.dearest, abs=0.02)
-    assert "it is the timings that scatter" in advice.comparison(study)
-    assert added.dearest > 1.1
-    assert np.isnan(added.dearest_with_more_seeds)
+    study = cached(*shape)
+    assert len(study.equals)
+    assert study.foretold
+    for limits in (Limits(indifference=0.1), Limits(study_seconds=60.0)):
+        settled = cached(*shape, limits=limits)
+        assert len(settled.equals)
+        assert settled.foretold is None
+
+
+def test_nothing_is_foretold_where_what_may_be_faster_is_refused() -> None:
+    """A contest would be about that one."""
+    study = cached((4, 8, 16, 64), (0.1, 1.0), 3)
+    table = study.tradeoff.assign(may_be_fastest=True, peak_bytes=[2**40, 1, 1, 1])
+    params = replace(study.params, limits=Limits(memory_gb=1.0))
+    limited = replace(study, params=params).with_known(tradeoff=table)
+    assert limited.recommendation.best is not None
+    assert limited.recommendation.best["batch_size"] == 8
+    assert len(limited.equals)
+    assert limited.foretold is None
+    assert replace(study).with_known(tradeoff=table).foretold
 
 
 def test_other_targets_are_told() -> None:
