@@ -43,7 +43,10 @@ def more_seeds_words(study: Study) -> str:
         return f"Up to {seeds} would probably tell apart what is not told apart."
     if made.by_seeds and made.with_seeds < study.dearest:
         cost = numbers.more(made.with_seeds)
-        return f"With up to {seeds} what is not told apart would cost at most about {cost}."
+        return (
+            f"With up to {seeds} what is not told apart would cost at most about {cost}, if the "
+            "timings then scatter as these do."
+        )
     cause = "" if made.by_seeds else ", for it is the seconds of a step that are not known better"
     return f"Up to {seeds} would do little for what is not told apart{cause}."
 
