@@ -280,11 +280,9 @@ class Study:
         if best is None or is_settled or params.trainer.name == "runs" or self.equals.empty:
             return None
         asked = table.loc[contest.contenders(self.answer.drawn, foretold.INDIFFERENCE)]
+        refused = len(asked) - len(recommendation.allowed(asked, limits))
         is_sure = all(map(self.answer.is_sure, asked["variant"]))
-        is_held = best.name in asked.index and len(recommendation.allowed(asked, limits)) == len(
-            asked
-        )
-        if not (is_sure and is_held):
+        if refused or not is_sure or best.name not in asked.index:
             return None
         rows = [best.name, *asked.index.drop(best.name)]
         error = timings.ratio_error(self.measured.throughput, table)
