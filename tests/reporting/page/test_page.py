@@ -287,3 +287,9 @@ def test_nothing_to_choose_from_is_said(tmp_path: Path) -> None:
         script = 'return document.getElementById("choice").textContent;'
         said = asked(tmp_path, pages(none)[0], script)
         assert said == "No batch size meets these limits."
+
+
+def test_commands_and_keys_are_code() -> None:
+    html, _ = pages(cached((4, 8, 16, 64), (0.1, 1.0), 3))
+    assert "<code>limits.indifference=0.1</code>" in html
+    assert "`" not in re.sub(r"<script.*?</script>", "", html, flags=re.DOTALL)
