@@ -3,9 +3,8 @@
 import numpy as np
 import pytest
 
-from pipeline.analysis import contest, foretold
+from pipeline.analysis import contest, foretold, ranking
 
-RNG_DRAWS = 20_000
 MEANS = np.array([[0.0], [0.02], [0.05]])
 
 
@@ -13,7 +12,7 @@ def draws(of_seeds: float, of_clock: float, means: np.ndarray = MEANS) -> tuple[
     """Log seconds of batch sizes with these standard errors: with more seeds, and with an exact
     clock."""
     rng = np.random.default_rng(0)
-    seeds, clock = rng.standard_normal((2, len(means), RNG_DRAWS))
+    seeds, clock = rng.standard_normal((2, len(means), ranking.DRAWS))
     fewer = of_seeds / np.sqrt(contest.TIMES_SEEDS)
     parts = ((fewer, of_clock), (of_seeds, 0.0))
     return tuple(means + by_seeds * seeds + by_clock * clock for by_seeds, by_clock in parts)
