@@ -34,6 +34,9 @@ def foretell(with_seeds: Floats, with_clock: Floats) -> Foretold:
     of_seeds, of_clock = (
         ranking.dearest(drawn, rows, 0, level) for drawn in (with_seeds, with_clock)
     )
+    by_seeds = of_seeds <= of_clock
     left = rows[ranking.ranked(with_seeds, level)["may_be_fastest"].to_numpy()[1:]]
-    most = ranking.dearest(with_seeds, left, 0, level) if len(left) else None
-    return Foretold(most and max(most, 1 + INDIFFERENCE), of_seeds <= of_clock)
+    if len(left) == 0:
+        return Foretold(None, by_seeds)
+    most = ranking.dearest(with_seeds, left, 0, level)
+    return Foretold(max(most, 1 + INDIFFERENCE), by_seeds)
