@@ -32,17 +32,28 @@ SILENT = {"pipeline.outlook", "pipeline.workspace.durations", "pipeline.workspac
 
 MAY_IMPORT = {  # folder or top-level module -> what else of the project it may use
     "errors": set(),
+    "host": set(),
     "params": {"errors"},
     "workspace": {"errors", "params"},
-    "executors": {"errors", "params", "workspace"},
+    "executors": {"host", "errors", "params", "workspace"},
     "hydra_plugins": {"errors", "params", "outside"},
     "data": {"errors", "params"},
     "models": {"errors", "params"},
-    "training": {"errors", "params", "models"},
+    "training": {"host", "errors", "params", "models"},
     "selection": {"errors", "params"},
     "race": {"errors", "params", "training", "lanes", "selection", "forecast"},
-    "lanes": {"executors", "errors", "params", "workspace", "models", "training", "selection"},
+    "lanes": {
+        "host",
+        "executors",
+        "errors",
+        "params",
+        "workspace",
+        "models",
+        "training",
+        "selection",
+    },
     "outside": {
+        "host",
         "executors",
         "errors",
         "params",
@@ -58,8 +69,9 @@ MAY_IMPORT = {  # folder or top-level module -> what else of the project it may 
     "finder": {"params", "training"},
     "solutions": {"executors", "errors", "params", "workspace", "models", "training", "selection"},
     "analysis": {"errors", "params", "selection"},
-    "reporting": {"executors", "errors", "params", "workspace", "selection", "analysis"},
+    "reporting": {"host", "executors", "errors", "params", "workspace", "selection", "analysis"},
     "selfcheck": {
+        "host",
         "executors",
         "errors",
         "params",
@@ -211,7 +223,7 @@ def test_each_stage_that_another_program_changes_has_a_main_for_it() -> None:
 
 def test_what_dvc_lists_is_read_in_a_minute() -> None:
     listed = [dep for stage in STAGES.values() for dep in stage["deps"]]
-    assert sum(dep.startswith("pipeline/") for dep in listed) <= 128
+    assert sum(dep.startswith("pipeline/") for dep in listed) <= 136
 
 
 def test_what_is_silent_only_times_and_talks() -> None:

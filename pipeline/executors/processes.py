@@ -12,28 +12,19 @@ from collections.abc import Callable, Sequence
 from multiprocessing.connection import Connection, wait
 from multiprocessing.process import BaseProcess
 from multiprocessing.reduction import ForkingPickler
-from pathlib import Path
 from typing import Any, TypeVar
 
 from pipeline.errors import InputError
+from pipeline.host import available_cores
 
 OnDone = Callable[[int], None]
 """Hears how many more units of work were just done."""
 Job = Callable[[OnDone], Any]
 Item = TypeVar("Item")
-CONTAINER = Path("/sys/fs/cgroup")
-"""Where Linux says what a container may use."""
 
 
 class ProcessDiedError(InputError):
     """A process ended without a result: the system or a person killed it."""
-
-
-def available_cores(container: Path = CONTAINER) -> int:
-    """How many cores this process may use; in a container, as many as that may keep busy."""
-    cores, limit = len(os.sched_getaffinity(0)), container / "cpu.max"
-    quota, period = limit.read_text().split() if limit.is_file() else ("max", "1")
-    return cores if quota == "max" else max(1, min(cores, int(quota) // int(period)))
 
 
 def in_processes(jobs: Sequence[Job], on_done: OnDone) -> list[Any]:

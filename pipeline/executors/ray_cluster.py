@@ -7,8 +7,8 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from pipeline.errors import InputError
-from pipeline.executors.processes import available_cores
 from pipeline.executors.versions import check, versions
+from pipeline.host import available_cores
 from pipeline.params.protocol import Resources
 
 KNOCK_SECONDS = 5.0

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 import torch
 
-from pipeline.executors.processes import available_cores
+from pipeline.host import available_cores
 from pipeline.lanes import gradients, rules
 from pipeline.lanes.gradients import Batch
 from pipeline.lanes.lanes import FEWEST, predictor, stacked

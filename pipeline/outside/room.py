@@ -7,9 +7,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pandas as pd
-import psutil
 
-from pipeline.executors.processes import CONTAINER, available_cores
+from pipeline.host import available_cores, free_bytes
 from pipeline.outside.trainings import Timed
 from pipeline.workspace import files
 
@@ -54,15 +53,6 @@ def here(timed: Sequence[Timed]) -> int:
     """``calls_at_once`` of this machine. Where there is a GPU it is one: what a call takes of it
     nobody here knows."""
     return 1 if has_gpu() else calls_at_once(timed, available_cores(), free_bytes())
-
-
-def free_bytes(container: Path = CONTAINER) -> int:
-    """The memory that is free here, in a container no more than that may still take."""
-    free = psutil.virtual_memory().available
-    most, taken = container / "memory.max", container / "memory.current"
-    if most.is_file() and most.read_text().strip() != "max":
-        free = min(free, int(most.read_text()) - int(taken.read_text()))
-    return free
 
 
 def has_gpu() -> bool:

@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 import psutil
 
-from pipeline.executors.processes import available_cores
+from pipeline.host import available_cores
 from pipeline.outside import room
 from pipeline.outside.trainings import Timed
 

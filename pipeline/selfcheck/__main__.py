@@ -27,7 +27,8 @@ from pipeline.analysis.critical import Critical
 from pipeline.analysis.frame import Frame
 from pipeline.analysis.measurements import Measurements
 from pipeline.analysis.study import Study
-from pipeline.executors.processes import OnDone, available_cores, in_processes
+from pipeline.executors.processes import OnDone, in_processes
+from pipeline.host import available_cores
 from pipeline.params.load import Params
 from pipeline.reporting.figures import drawing
 from pipeline.reporting.figures.axes import STYLE, plain_log

@@ -1,6 +1,5 @@
 """How much memory there is, how much a function takes, and when there was too little."""
 
-import os
 import weakref
 from collections.abc import Callable
 from typing import Any
@@ -10,6 +9,8 @@ import torch
 from torch import Tensor
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
+
+from pipeline import host
 
 USABLE_MEMORY = 0.8
 OUT_OF_MEMORY = ("out of memory", "can't allocate memory", "not enough memory")
@@ -113,15 +114,8 @@ def reserved_bytes(device: torch.device) -> float:
 
 
 def free_bytes(device: torch.device) -> int:
-    """Memory that can be had now: of the GPU, or what Linux calls available."""
-    if device.type == "cuda":
-        return torch.cuda.mem_get_info(device)[0]
-    try:
-        with open("/proc/meminfo") as file:
-            lines = dict(line.split(":", 1) for line in file)
-        return int(lines["MemAvailable"].split()[0]) * 1024
-    except (OSError, KeyError):
-        return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") // 2
+    """Memory that can be had now: of the GPU, or of this machine."""
+    return torch.cuda.mem_get_info(device)[0] if device.type == "cuda" else host.free_bytes()
 
 
 def is_out_of_memory(error: BaseException) -> bool:

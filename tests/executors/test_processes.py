@@ -5,7 +5,6 @@ import signal
 import sys
 import time
 from collections.abc import Sequence
-from pathlib import Path
 
 import pytest
 
@@ -108,15 +107,3 @@ def test_items_are_dealt_and_come_back_in_order(count: int) -> None:
 
 def test_nothing_to_do_is_done_at_once() -> None:
     assert in_processes([], unheard) == []
-
-
-@pytest.mark.parametrize(
-    ("limit", "cores"), [("max 100000", None), ("100000 100000", 1), ("50000 100000", 1)]
-)
-def test_a_container_has_fewer_cores_than_its_machine(
-    tmp_path: Path, limit: str, cores: int | None
-) -> None:
-    everywhere = available_cores(tmp_path)
-    assert everywhere == len(os.sched_getaffinity(0))
-    (tmp_path / "cpu.max").write_text(f"{limit}\n")
-    assert available_cores(tmp_path) == (cores or everywhere)

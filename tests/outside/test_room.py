@@ -2,7 +2,6 @@
 
 import subprocess
 import sys
-from pathlib import Path
 
 import pytest
 
@@ -36,15 +35,6 @@ def test_they_fit_in_the_memory() -> None:
 def test_one_has_room_beside_a_gpu(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(room, "has_gpu", lambda: True)
     assert room.here([timed(0.01)]) == 1
-
-
-def test_a_container_has_less_memory_than_its_machine(tmp_path: Path) -> None:
-    assert room.free_bytes(tmp_path) > 1000
-    (tmp_path / "memory.max").write_text("max\n")
-    assert room.free_bytes(tmp_path) > 1000
-    (tmp_path / "memory.max").write_text("5000\n")
-    (tmp_path / "memory.current").write_text("4000\n")
-    assert room.free_bytes(tmp_path) == 1000
 
 
 def test_what_a_program_uses_is_the_system_s_own_count() -> None:

@@ -9,7 +9,8 @@ from matplotlib.backends.backend_svg import FigureCanvasSVG
 from matplotlib.figure import Figure
 
 from pipeline.analysis.study import Study
-from pipeline.executors.processes import OnDone, available_cores, in_processes
+from pipeline.executors.processes import OnDone, in_processes
+from pipeline.host import available_cores
 from pipeline.reporting.figures.illustration import Illustration
 
 DPI = 150
