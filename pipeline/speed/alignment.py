@@ -19,6 +19,8 @@ PRECISE = 0.0035
 """A kind's mean log speed is known well enough with a standard error below this."""
 MOST = 6
 """As many rounds at most as every size gets, times this."""
+MOST_SECONDS, FEWEST = 20.0, 5
+"""Nor is there another round where slow steps have taken so long, and there are so many."""
 
 
 @dataclass(frozen=True)
@@ -50,19 +52,21 @@ def measure(
     on_block: Callable[[int], None],
 ) -> list[Aligned]:
     """Time every aligned size with its neighbours in ``how.blocks`` rounds, in random order, and in
-    up to MOST times as many until each kind's mean is known to PRECISE; in blocks half as long as
-    others, for what is close in time is alike.
+    up to MOST times as many until each kind's mean is known to PRECISE, or MOST_SECONDS are spent;
+    in blocks half as long as others, for what is close in time is alike.
 
     step_of: a step function by batch size; kinds: ``sizes``. ``on_block`` hears of every round, and
     of those that were not needed.
     """
     rng = np.random.default_rng(seed)
     found: dict[int, list[float]] = {size: [] for size in kinds}
+    spent = 0.0
     with blocks.threads(1):
         steps = {near: step_of(near) for size in kinds for near in range(size - 1, size + 2)}
         quick = {near: blocks.warm_up(step, device) for near, step in steps.items()}
         for round_number in range(MOST * how.blocks):
-            if round_number >= how.blocks and is_precise(found, kinds):
+            is_long = round_number >= FEWEST and spent > MOST_SECONDS
+            if is_long or (round_number >= how.blocks and is_precise(found, kinds)):
                 on_block(MOST * how.blocks - round_number)
                 break
             for size in rng.permutation(list(kinds)):
@@ -70,6 +74,7 @@ def measure(
                 near = rng.permutation([size - 1, size, size + 1])
                 seconds = {n: blocks.timed(steps[n], count, device) for n in near.tolist()}
                 found[size].append(log_speed_up(int(size), seconds))
+                spent += count * sum(seconds.values())
             on_block(1)
     return [Aligned(kinds[size], size, tuple(logs)) for size, logs in found.items()]
 

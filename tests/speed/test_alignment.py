@@ -52,6 +52,13 @@ def test_a_known_advantage_is_found(monkeypatch: pytest.MonkeyPatch, advantage: 
     assert sum(heard) == alignment.MOST * HOW.blocks
 
 
+def test_slow_steps_are_not_asked_for_ever(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(alignment, "MOST_SECONDS", 1e-3)
+    _, heard = measured(monkeypatch, 1.0, noise=0.2)
+    assert len(heard) == alignment.FEWEST + 1
+    assert sum(heard) == alignment.MOST * HOW.blocks
+
+
 def test_a_noisy_machine_is_asked_more_often(monkeypatch: pytest.MonkeyPatch) -> None:
     quiet, noisy = (len(measured(monkeypatch, 1.0, noise)[1]) for noise in (0.01, 0.2))
     assert quiet == HOW.blocks + 1

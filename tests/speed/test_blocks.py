@@ -139,6 +139,17 @@ def test_what_is_compared_is_timed_back_to_back_in_every_round(
     assert len({each[2:] for each in rounds}) > 3
 
 
+def test_slow_steps_that_nothing_is_compared_with_are_timed_less_often(clock: Clock) -> None:
+    known = {4: 0.001, 8: 0.5, 16: 0.5}
+    heard: list[int] = []
+    steps = {b: clock.step(s) for b, s in known.items()}
+    found = blocks.measure(steps, dict.fromkeys(known, 1), HOW, CPU, 0, heard.append, [16])
+    counts = {b: timing.count for b, timing in found.items()}
+    assert counts == {4: HOW.blocks, 8: blocks.ENOUGH, 16: HOW.blocks}
+    assert found[8].median == pytest.approx(0.5)
+    assert sum(heard) == 3 * HOW.blocks
+
+
 def rounds_of(seconds: list[float], rng: np.random.Generator) -> dict[int, blocks.Timing]:
     """Step functions timed in 30 rounds on a machine that is 1.8 times as slow in two of five of
     them, where single blocks differ by 5 % and one in twenty takes twice as long."""
