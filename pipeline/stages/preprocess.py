@@ -24,8 +24,15 @@ def say(prepared: Prepared) -> None:
     for note in (*prepared.notes, *prepared.warnings):
         print(f"preprocess: {note}", file=sys.stderr)
     parts = ", ".join(f"{len(part):,} {name}" for name, part in prepared.parts.items())
-    kinds = f"{len(prepared.features)} features" if prepared.features else "windows of tokens"
-    print(f"preprocess: {prepared.task}, {kinds}, {parts}", file=sys.stderr)
+    print(f"preprocess: {prepared.task}, {inputs(prepared)}, {parts}", file=sys.stderr)
+
+
+def inputs(prepared: Prepared) -> str:
+    """What an example consists of."""
+    if not prepared.features:
+        return "windows of tokens"
+    unit = "channel" if prepared.parts["train"].x.ndim == 4 else "feature"
+    return f"{len(prepared.features)} {unit}{'s' if len(prepared.features) > 1 else ''}"
 
 
 @command

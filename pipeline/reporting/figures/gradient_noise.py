@@ -74,11 +74,8 @@ def noise_scales(
             marker=MARKERS[place],
         )  # fmt: skip
     if critical is not None:
-        axis.axhline(critical, color="0.3", linestyle=":")
-        axis.annotate(
-            "critical batch size", (0.02, critical), xycoords=("axes fraction", "data"),
-            xytext=(0, 3), textcoords="offset points", fontsize=8, color="0.3",
-        )  # fmt: skip
+        axis.axhline(critical, color="0.3", linestyle=":", label="critical batch size")
+        axis.legend(frameon=False, fontsize=8)
     plain_log(axis)
     half_width(axis, "noise scale (examples)", scales, frame)
 
