@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
 from pipeline.errors import InputError
 from pipeline.params.settings import Settings
@@ -47,9 +48,17 @@ class Trial:
         """The peak of a training with this batch size, measured once."""
         case = (batch_size, micro_batches)
         if case not in self.peaks:
-            self.peaks[case] = single.peak_bytes(self.settings, self.data, *case)
-            self.reserved[case] = memory.reserved_bytes(self.device)
+            peak, reserved = self.evaluation
+            step = single.peak_bytes(self.settings, self.data, *case)
+            self.peaks[case] = max(step, peak)
+            self.reserved[case] = max(memory.reserved_bytes(self.device), reserved)
         return self.peaks[case]
+
+    @cached_property
+    def evaluation(self) -> tuple[int, float]:
+        """The peak of an evaluation, and what CUDA's allocator had reserved for it."""
+        peak = single.evaluation_peak_bytes(self.settings, self.data)
+        return peak, memory.reserved_bytes(self.device)
 
     def fits(self, batch_size: int) -> bool:
         """Whether a training stays within the limit.

@@ -15,6 +15,8 @@ from pipeline.training.loop import averaged, clip, take_step, torch_optimizer
 from pipeline.training.losses import loss_and_score, mean_loss
 
 PARTS = ("gather", "forward", "forward_backward", "update")
+FEW = 2
+"""Examples that every network can train on, one with a batch norm, too."""
 
 
 class Training:
@@ -99,19 +101,28 @@ class Training:
 
 
 def peak_bytes(settings: Settings, data: Dataset, batch_size: int, micro_batches: int = 1) -> int:
-    """The most bytes that a training and its evaluation hold at once; the data are not counted.
+    """The most bytes that a training holds in a step; the data are not counted.
 
-    Two real steps, because the optimizer's state only exists after the first.
+    A real step, after one of few examples that makes the optimizer's state.
     """
 
     def train() -> None:
         training = Training(settings, data)
-        step = training.stepper(batch_size, micro_batches)
-        step()
-        step()
-        training.evaluate()
+        training.stepper(min(FEW, batch_size))()
+        training.stepper(batch_size, micro_batches)()
 
     return memory.peak_bytes(train, data.train.x.device)
+
+
+def evaluation_peak_bytes(settings: Settings, data: Dataset) -> int:
+    """The most bytes that a training holds in an evaluation, whatever its batch size."""
+
+    def evaluate() -> None:
+        training = Training(settings, data)
+        training.stepper(FEW)()
+        training.evaluate()
+
+    return memory.peak_bytes(evaluate, data.train.x.device)
 
 
 def weight_bytes(settings: Settings, data: Dataset) -> int:
