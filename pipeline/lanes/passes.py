@@ -1,7 +1,7 @@
 """General clean-up of a traced graph: what vmap leaves behind that computes nothing.
 
-Each pass keeps every value's bits, but that ``fuse_bias`` lets a bias be added inside the product
-and ``turn_products`` another kernel multiply.
+Each pass keeps every value's bits, but that ``fuse_bias`` lets a bias be added inside the product,
+and ``turn_products`` and ``part_convolutions`` another kernel multiply.
 """
 
 from collections.abc import Callable
@@ -22,6 +22,9 @@ VIEWS = {
     aten.reshape.default,
 }
 
+FEW_CHANNELS = (2, 3)
+"""Over so many input channels oneDNN takes another kernel, with other bits, by the number of groups
+(version 3.12 with AVX-512 does)."""
 FRESH = {aten.bmm.default, aten.baddbmm.default, aten.sub.Tensor, aten.convolution.default}
 """Operations whose result is new memory that nothing else refers to."""
 IN_PLACE: dict[object, Callable[..., Any]] = {
@@ -38,6 +41,7 @@ def clean(module: GraphModule) -> GraphModule:
         drop_double_transposes,
         drop_sums,
         turn_products,
+        part_convolutions,
         fuse_bias,
         reuse,
     )
@@ -151,6 +155,34 @@ def turn_products(node: Node) -> Node | None:
     with node.graph.inserting_before(node):
         turned = [call(aten.transpose.int, (factor, 1, 2)) for factor in reversed(product.args)]
         other = call(aten.bmm.default, tuple(turned))
+    other.meta = dict(node.meta)
+    return other
+
+
+def part_convolutions(node: Node) -> Node | None:
+    """A convolution of all lanes' groups over few channels as one for each lane."""
+    if node.target is not aten.convolution.default or "lane" in node.meta:
+        return None
+    arguments: Any = node.args
+    x, weight, bias, *how, groups = arguments
+    first_input = next(iter(node.graph.nodes))
+    lanes = first_input.meta["shape"][0]
+    if lanes == 1 or groups % lanes or weight.meta["shape"][1] not in FEW_CHANNELS:
+        return None
+    call = node.graph.call_function
+
+    def of_lane(tensor: Node, dimension: int, lane: int) -> Node:
+        size = tensor.meta["shape"][dimension] // lanes
+        return call(aten.slice.Tensor, (tensor, dimension, lane * size, (lane + 1) * size))
+
+    with node.graph.inserting_before(node):
+        parts = []
+        for lane in range(lanes):
+            of_bias = None if bias is None else of_lane(bias, 0, lane)
+            factors = (of_lane(x, 1, lane), of_lane(weight, 0, lane), of_bias)
+            parts.append(call(aten.convolution.default, (*factors, *how, groups // lanes)))
+            parts[-1].meta = {"lane": lane}
+        other = call(aten.cat.default, (parts, 1))
     other.meta = dict(node.meta)
     return other
 

@@ -39,6 +39,13 @@ def slow_but(quick: str) -> list[Any]:
     return [pytest.param(name, marks=[] if name == quick else pytest.mark.slow) for name in MODELS]
 
 
+def images(shape: tuple[int, int, int]) -> Dataset:
+    """A few images, bright ones and dark ones, the same in every part."""
+    pixels = torch.rand(24, *shape, generator=torch.Generator().manual_seed(0))
+    part = Part(pixels, (pixels.mean((1, 2, 3)) > 0.5).long())
+    return Dataset("classification", 2, part, part, part)
+
+
 class TestEqualsThePlainLoop:
     @pytest.mark.parametrize("task", TASKS)
     @pytest.mark.parametrize("optimizer", OPTIMIZERS)
@@ -78,9 +85,7 @@ class TestEqualsThePlainLoop:
             "small": Model("cifar_resnet", layers=8, width=2),
             "resnet": Model("resnet"),
         }[name]
-        pixels = torch.rand(24, 1, 6, 6, generator=torch.Generator().manual_seed(0))
-        part = Part(pixels, (pixels.mean((1, 2, 3)) > 0.5).long())
-        data = Dataset("classification", 2, part, part, part)
+        data = images((1, 6, 6))
         pack = replace(make_pack((0.01,), (0, 1), model=model), snapshots=(), examples=24)
         pack = replace(pack, settings=replace(pack.settings, budget=Budget(1, 3, 2)))
         assert_close(lanes(pack, data), plain(pack, data))
@@ -154,6 +159,22 @@ class TestBits:
     ) -> None:
         keys = {"model": MODELS[model], "optimizer": OPTIMIZERS[optimizer]}
         pack, data = make_pack(**keys), make_data()
+        whole = lanes(pack, data)
+        for places in ([3], [4, 0], [5, 1, 2]):
+            assert_same_bits(lanes(pack.part(places), data), whole.part(places))
+
+    @pytest.mark.parametrize("channels", [1, 2, 3, 4])
+    @pytest.mark.parametrize(
+        "model", [Model("cnn", [8, 16], norm="batch"), Model("cifar_resnet", layers=8, width=8)]
+    )
+    def test_convolutions_do_not_depend_on_their_neighbours(
+        self, model: Model, channels: int
+    ) -> None:
+        """Images of two or three channels would take other kernels by the number of lanes."""
+        data = images((channels, 8, 8))
+        pack = make_pack((0.01, 0.1), (0, 1, 2), model=model)
+        pack = replace(pack, snapshots=(), examples=len(data.train))
+        pack = replace(pack, settings=replace(pack.settings, budget=Budget(1, 3, 2)))
         whole = lanes(pack, data)
         for places in ([3], [4, 0], [5, 1, 2]):
             assert_same_bits(lanes(pack.part(places), data), whole.part(places))
