@@ -27,9 +27,11 @@ hypothesis.settings.load_profile("untimed")
 @pytest.hookimpl(trylast=True)  # of those that are left
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Whole pipelines first, for each of two test processes, which begin with one half of the list
-    each: at the end they would leave one process alone."""
+    each: at the end they would leave one process alone. The second begins with trainings, while
+    the first builds the project that both need."""
     first = [item for item in items if item.path.name in ("test_readme.py", "test_pipeline.py")]
-    second = [item for item in items if "/stages/" in item.nodeid and item not in first]
+    second = [item for item in items if item.path.match("lanes/test_run.py")]
+    second += [item for item in items if "/stages/" in item.nodeid and item not in first]
     others = [item for item in items if item not in first and item not in second]
     middle = max(0, len(items) // 2 - len(first))
     items[:] = [*first, *others[:middle], *second, *others[middle:]]

@@ -169,7 +169,7 @@ class TestCaching:
         study.replace(
             "pipeline/reporting/figures/steps.py", "batch × steps constant", "perfect scaling"
         )
-        assert ran(study.repro()) == ["report"]
+        assert ran(study.repro("--dry")) == ["report"]
 
     def test_a_reworded_progress_line_runs_nothing(self, study: Project) -> None:
         study.replace("pipeline/workspace/progress.py", "of {total:,}", "out of {total:,}")
