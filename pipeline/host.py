@@ -1,6 +1,7 @@
 """What this process may use of its machine: cores and memory, in a container or a cluster's job no
 more than its control group and those above it allow."""
 
+import contextlib
 import os
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -11,72 +12,81 @@ GROUPS = Path("/sys/fs/cgroup")
 control."""
 OWN_GROUP = Path("/proc/self/cgroup")
 MEMORY_INFO = Path("/proc/meminfo")
+UNREADABLE = (OSError, KeyError, ValueError)
+"""A group that is gone, may not be read, or is shown in part only, as some sandboxes do, limits
+nothing."""
 
 
 @dataclass(frozen=True)
-class Names:
-    """How the two versions of control groups name what a group may use, and has."""
+class MemoryFiles:
+    """How a version of control groups names a group's limit, what it has taken, and of that in
+    ``memory.stat`` what holds files, which Linux gives back when asked."""
 
-    memory_limit: str
-    memory_taken: str
-    memory_given_back: str
-    """In ``memory.stat``: of the memory taken what holds files, and is given back when asked."""
+    limit: str
+    taken: str
+    given_back: tuple[str, str]
 
 
-VERSION_1 = Names("memory.limit_in_bytes", "memory.usage_in_bytes", "total_inactive_file")
-VERSION_2 = Names("memory.max", "memory.current", "inactive_file")
+MEMORY_FILES = (
+    MemoryFiles("memory.max", "memory.current", ("inactive_file", "active_file")),
+    MemoryFiles(
+        "memory.limit_in_bytes",
+        "memory.usage_in_bytes",
+        ("total_inactive_file", "total_active_file"),
+    ),
+)
 
 
 def available_cores(groups: Path = GROUPS, own: Path = OWN_GROUP) -> int:
     """How many cores this process may keep busy, one at least."""
     cores = len(os.sched_getaffinity(0))
-    for folder, _ in _folders("cpu", groups, own):
-        if (folder / "cpu.max").is_file():
-            quota, period = (folder / "cpu.max").read_text().split()
-        elif (folder / "cpu.cfs_quota_us").is_file():
-            quota = (folder / "cpu.cfs_quota_us").read_text().strip()
-            period = (folder / "cpu.cfs_period_us").read_text()
-        else:
-            continue
-        if quota not in ("max", "-1"):
-            cores = min(cores, int(quota) // int(period))
+    for folder in _folders("cpu", groups, own):
+        with contextlib.suppress(*UNREADABLE):
+            cores = min(cores, _cores(folder, cores))
     return max(1, cores)
 
 
 def free_bytes(groups: Path = GROUPS, own: Path = OWN_GROUP) -> int:
-    """The memory that this process can have now: what Linux calls available, and what its groups
-    may still take; half of the machine's where nothing tells it."""
+    """The memory that this process can have now: what Linux calls available, half of the machine's
+    where nothing tells it, and no more than its groups may still take."""
     try:
         lines = dict(line.split(":", 1) for line in MEMORY_INFO.read_text().splitlines())
         free = int(lines["MemAvailable"].split()[0]) * 1024
-    except (OSError, KeyError):
-        return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") // 2
-    for folder, names in _folders("memory", groups, own):
-        limit = folder / names.memory_limit
-        if limit.is_file() and limit.read_text().strip() != "max":
-            free = min(free, int(limit.read_text()) - _held_bytes(folder, names))
+    except UNREADABLE:
+        free = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") // 2
+    for folder in _folders("memory", groups, own):
+        for names in MEMORY_FILES:
+            with contextlib.suppress(*UNREADABLE):
+                free = min(free, _free_bytes(folder, names))
     return max(0, free)
 
 
-def _held_bytes(folder: Path, names: Names) -> int:
-    """What a group has taken and Linux would not give back."""
+def _cores(folder: Path, most: int) -> int:
+    """How many cores a group may keep busy; ``most`` where it has no limit."""
+    if (folder / "cpu.max").is_file():
+        quota, period = (folder / "cpu.max").read_text().split()
+    else:
+        quota = (folder / "cpu.cfs_quota_us").read_text().strip()
+        period = (folder / "cpu.cfs_period_us").read_text()
+    return most if quota in ("max", "-1") else int(quota) // int(period)
+
+
+def _free_bytes(folder: Path, names: MemoryFiles) -> int:
+    """What a group with a limit may still take; ValueError where it has none."""
+    limit = int((folder / names.limit).read_text())
+    taken = int((folder / names.taken).read_text())
     stat = dict(line.split() for line in (folder / "memory.stat").read_text().splitlines())
-    taken = int((folder / names.memory_taken).read_text())
-    return taken - int(stat[names.memory_given_back])
+    return limit - taken + sum(int(stat[name]) for name in names.given_back)
 
 
-def _folders(controller: str, groups: Path, own: Path) -> Iterator[tuple[Path, Names]]:
+def _folders(controller: str, groups: Path, own: Path) -> Iterator[Path]:
     """The group of this process and those above it. Inside a container the path may be that
     outside, which is not there; the top is the container's own group then."""
     lines = own.read_text().splitlines() if own.is_file() else []
     for line in lines:
         _, controllers, path = line.split(":", 2)
-        if not controllers:
-            top, names = groups, VERSION_2
-        elif controller in controllers.split(","):
-            top, names = groups / controller, VERSION_1
-        else:
+        if controllers and controller not in controllers.split(","):
             continue
         inside = Path(path).relative_to("/")
-        for place in (inside, *inside.parents):
-            yield top / place, names
+        for top in {groups / controllers, groups / controller} if controllers else {groups}:
+            yield from (top / place for place in (inside, *inside.parents))

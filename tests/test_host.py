@@ -8,8 +8,8 @@ import pytest
 from pipeline.host import available_cores, free_bytes
 
 EVERYWHERE = len(os.sched_getaffinity(0))
-MEMORY_1 = ("memory.limit_in_bytes", "memory.usage_in_bytes", "total_inactive_file")
-MEMORY_2 = ("memory.max", "memory.current", "inactive_file")
+MEMORY_1 = ("memory.limit_in_bytes", "memory.usage_in_bytes", "total_")
+MEMORY_2 = ("memory.max", "memory.current", "")
 
 
 def told(path: Path, text: str) -> Path:
@@ -18,30 +18,23 @@ def told(path: Path, text: str) -> Path:
     return path
 
 
-@pytest.mark.parametrize("line", ["0::/", "0::/job/step", "4:cpu,cpuacct:/job/step"])
+@pytest.mark.parametrize("group", ["job/step", "job", "."])
+@pytest.mark.parametrize(("controllers", "top"), [("", "."), ("cpu", "cpu"), ("cpu,io", "cpu,io")])
 @pytest.mark.parametrize(
-    ("share", "cores"), [(None, EVERYWHERE), (1.0, 1), (0.5, 1), (1e6, EVERYWHERE)]
+    ("quota", "cores"), [("max", EVERYWHERE), ("100000", 1), ("50000", 1), ("9" * 9, EVERYWHERE)]
 )
-@pytest.mark.parametrize("where", ["own", "above", "container"])
 def test_cores_are_those_that_a_group_may_keep_busy(
-    tmp_path: Path, line: str, share: float | None, cores: int, where: str
+    tmp_path: Path, group: str, controllers: str, top: str, quota: str, cores: int
 ) -> None:
-    """In the group, in one above it, and where its path is that outside of a container."""
-    own = told(tmp_path / "cgroup", line)
-    version_1 = "cpu" in line
-    top = tmp_path / "groups" / ("cpu" if version_1 else "")
-    group = (
-        top
-        / {"own": line.split(":/")[1], "above": "job" if "job" in line else "", "container": ""}[
-            where
-        ]
-    )
-    if version_1:
-        told(group / "cpu.cfs_quota_us", "-1" if share is None else str(round(share * 100_000)))
-        told(group / "cpu.cfs_period_us", "100000")
+    """In the process's group, in one above it, and where its path is that outside a container."""
+    own = told(tmp_path / "cgroup", f"4:{controllers}:/job/step")
+    folder = tmp_path / top / group
+    if controllers:
+        told(folder / "cpu.cfs_quota_us", quota.replace("max", "-1"))
+        told(folder / "cpu.cfs_period_us", "100000")
     else:
-        told(group / "cpu.max", f"{'max' if share is None else round(share * 100_000)} 100000")
-    assert available_cores(tmp_path / "groups", own) == cores
+        told(folder / "cpu.max", f"{quota} 100000")
+    assert available_cores(tmp_path, own) == cores
 
 
 @pytest.mark.parametrize(("line", "names"), [("0::/a/b", MEMORY_2), ("9:memory:/a/b", MEMORY_1)])
@@ -54,10 +47,20 @@ def test_memory_is_what_the_tightest_group_may_still_take(
     for folder, limit in ((top / "a", 5000), (top / "a/b", 9000)):
         told(folder / names[0], str(limit))
         told(folder / names[1], "4000")
-        told(folder / "memory.stat", f"anon 3000\n{names[2]} 1000")
+        of_files = f"{names[2]}inactive_file 600\n{names[2]}active_file 400"
+        told(folder / "memory.stat", f"anon 3000\n{of_files}")
     assert free_bytes(tmp_path, own) == 2000
     told(top / "a" / names[1], "9000")
     assert free_bytes(tmp_path, own) == 0
+
+
+@pytest.mark.parametrize("shown", ["memory.max", "memory.limit_in_bytes", "cpu.cfs_quota_us"])
+def test_a_group_that_is_shown_in_part_limits_nothing(tmp_path: Path, shown: str) -> None:
+    own = told(tmp_path / "cgroup", "0::/\n3:memory:/\n4:cpu:/")
+    for top in (tmp_path, tmp_path / "memory", tmp_path / "cpu"):
+        told(top / shown, "1000")
+    assert free_bytes(tmp_path, own) > 2**20
+    assert available_cores(tmp_path, own) == EVERYWHERE
 
 
 def test_without_a_limit_it_is_what_the_machine_has(tmp_path: Path) -> None:

@@ -28,6 +28,9 @@ Item = TypeVar("Item")
 Tensors = dict[str, Tensor]
 Gradient = Tensor | tuple[Tensor, Tensor]
 """A gradient, or the two factors whose batched product it is."""
+FEW_CHANNELS = (2, 3)
+"""In a convolution from or to so many channels of a group, oneDNN takes another kernel, with other
+bits, by the number of groups (version 3.12 with AVX-512 does): lanes are computed one by one."""
 FEWEST = 2
 """A lone cell trains beside a twin that nobody looks at."""
 
@@ -148,8 +151,24 @@ def predictor(lanes: Lanes) -> Callable[[Tensor], Tensor]:
     lanes.model.eval()
     # a dropout layer keeps its own unused key: it does nothing in evaluation mode
     weights = {**lanes.params, **lanes.buffers}
-    one = vmap(lambda tensors, x: functional_call(lanes.model, tensors, (x,)), in_dims=(0, None))
+    on_cpu = lanes.rates.device.type == "cpu"
+    at_once = 1 if on_cpu and has_hidden_few_channels(lanes.model) else None
+    one = vmap(
+        lambda tensors, x: functional_call(lanes.model, tensors, (x,)),
+        in_dims=(0, None), chunk_size=at_once,
+    )  # fmt: skip
     return functools.partial(one, weights)
+
+
+def has_hidden_few_channels(model: nn.Module) -> bool:
+    """Whether a convolution after the first is from FEW_CHANNELS; the first is from those of the
+    examples, which all lanes share in an evaluation."""
+    convolutions = [
+        module
+        for module in model.modules()
+        if isinstance(module, nn.Conv1d | nn.Conv2d | nn.Conv3d)
+    ]
+    return any(each.in_channels // each.groups in FEW_CHANNELS for each in convolutions[1:])
 
 
 def norms(tensors: Tensors, order: float = 2) -> Tensor:

@@ -1,15 +1,18 @@
 """General clean-up of a traced graph: what vmap leaves behind that computes nothing.
 
 Each pass keeps every value's bits, but that ``fuse_bias`` lets a bias be added inside the product,
-and ``turn_products`` and ``part_convolutions`` another kernel multiply.
+``turn_products``, ``part_convolutions`` and ``part_gradients`` another kernel multiply, and
+``part_sums`` a sum be taken in another order.
 """
 
+import operator
 from collections.abc import Callable
 from typing import Any, TypeGuard
 
 import torch
 from torch.fx import GraphModule, Node
 
+from pipeline.lanes.lanes import FEW_CHANNELS
 from pipeline.lanes.lasting import root
 
 aten = torch.ops.aten
@@ -22,11 +25,9 @@ VIEWS = {
     aten.reshape.default,
 }
 
-FEW_CHANNELS = (2, 3)
-"""Over so many input channels oneDNN takes another kernel, with other bits, by the number of groups
-(version 3.12 with AVX-512 does)."""
 FRESH = {aten.bmm.default, aten.baddbmm.default, aten.sub.Tensor, aten.convolution.default}
 """Operations whose result is new memory that nothing else refers to."""
+SUMS = {aten.sum.dim_IntList, aten.mean.dim}
 IN_PLACE: dict[object, Callable[..., Any]] = {
     aten.relu.default: aten.relu_.default,
     aten.clamp_min.default: aten.clamp_min_.default,
@@ -42,6 +43,8 @@ def clean(module: GraphModule) -> GraphModule:
         drop_sums,
         turn_products,
         part_convolutions,
+        part_gradients,
+        part_sums,
         fuse_bias,
         reuse,
     )
@@ -160,29 +163,101 @@ def turn_products(node: Node) -> Node | None:
 
 
 def part_convolutions(node: Node) -> Node | None:
-    """A convolution of all lanes' groups over few channels as one for each lane."""
-    if node.target is not aten.convolution.default or "lane" in node.meta:
+    """A convolution of all lanes over FEW_CHANNELS as one for each lane."""
+    if node.target is not aten.convolution.default:
         return None
     arguments: Any = node.args
     x, weight, bias, *how, groups = arguments
-    first_input = next(iter(node.graph.nodes))
-    lanes = first_input.meta["shape"][0]
-    if lanes == 1 or groups % lanes or weight.meta["shape"][1] not in FEW_CHANNELS:
+    lanes = _lanes_to_part(node, weight, groups)
+
+    def of_lane(lane: int) -> Node:
+        own_bias = None if bias is None else _of_lane(bias, 0, lane, lanes)
+        factors = (_of_lane(x, 1, lane, lanes), _of_lane(weight, 0, lane, lanes), own_bias)
+        return _marked(node, (*factors, *how, groups // lanes), lane)
+
+    return _together(node, of_lane, lanes, 1)
+
+
+def part_gradients(node: Node) -> Node | None:
+    """One of the gradients of a convolution of all lanes over FEW_CHANNELS as one for each lane."""
+    source = node.args[0] if node.args else None
+    if node.target is not operator.getitem or not _calls(source, aten.convolution_backward.default):
         return None
-    call = node.graph.call_function
+    arguments: Any = source.args
+    gradient, x, weight, bias_sizes, *how, groups, _ = arguments
+    place, lanes = node.args[1], _lanes_to_part(source, weight, groups)
 
-    def of_lane(tensor: Node, dimension: int, lane: int) -> Node:
-        size = tensor.meta["shape"][dimension] // lanes
-        return call(aten.slice.Tensor, (tensor, dimension, lane * size, (lane + 1) * size))
+    def of_lane(lane: int) -> Node:
+        own = (_of_lane(tensor, 1, lane, lanes) for tensor in (gradient, x))
+        own_sizes = bias_sizes and [size // lanes for size in bias_sizes]
+        factors = (*own, _of_lane(weight, 0, lane, lanes), own_sizes)
+        only = [other == place for other in range(3)]
+        gradients = _marked(source, (*factors, *how, groups // lanes, only), lane)
+        return node.graph.call_function(operator.getitem, (gradients, place))
 
+    return _together(node, of_lane, lanes, 1 if place == 0 else 0)
+
+
+def _lanes_to_part(node: Node, weight: Node, groups: int) -> int:
+    """How many lanes a convolution over FEW_CHANNELS on a CPU, or its gradient, is of; 1 for any
+    other, and for one that is of a single lane already."""
+    first_input = next(iter(node.graph.nodes))
+    if "lane" in node.meta or first_input.meta["device"] != "cpu":
+        return 1
+    channels, per_group = weight.meta["shape"][:2]
+    if not {channels // groups, per_group} & set(FEW_CHANNELS):
+        return 1
+    lanes: int = first_input.meta["shape"][0]
+    return 1 if groups % lanes else lanes
+
+
+def _of_lane(tensor: Node, dimension: int, lane: int, lanes: int) -> Node:
+    """What belongs to a lane of channels side by side."""
+    size = tensor.meta["shape"][dimension] // lanes
+    ends = (lane * size, (lane + 1) * size)
+    return tensor.graph.call_function(aten.slice.Tensor, (tensor, dimension, *ends))
+
+
+def _marked(node: Node, arguments: tuple[Any, ...], lane: int) -> Node:
+    """The node's operation on a lane's arguments."""
+    operation: Any = node.target
+    own = node.graph.call_function(operation, arguments)
+    own.meta["lane"] = lane
+    return own
+
+
+def _together(
+    node: Node, of_lane: Callable[[int], Node], lanes: int, dimension: int
+) -> Node | None:
+    """What the node gives, joined from lanes; None where there is nothing to part."""
+    if lanes == 1:
+        return None
     with node.graph.inserting_before(node):
-        parts = []
-        for lane in range(lanes):
-            of_bias = None if bias is None else of_lane(bias, 0, lane)
-            factors = (of_lane(x, 1, lane), of_lane(weight, 0, lane), of_bias)
-            parts.append(call(aten.convolution.default, (*factors, *how, groups // lanes)))
-            parts[-1].meta = {"lane": lane}
-        other = call(aten.cat.default, (parts, 1))
+        parts = [of_lane(lane) for lane in range(lanes)]
+        other = node.graph.call_function(aten.cat.default, (parts, dimension))
+    other.meta = dict(node.meta)
+    return other
+
+
+def part_sums(node: Node) -> Node | None:
+    """A sum or mean over rows in which the columns of all lanes lie side by side, on a CPU, with
+    the lanes moved apart: the order in which torch adds up hangs on how many columns there are."""
+    source = node.args[0] if node.args else None
+    if node.target not in SUMS or not isinstance(source, Node) or source.meta["device"] != "cpu":
+        return None
+    shape, strides = source.meta["shape"], source.meta["stride"]
+    operation: Any = node.target
+    dimensions: Any = node.args[1]
+    summed = {dimension % len(shape) for dimension in dimensions}
+    wide = [place for place, size in enumerate(shape) if size > 1]
+    are_rows = min(wide, key=lambda place: strides[place], default=0) not in summed
+    if not are_rows or all(strides[place] <= strides[0] for place in summed & set(wide)):
+        return None
+    with node.graph.inserting_before(node):
+        how: Any = {"memory_format": torch.contiguous_format}
+        apart = node.graph.call_function(aten.clone.default, (source,), how)
+        apart.meta = source.meta | {"stride": torch.empty(shape, device="meta").stride()}
+        other = node.graph.call_function(operation, (apart, *node.args[1:]), node.kwargs)
     other.meta = dict(node.meta)
     return other
 

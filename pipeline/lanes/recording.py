@@ -77,6 +77,7 @@ class Recorder(TorchDispatchMode):
             "shape": tuple(tensor.shape),
             "stride": tensor.stride(),
             "dtype": tensor.dtype,
+            "device": tensor.device.type,
         }
 
     def _name_all(self, result: Any, node: Node) -> None:

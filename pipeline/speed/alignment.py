@@ -19,8 +19,8 @@ PRECISE = 0.0035
 """A kind's mean log speed is known well enough with a standard error below this."""
 MOST = 6
 """As many rounds at most as every size gets, times this."""
-MOST_SECONDS, FEWEST = 20.0, 5
-"""Nor is there another round where slow steps have taken so long, and there are so many."""
+MOST_SECONDS, FEWEST_ROUNDS = 20.0, 5
+"""Nor is there another round where steps have taken so long, and there were so many."""
 
 
 @dataclass(frozen=True)
@@ -52,8 +52,9 @@ def measure(
     on_block: Callable[[int], None],
 ) -> list[Aligned]:
     """Time every aligned size with its neighbours in ``how.blocks`` rounds, in random order, and in
-    up to MOST times as many until each kind's mean is known to PRECISE, or MOST_SECONDS are spent;
-    in blocks half as long as others, for what is close in time is alike.
+    up to MOST times as many until each kind's mean is known to PRECISE; of slow steps in no more
+    than MOST_SECONDS take, or FEWEST_ROUNDS. In blocks half as long as others, for what is close in
+    time is alike.
 
     step_of: a step function by batch size; kinds: ``sizes``. ``on_block`` hears of every round, and
     of those that were not needed.
@@ -65,7 +66,7 @@ def measure(
         steps = {near: step_of(near) for size in kinds for near in range(size - 1, size + 2)}
         quick = {near: blocks.warm_up(step, device) for near, step in steps.items()}
         for round_number in range(MOST * how.blocks):
-            is_long = round_number >= FEWEST and spent > MOST_SECONDS
+            is_long = round_number >= FEWEST_ROUNDS and spent > MOST_SECONDS
             if is_long or (round_number >= how.blocks and is_precise(found, kinds)):
                 on_block(MOST * how.blocks - round_number)
                 break

@@ -30,8 +30,8 @@ BUSY = 0.9
 """A block of several threads counts if the first computed for this share of it."""
 FEWEST = 3
 """Blocks that a timing needs."""
-LONG_SECONDS, ENOUGH = 2.0, 5
-"""What is compared with nothing is timed no longer than this, once it has so many blocks."""
+LONG_SECONDS, ENOUGH_BLOCKS = 2.0, 5
+"""A step that stands alone is timed no longer than this, once it has so many blocks."""
 TRIES = 3
 """How often a block is taken until it counts."""
 PILOT = 9
@@ -155,14 +155,15 @@ def measure(
     seed: int,
     on_block: Callable[[int], None],
     compared: Collection[Key] = (),
+    alone: Collection[Key] = (),
 ) -> dict[Key, Timing]:
     """Time every step function with its number of threads, in ``how.blocks`` rounds: a block of
     each that is compared, in random order, and then one of every other.
 
     A block that does not count is taken again at once, up to TRIES times; a step function of
-    several threads of which fewer than FEWEST blocks count is left out. What is not compared has
-    fewer rounds where its blocks have taken LONG_SECONDS. ``on_block`` hears of every block, and of
-    those that were not needed.
+    several threads of which fewer than FEWEST blocks count is left out. What stands
+    alone, in no ratio to another, has fewer rounds where its blocks have taken LONG_SECONDS.
+    ``on_block`` hears of every block, and of those that were not needed.
     """
     per_block: dict[Key, int] = {}
     for key, step in steps.items():
@@ -173,7 +174,7 @@ def measure(
     rng = np.random.default_rng(seed)
     for _ in range(how.blocks):
         for key in (group[place] for group in groups for place in rng.permutation(len(group))):
-            if key in compared or not is_long(found[key], per_block[key]):
+            if key not in alone or not is_enough(found[key], per_block[key]):
                 with threads(counts[key]):
                     found[key].append(counted(steps[key], per_block[key], device, counts[key]))
             on_block(1)
@@ -181,9 +182,10 @@ def measure(
     return {key: timing for key, timing in timings.items() if timing.count >= FEWEST}
 
 
-def is_long(found: list[float], steps: int) -> bool:
-    """Whether blocks of so many steps are enough of them, and have taken LONG_SECONDS."""
-    return len(found) >= ENOUGH and np.nansum(found) * steps > LONG_SECONDS
+def is_enough(found: list[float], steps: int) -> bool:
+    """Whether ENOUGH_BLOCKS of so many steps count, and have taken LONG_SECONDS."""
+    counted = [seconds for seconds in found if np.isfinite(seconds)]
+    return len(counted) >= ENOUGH_BLOCKS and sum(counted) * steps > LONG_SECONDS
 
 
 def counted(step: Step, steps: int, device: torch.device, count: int) -> float:

@@ -48,17 +48,21 @@ class Trial:
         """The peak of a training with this batch size, measured once."""
         case = (batch_size, micro_batches)
         if case not in self.peaks:
-            peak, reserved = self.evaluation
+            held, reserved = self.evaluation_bytes
             step = single.peak_bytes(self.settings, self.data, *case)
-            self.peaks[case] = max(step, peak)
+            self.peaks[case] = max(step, held)
             self.reserved[case] = max(memory.reserved_bytes(self.device), reserved)
         return self.peaks[case]
 
     @cached_property
-    def evaluation(self) -> tuple[int, float]:
-        """The peak of an evaluation, and what CUDA's allocator had reserved for it."""
-        peak = single.evaluation_peak_bytes(self.settings, self.data)
-        return peak, memory.reserved_bytes(self.device)
+    def evaluation_bytes(self) -> tuple[int, float]:
+        """The peak of an evaluation, and what CUDA's allocator had reserved at least for it.
+
+        A step before it, which is not weighed, makes what libraries keep for themselves.
+        """
+        self.training.stepper(single.smallest_batch(self.settings, self.data))()
+        held = single.evaluation_peak_bytes(self.settings, self.data)
+        return held, memory.reserved_bytes(self.device)
 
     def fits(self, batch_size: int) -> bool:
         """Whether a training stays within the limit.
@@ -138,8 +142,3 @@ def cases(
         lambda size: not trial.is_quick(size),
     )
     return chosen + [Case(size) for size in sizes if size not in grid]
-
-
-def smallest_batch(settings: Settings, data: Dataset) -> int:
-    """1, or 2 for a network with batch norm."""
-    return 2 if single.needs_company(settings, data) else 1

@@ -15,8 +15,6 @@ from pipeline.training.loop import averaged, clip, take_step, torch_optimizer
 from pipeline.training.losses import loss_and_score, mean_loss
 
 PARTS = ("gather", "forward", "forward_backward", "update")
-FEW = 2
-"""Examples that every network can train on, one with a batch norm, too."""
 
 
 class Training:
@@ -103,23 +101,26 @@ class Training:
 def peak_bytes(settings: Settings, data: Dataset, batch_size: int, micro_batches: int = 1) -> int:
     """The most bytes that a training holds in a step; the data are not counted.
 
-    A real step, after one of few examples that makes the optimizer's state.
+    A real step, after one of the fewest examples that makes the optimizer's state.
     """
+    smallest = smallest_batch(settings, data)
 
     def train() -> None:
         training = Training(settings, data)
-        training.stepper(min(FEW, batch_size))()
+        training.stepper(smallest)()
         training.stepper(batch_size, micro_batches)()
 
     return memory.peak_bytes(train, data.train.x.device)
 
 
 def evaluation_peak_bytes(settings: Settings, data: Dataset) -> int:
-    """The most bytes that a training holds in an evaluation, whatever its batch size."""
+    """The most bytes that a training holds in an evaluation, whatever its batch size, or in a step
+    of the fewest examples."""
+    smallest = smallest_batch(settings, data)
 
     def evaluate() -> None:
         training = Training(settings, data)
-        training.stepper(FEW)()
+        training.stepper(smallest)()
         training.evaluate()
 
     return memory.peak_bytes(evaluate, data.train.x.device)
@@ -134,6 +135,11 @@ def needs_company(settings: Settings, data: Dataset) -> bool:
     """Whether a batch norm makes examples depend on each other: one alone cannot train."""
     modules = Training(settings, data).model.modules()
     return any(isinstance(module, nn.modules.batchnorm._BatchNorm) for module in modules)
+
+
+def smallest_batch(settings: Settings, data: Dataset) -> int:
+    """1, or 2 for a network with batch norm."""
+    return 2 if needs_company(settings, data) else 1
 
 
 def accumulation_difference(

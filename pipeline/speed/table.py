@@ -80,7 +80,7 @@ def subject(
     Raises InputError where the memory does not allow the smallest batch.
     """
     trial = Trial(settings, data, limit_bytes)
-    smallest = cases.smallest_batch(settings, data)
+    smallest = single.smallest_batch(settings, data)
     capacity = cases.capacity(trial, smallest)
     chosen = cases.cases(trial, grid, capacity, smallest, is_dense)
     return Subject(trial, capacity, chosen)
@@ -118,15 +118,16 @@ def times(
     """The timings of all step functions; what other work keeps from being timed with several
     threads is timed with one, and again whatever it is compared with."""
     grid = steps_of_grid(functions)
-    found = blocks.measure(functions, counts, how, device, seed, on_block, grid)
+    alone = [key for key in functions if not key[1].in_grid and key[1].micro_batches == 1]
+    found = blocks.measure(functions, counts, how, device, seed, on_block, grid, alone)
     lost = functions.keys() - found.keys()
     if not lost:
         return found
     again = lost | (set(grid) if lost & set(grid) else set())
     steps = {key: step for key, step in functions.items() if key in again}
-    alone = {key: 1 if key in lost else counts[key] for key in steps}
+    fewer = {key: 1 if key in lost else counts[key] for key in steps}
     kept = {key: timing for key, timing in found.items() if key not in again}
-    return kept | times(steps, alone, how, device, seed, lambda _: None)
+    return kept | times(steps, fewer, how, device, seed, lambda _: None)
 
 
 def steps_of_grid(keys: Iterable[Key]) -> list[Key]:

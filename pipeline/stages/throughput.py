@@ -15,7 +15,7 @@ import torch
 from pipeline import distributed, forecast
 from pipeline.errors import command, require
 from pipeline.params.load import Params, load_params
-from pipeline.speed import alignment, cases, table
+from pipeline.speed import alignment, single, table
 from pipeline.speed.alignment import Aligned
 from pipeline.speed.blocks import NOISY_SPREAD, Timing
 from pipeline.speed.load import Watch
@@ -75,7 +75,7 @@ def shared(params: Params, chosen: Mapping[str, Subject], whose: Mapping[str, st
         for name, subject in chosen.items() if most > 1 else ():
             settings, data = subject.trial.settings, subject.trial.data
             sizes = grid_sizes(params, len(data.train))
-            smallest, how = cases.smallest_batch(settings, data), params.throughput
+            smallest, how = single.smallest_batch(settings, data), params.throughput
             where = subject.trial.device
             table = distributed.measure(
                 settings, files.PROCESSED, where, most, sizes, smallest, how, on_done

@@ -165,12 +165,20 @@ class TestBits:
 
     @pytest.mark.parametrize("channels", [1, 2, 3, 4])
     @pytest.mark.parametrize(
-        "model", [Model("cnn", [8, 16], norm="batch"), Model("cifar_resnet", layers=8, width=8)]
+        "model",
+        [
+            Model("cnn", [8, 16], norm="batch"),
+            Model("cnn", [2, 16, 3, 8]),
+            Model("cnn", [8, 16, 8, 8]),
+            Model("cnn", [8, 16, 8, 8], norm="batch"),
+            Model("cifar_resnet", layers=8, width=8),
+        ],
     )
     def test_convolutions_do_not_depend_on_their_neighbours(
         self, model: Model, channels: int
     ) -> None:
-        """Images of two or three channels would take other kernels by the number of lanes."""
+        """Over two or three channels they would take other kernels by the number of lanes, and in
+        images of one pixel the sums over examples would be taken in another order."""
         data = images((channels, 8, 8))
         pack = make_pack((0.01, 0.1), (0, 1, 2), model=model)
         pack = replace(pack, snapshots=(), examples=len(data.train))

@@ -55,7 +55,7 @@ def test_a_known_advantage_is_found(monkeypatch: pytest.MonkeyPatch, advantage: 
 def test_slow_steps_are_not_asked_for_ever(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(alignment, "MOST_SECONDS", 1e-3)
     _, heard = measured(monkeypatch, 1.0, noise=0.2)
-    assert len(heard) == alignment.FEWEST + 1
+    assert len(heard) == alignment.FEWEST_ROUNDS + 1
     assert sum(heard) == alignment.MOST * HOW.blocks
 
 

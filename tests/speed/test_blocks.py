@@ -143,11 +143,19 @@ def test_slow_steps_that_nothing_is_compared_with_are_timed_less_often(clock: Cl
     known = {4: 0.001, 8: 0.5, 16: 0.5}
     heard: list[int] = []
     steps = {b: clock.step(s) for b, s in known.items()}
-    found = blocks.measure(steps, dict.fromkeys(known, 1), HOW, CPU, 0, heard.append, [16])
+    alone = {"alone": [4, 8]}
+    found = blocks.measure(steps, dict.fromkeys(known, 1), HOW, CPU, 0, heard.append, **alone)
     counts = {b: timing.count for b, timing in found.items()}
-    assert counts == {4: HOW.blocks, 8: blocks.ENOUGH, 16: HOW.blocks}
+    assert counts == {4: HOW.blocks, 8: blocks.ENOUGH_BLOCKS, 16: HOW.blocks}
     assert found[8].median == pytest.approx(0.5)
     assert sum(heard) == 3 * HOW.blocks
+
+
+def test_blocks_that_do_not_count_are_not_enough() -> None:
+    nan, long = float("nan"), blocks.LONG_SECONDS
+    assert blocks.is_enough([long] * blocks.ENOUGH_BLOCKS, 1)
+    assert not blocks.is_enough([*[long] * (blocks.ENOUGH_BLOCKS - 1), nan, nan], 1)
+    assert not blocks.is_enough([long / 100] * blocks.ENOUGH_BLOCKS, 10)
 
 
 def rounds_of(seconds: list[float], rng: np.random.Generator) -> dict[int, blocks.Timing]:

@@ -31,24 +31,32 @@ class TestMicroBatches:
         assert single.accumulation_difference(settings, make_data(), 32, 8) > 0.05
         assert single.needs_company(settings, make_data())
 
-    @pytest.mark.parametrize("size", [1, 2, 100, 512])
-    @pytest.mark.parametrize("optimizer", ["sgd", "adam"])
-    def test_a_first_step_of_few_examples_leaves_the_peak_as_it_is(
-        self, make_data: MakeData, size: int, optimizer: str
+    @pytest.mark.parametrize(("size", "parts"), [(1, 1), (2, 1), (100, 1), (100, 4), (512, 16)])
+    @pytest.mark.parametrize(
+        "optimizer", [Optimizer("sgd"), Optimizer("adam"), Optimizer("adamw", ema=0.9)]
+    )
+    @pytest.mark.parametrize("norm", ["none", "batch"])
+    def test_a_small_first_step_leaves_the_peak_as_it_is(
+        self, make_data: MakeData, size: int, parts: int, optimizer: Optimizer, norm: str
     ) -> None:
-        """Against two whole steps and an evaluation."""
-        data, settings = make_data(examples=512), replace(wide(8), optimizer=Optimizer(optimizer))
+        """Against two whole steps, and these with an evaluation."""
+        if norm == "batch" and size < 2 * parts:
+            pytest.skip("a batch norm needs two examples")
+        data = make_data(examples=512)
+        settings = replace(wide(8), optimizer=optimizer)
+        settings = replace(settings, model=replace(settings.model, norm=norm))
 
-        def train() -> None:
+        def steps() -> single.Training:
             training = single.Training(settings, data)
-            step = training.stepper(size, 1 if size < 100 else 4)
+            step = training.stepper(size, parts)
             step()
             step()
-            training.evaluate()
+            return training
 
-        trial = Trial(settings, data, None)
-        plain = memory.peak_bytes(train, torch.device("cpu"))
-        assert trial.peak(size, 1 if size < 100 else 4) == plain
+        cpu = torch.device("cpu")
+        assert single.peak_bytes(settings, data, size, parts) == memory.peak_bytes(steps, cpu)
+        whole = memory.peak_bytes(lambda: steps().evaluate(), cpu)
+        assert Trial(settings, data, None).peak(size, parts) == whole
 
     def test_they_take_less_memory(self, make_data: MakeData) -> None:
         data = make_data(examples=2048)
