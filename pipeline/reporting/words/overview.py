@@ -16,6 +16,8 @@ from pipeline.reporting.words import numbers
 from pipeline.selection.keys import PACK, RATE, rows_of
 from pipeline.selection.targets import WINDOW
 
+CHANGED = 1.5
+"""A step that takes so many times as long later, or so much less, is worth a word."""
 MANY_NOISY = 0.25
 LOADED = 0.25
 """More cores than this busy with other work make step times worth a warning."""
@@ -234,6 +236,19 @@ def side_by_side(study: Study) -> str:
     )
 
 
+def on_the_passes(throughput: pd.DataFrame) -> list[str]:
+    """How much longer steps took after the training than before it, where by CHANGED or more either
+    way."""
+    changes = throughput.loc[throughput["in_grid"], "later_over_earlier"].dropna()
+    if not len(changes) or np.abs(np.log(changes)).max() < np.log(CHANGED):
+        return []
+    return [
+        f"After the training a step took {numbers.interval(changes.min(), changes.max())} times as "
+        "long as before it: the machine changed its pace. The intervals hold both, and are wide "
+        "for it; `dvc repro -f throughput` measures both again."
+    ]
+
+
 def warnings(study: Study) -> list[str]:
     """What a careful reader must know before believing the headline."""
     throughput, table, frame = study.measured.throughput, study.tradeoff, study.frame
@@ -244,6 +259,8 @@ def warnings(study: Study) -> list[str]:
             "must have kept the machine busy, and no batch size can be recommended by them. `dvc "
             "repro -f throughput` measures both again, best on a quiet machine."
         )
+    else:
+        words += on_the_passes(throughput)
     noisy, others = int(throughput["noisy"].sum()), throughput["other_cores"].iloc[0]
     if others > LOADED:
         words.append(

@@ -138,6 +138,17 @@ def test_a_target_that_few_steps_drew_down_is_told() -> None:
     assert overview.on_the_target(study_of(lowered=None)) == []
 
 
+def test_a_machine_that_changed_its_pace_is_told() -> None:
+    def said(*changes: float) -> list[str]:
+        later = [*changes, float("nan")]
+        table = pd.DataFrame({"later_over_earlier": later}).assign(in_grid=True)
+        return overview.on_the_passes(table)
+
+    assert said(1.4, 0.7) == said() == []
+    assert "a step took 1.60 to 2.60 times as long as before" in said(2.6, 1.6)[0]
+    assert "a step took 0.500 to 1 times as long as before" in said(0.5, 1.0)[0]
+
+
 def test_a_noisy_machine_is_told_with_what_it_leaves_of_ratios() -> None:
     study = cached((4, 16, 64), (0.1, 1.0, 10.0), 3)
     timed = study.measured.throughput.assign(noisy=True, ratio_error=0.03, later_over_earlier=1.0)
