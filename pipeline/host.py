@@ -12,28 +12,24 @@ GROUPS = Path("/sys/fs/cgroup")
 control."""
 OWN_GROUP = Path("/proc/self/cgroup")
 MEMORY_INFO = Path("/proc/meminfo")
-UNREADABLE = (OSError, KeyError, ValueError)
-"""A group that is gone, may not be read, or is shown in part only, as some sandboxes do, limits
-nothing."""
+UNREADABLE = (OSError, KeyError, ValueError, ZeroDivisionError)
+"""A group that is gone, may not be read, or whose limit is shown in part only, as some sandboxes
+do, limits nothing."""
 
 
 @dataclass(frozen=True)
 class MemoryFiles:
     """How a version of control groups names a group's limit, what it has taken, and of that in
-    ``memory.stat`` what holds files, which Linux gives back when asked."""
+    ``memory.stat`` what holds files that were not read of late, which Linux gives back first."""
 
     limit: str
     taken: str
-    given_back: tuple[str, str]
+    given_back: str
 
 
 MEMORY_FILES = (
-    MemoryFiles("memory.max", "memory.current", ("inactive_file", "active_file")),
-    MemoryFiles(
-        "memory.limit_in_bytes",
-        "memory.usage_in_bytes",
-        ("total_inactive_file", "total_active_file"),
-    ),
+    MemoryFiles("memory.max", "memory.current", "inactive_file"),
+    MemoryFiles("memory.limit_in_bytes", "memory.usage_in_bytes", "total_inactive_file"),
 )
 
 
@@ -75,18 +71,21 @@ def _free_bytes(folder: Path, names: MemoryFiles) -> int:
     """What a group with a limit may still take; ValueError where it has none."""
     limit = int((folder / names.limit).read_text())
     taken = int((folder / names.taken).read_text())
-    stat = dict(line.split() for line in (folder / "memory.stat").read_text().splitlines())
-    return limit - taken + sum(int(stat[name]) for name in names.given_back)
+    given_back = 0
+    with contextlib.suppress(*UNREADABLE):
+        stat = dict(line.split() for line in (folder / "memory.stat").read_text().splitlines())
+        given_back = int(stat[names.given_back])
+    return limit - taken + given_back
 
 
 def _folders(controller: str, groups: Path, own: Path) -> Iterator[Path]:
     """The group of this process and those above it. Inside a container the path may be that
     outside, which is not there; the top is the container's own group then."""
-    lines = own.read_text().splitlines() if own.is_file() else []
-    for line in lines:
-        _, controllers, path = line.split(":", 2)
-        if controllers and controller not in controllers.split(","):
-            continue
-        inside = Path(path).relative_to("/")
-        for top in {groups / controllers, groups / controller} if controllers else {groups}:
-            yield from (top / place for place in (inside, *inside.parents))
+    with contextlib.suppress(*UNREADABLE):
+        for line in own.read_text().splitlines():
+            _, controllers, path = line.split(":", 2)
+            if controllers and controller not in controllers.split(","):
+                continue
+            inside = Path(path).relative_to("/")
+            for top in {groups / controllers, groups / controller} if controllers else {groups}:
+                yield from (top / place for place in (inside, *inside.parents))

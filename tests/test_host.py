@@ -47,8 +47,8 @@ def test_memory_is_what_the_tightest_group_may_still_take(
     for folder, limit in ((top / "a", 5000), (top / "a/b", 9000)):
         told(folder / names[0], str(limit))
         told(folder / names[1], "4000")
-        of_files = f"{names[2]}inactive_file 600\n{names[2]}active_file 400"
-        told(folder / "memory.stat", f"anon 3000\n{of_files}")
+    assert free_bytes(tmp_path, own) == 1000
+    told(top / "a/memory.stat", f"anon 3000\n{names[2]}inactive_file 1000")
     assert free_bytes(tmp_path, own) == 2000
     told(top / "a" / names[1], "9000")
     assert free_bytes(tmp_path, own) == 0
@@ -56,7 +56,7 @@ def test_memory_is_what_the_tightest_group_may_still_take(
 
 @pytest.mark.parametrize("shown", ["memory.max", "memory.limit_in_bytes", "cpu.cfs_quota_us"])
 def test_a_group_that_is_shown_in_part_limits_nothing(tmp_path: Path, shown: str) -> None:
-    own = told(tmp_path / "cgroup", "0::/\n3:memory:/\n4:cpu:/")
+    own = told(tmp_path / "cgroup", "0::/\n3:memory:/\n4:cpu:/\nno line of a group")
     for top in (tmp_path, tmp_path / "memory", tmp_path / "cpu"):
         told(top / shown, "1000")
     assert free_bytes(tmp_path, own) > 2**20

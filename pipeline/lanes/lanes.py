@@ -29,8 +29,8 @@ Tensors = dict[str, Tensor]
 Gradient = Tensor | tuple[Tensor, Tensor]
 """A gradient, or the two factors whose batched product it is."""
 FEW_CHANNELS = (2, 3)
-"""In a convolution from or to so many channels of a group, oneDNN takes another kernel, with other
-bits, by the number of groups (version 3.12 with AVX-512 does): lanes are computed one by one."""
+"""In a convolution from so many channels of a group, oneDNN takes another kernel, with other bits,
+by the number of groups (version 3.12 with AVX-512 does): lanes are computed one by one."""
 FEWEST = 2
 """A lone cell trains beside a twin that nobody looks at."""
 
@@ -161,14 +161,18 @@ def predictor(lanes: Lanes) -> Callable[[Tensor], Tensor]:
 
 
 def has_hidden_few_channels(model: nn.Module) -> bool:
-    """Whether a convolution after the first is from FEW_CHANNELS; the first is from those of the
-    examples, which all lanes share in an evaluation."""
-    convolutions = [
+    """Whether a convolution from FEW_CHANNELS is not the first module with tensors: that one is of
+    the examples, which all lanes share in an evaluation."""
+    with_tensors = [
         module
         for module in model.modules()
-        if isinstance(module, nn.Conv1d | nn.Conv2d | nn.Conv3d)
+        if any(True for _ in (*module.parameters(recurse=False), *module.buffers(recurse=False)))
     ]
-    return any(each.in_channels // each.groups in FEW_CHANNELS for each in convolutions[1:])
+    return any(
+        isinstance(module, nn.Conv1d | nn.Conv2d | nn.Conv3d)
+        and module.in_channels // module.groups in FEW_CHANNELS
+        for module in with_tensors[1:]
+    )
 
 
 def norms(tensors: Tensors, order: float = 2) -> Tensor:

@@ -25,7 +25,10 @@ VIEWS = {
     aten.reshape.default,
 }
 
-FRESH = {aten.bmm.default, aten.baddbmm.default, aten.sub.Tensor, aten.convolution.default}
+FRESH = {
+    aten.bmm.default, aten.baddbmm.default, aten.sub.Tensor, aten.convolution.default,
+    aten.cat.default,
+}  # fmt: skip
 """Operations whose result is new memory that nothing else refers to."""
 SUMS = {aten.sum.dim_IntList, aten.mean.dim}
 IN_PLACE: dict[object, Callable[..., Any]] = {
@@ -163,49 +166,49 @@ def turn_products(node: Node) -> Node | None:
 
 
 def part_convolutions(node: Node) -> Node | None:
-    """A convolution of all lanes over FEW_CHANNELS as one for each lane."""
+    """A convolution of all lanes from FEW_CHANNELS as one for each lane."""
     if node.target is not aten.convolution.default:
         return None
     arguments: Any = node.args
     x, weight, bias, *how, groups = arguments
-    lanes = _lanes_to_part(node, weight, groups)
+    is_transposed = how[3]
+    lanes = 1 if is_transposed else _lanes_to_part(node, weight, groups)
 
     def of_lane(lane: int) -> Node:
         own_bias = None if bias is None else _of_lane(bias, 0, lane, lanes)
         factors = (_of_lane(x, 1, lane, lanes), _of_lane(weight, 0, lane, lanes), own_bias)
         return _marked(node, (*factors, *how, groups // lanes), lane)
 
-    return _together(node, of_lane, lanes, 1)
+    return _together(node, of_lane, lanes)
 
 
 def part_gradients(node: Node) -> Node | None:
-    """One of the gradients of a convolution of all lanes over FEW_CHANNELS as one for each lane."""
+    """The gradient by its input of a transposed convolution of all lanes to FEW_CHANNELS, itself a
+    convolution from these, as one for each lane."""
     source = node.args[0] if node.args else None
     if node.target is not operator.getitem or not _calls(source, aten.convolution_backward.default):
         return None
     arguments: Any = source.args
-    gradient, x, weight, bias_sizes, *how, groups, _ = arguments
-    place, lanes = node.args[1], _lanes_to_part(source, weight, groups)
+    gradient, x, weight, _, *how, groups, _ = arguments
+    is_transposed, is_by_input = how[3], node.args[1] == 0
+    lanes = _lanes_to_part(source, weight, groups) if is_transposed and is_by_input else 1
 
     def of_lane(lane: int) -> Node:
         own = (_of_lane(tensor, 1, lane, lanes) for tensor in (gradient, x))
-        own_sizes = bias_sizes and [size // lanes for size in bias_sizes]
-        factors = (*own, _of_lane(weight, 0, lane, lanes), own_sizes)
-        only = [other == place for other in range(3)]
-        gradients = _marked(source, (*factors, *how, groups // lanes, only), lane)
-        return node.graph.call_function(operator.getitem, (gradients, place))
+        factors = (*own, _of_lane(weight, 0, lane, lanes), None)
+        gradients = _marked(source, (*factors, *how, groups // lanes, [True, False, False]), lane)
+        return node.graph.call_function(operator.getitem, (gradients, 0))
 
-    return _together(node, of_lane, lanes, 1 if place == 0 else 0)
+    return _together(node, of_lane, lanes)
 
 
 def _lanes_to_part(node: Node, weight: Node, groups: int) -> int:
-    """How many lanes a convolution over FEW_CHANNELS on a CPU, or its gradient, is of; 1 for any
-    other, and for one that is of a single lane already."""
+    """How many lanes a convolution from FEW_CHANNELS on a CPU, or a transposed one to these, is of;
+    1 for any other, and for one that is of a single lane already."""
     first_input = next(iter(node.graph.nodes))
     if "lane" in node.meta or first_input.meta["device"] != "cpu":
         return 1
-    channels, per_group = weight.meta["shape"][:2]
-    if not {channels // groups, per_group} & set(FEW_CHANNELS):
+    if weight.meta["shape"][1] not in FEW_CHANNELS:
         return 1
     lanes: int = first_input.meta["shape"][0]
     return 1 if groups % lanes else lanes
@@ -226,15 +229,14 @@ def _marked(node: Node, arguments: tuple[Any, ...], lane: int) -> Node:
     return own
 
 
-def _together(
-    node: Node, of_lane: Callable[[int], Node], lanes: int, dimension: int
-) -> Node | None:
-    """What the node gives, joined from lanes; None where there is nothing to part."""
+def _together(node: Node, of_lane: Callable[[int], Node], lanes: int) -> Node | None:
+    """What the node gives, with the channels of lanes side by side; None where there is nothing to
+    part."""
     if lanes == 1:
         return None
     with node.graph.inserting_before(node):
         parts = [of_lane(lane) for lane in range(lanes)]
-        other = node.graph.call_function(aten.cat.default, (parts, dimension))
+        other = node.graph.call_function(aten.cat.default, (parts, 1))
     other.meta = dict(node.meta)
     return other
 
@@ -248,6 +250,8 @@ def part_sums(node: Node) -> Node | None:
     shape, strides = source.meta["shape"], source.meta["stride"]
     operation: Any = node.target
     dimensions: Any = node.args[1]
+    if not shape or not dimensions:
+        return None
     summed = {dimension % len(shape) for dimension in dimensions}
     wide = [place for place, size in enumerate(shape) if size > 1]
     are_rows = min(wide, key=lambda place: strides[place], default=0) not in summed

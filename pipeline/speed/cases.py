@@ -56,11 +56,11 @@ class Trial:
 
     @cached_property
     def evaluation_bytes(self) -> tuple[int, float]:
-        """The peak of an evaluation, and what CUDA's allocator had reserved at least for it.
+        """The peak of an evaluation, and what CUDA's allocator had reserved for it.
 
         A step before it, which is not weighed, makes what libraries keep for themselves.
         """
-        self.training.stepper(single.smallest_batch(self.settings, self.data))()
+        self.training.stepper(single.smallest_batch(self.training.model))()
         held = single.evaluation_peak_bytes(self.settings, self.data)
         return held, memory.reserved_bytes(self.device)
 

@@ -103,11 +103,10 @@ def peak_bytes(settings: Settings, data: Dataset, batch_size: int, micro_batches
 
     A real step, after one of the fewest examples that makes the optimizer's state.
     """
-    smallest = smallest_batch(settings, data)
 
     def train() -> None:
         training = Training(settings, data)
-        training.stepper(smallest)()
+        training.stepper(smallest_batch(training.model))()
         training.stepper(batch_size, micro_batches)()
 
     return memory.peak_bytes(train, data.train.x.device)
@@ -116,11 +115,10 @@ def peak_bytes(settings: Settings, data: Dataset, batch_size: int, micro_batches
 def evaluation_peak_bytes(settings: Settings, data: Dataset) -> int:
     """The most bytes that a training holds in an evaluation, whatever its batch size, or in a step
     of the fewest examples."""
-    smallest = smallest_batch(settings, data)
 
     def evaluate() -> None:
         training = Training(settings, data)
-        training.stepper(smallest)()
+        training.stepper(smallest_batch(training.model))()
         training.evaluate()
 
     return memory.peak_bytes(evaluate, data.train.x.device)
@@ -131,15 +129,11 @@ def weight_bytes(settings: Settings, data: Dataset) -> int:
     return sum(parameter.nbytes for parameter in Training(settings, data).model.parameters())
 
 
-def needs_company(settings: Settings, data: Dataset) -> bool:
-    """Whether a batch norm makes examples depend on each other: one alone cannot train."""
-    modules = Training(settings, data).model.modules()
-    return any(isinstance(module, nn.modules.batchnorm._BatchNorm) for module in modules)
-
-
-def smallest_batch(settings: Settings, data: Dataset) -> int:
-    """1, or 2 for a network with batch norm."""
-    return 2 if needs_company(settings, data) else 1
+def smallest_batch(model: nn.Module) -> int:
+    """1, or 2 for a network with batch norm, which makes examples depend on each other: one alone
+    cannot train."""
+    batch_norm = nn.modules.batchnorm._BatchNorm
+    return 2 if any(isinstance(module, batch_norm) for module in model.modules()) else 1
 
 
 def accumulation_difference(

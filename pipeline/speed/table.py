@@ -80,7 +80,7 @@ def subject(
     Raises InputError where the memory does not allow the smallest batch.
     """
     trial = Trial(settings, data, limit_bytes)
-    smallest = single.smallest_batch(settings, data)
+    smallest = single.smallest_batch(trial.training.model)
     capacity = cases.capacity(trial, smallest)
     chosen = cases.cases(trial, grid, capacity, smallest, is_dense)
     return Subject(trial, capacity, chosen)

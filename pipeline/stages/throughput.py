@@ -75,7 +75,8 @@ def shared(params: Params, chosen: Mapping[str, Subject], whose: Mapping[str, st
         for name, subject in chosen.items() if most > 1 else ():
             settings, data = subject.trial.settings, subject.trial.data
             sizes = grid_sizes(params, len(data.train))
-            smallest, how = single.smallest_batch(settings, data), params.throughput
+            smallest = single.smallest_batch(subject.trial.training.model)
+            how = params.throughput
             where = subject.trial.device
             table = distributed.measure(
                 settings, files.PROCESSED, where, most, sizes, smallest, how, on_done

@@ -1,5 +1,8 @@
 """The lane engine against the plain loop, and the promises about a lane's bits."""
 
+import copy
+import sys
+import types
 from dataclasses import replace
 from typing import Any
 
@@ -8,6 +11,7 @@ import pytest
 import torch
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from torch import nn
 
 from makers.data import MakeData, text_dataset
 from makers.packs import (
@@ -179,6 +183,9 @@ class TestBits:
     ) -> None:
         """Over two or three channels they would take other kernels by the number of lanes, and in
         images of one pixel the sums over examples would be taken in another order."""
+        self.check_convolutions(model, channels)
+
+    def check_convolutions(self, model: Model, channels: int) -> None:
         data = images((channels, 8, 8))
         pack = make_pack((0.01, 0.1), (0, 1, 2), model=model)
         pack = replace(pack, snapshots=(), examples=len(data.train))
@@ -186,6 +193,25 @@ class TestBits:
         whole = lanes(pack, data)
         for places in ([3], [4, 0], [5, 1, 2]):
             assert_same_bits(lanes(pack.part(places), data), whole.part(places))
+
+    @pytest.mark.parametrize(
+        "layers",
+        [
+            (nn.BatchNorm2d(3), nn.Conv2d(3, 8, 3)),
+            (nn.Conv2d(3, 8, 3), nn.ReLU(), nn.ConvTranspose2d(8, 2, 3), nn.ReLU()),
+            (nn.Conv2d(3, 6, 3), nn.ReLU(), nn.Conv2d(6, 16, 3, groups=2)),
+        ],
+        ids=["normed", "transposed", "grouped"],
+    )
+    def test_nor_do_those_of_ones_own(
+        self, layers: tuple[nn.Module, ...], monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        module = types.ModuleType("own_images")
+        network = nn.Sequential(*layers, nn.Flatten(), nn.LazyLinear(2))
+        network(torch.zeros(2, 3, 8, 8))
+        module.build = lambda shape, outputs: copy.deepcopy(network)  # type: ignore[attr-defined]
+        monkeypatch.setitem(sys.modules, "own_images", module)
+        self.check_convolutions(Model("own_images:build"), 3)
 
     def test_the_same_again(self, make_data: MakeData) -> None:
         pack, data = make_pack(model=MODELS["both"]), make_data()

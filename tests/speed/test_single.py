@@ -29,7 +29,7 @@ class TestMicroBatches:
     def test_batch_norm_makes_them_differ(self, make_data: MakeData) -> None:
         settings = Settings(model=Model("mlp", [16], norm="batch"), lr=(0.1,))
         assert single.accumulation_difference(settings, make_data(), 32, 8) > 0.05
-        assert single.needs_company(settings, make_data())
+        assert single.smallest_batch(single.Training(settings, make_data()).model) == 2
 
     @pytest.mark.parametrize(("size", "parts"), [(1, 1), (2, 1), (100, 1), (100, 4), (512, 16)])
     @pytest.mark.parametrize(

@@ -140,8 +140,8 @@ def test_a_target_that_few_steps_drew_down_is_told() -> None:
 
 def test_a_machine_that_changed_its_pace_is_told() -> None:
     def said(*changes: float) -> list[str]:
-        later = [*changes, float("nan")]
-        table = pd.DataFrame({"later_over_earlier": later}).assign(in_grid=True)
+        later = {"later_over_earlier": [*changes, float("nan"), 9.0]}
+        table = pd.DataFrame(later).assign(in_grid=[True] * (len(changes) + 1) + [False])
         return overview.on_the_passes(table)
 
     assert said(1.4, 0.7) == said() == []
