@@ -167,7 +167,7 @@ def unheard(_: int) -> None:
 
 def job(data: Dataset, engine: str) -> Job:
     """All lanes at once in this process."""
-    return Job(data, Plan(engine, "", 1, 1, 1), unheard)
+    return Job(data, Plan(engine, "", 1, 2, 1, 1), unheard)
 
 
 def lanes(pack: Pack, data: Dataset, plan: Plan) -> None:

@@ -18,9 +18,9 @@ from torch import Tensor
 from pipeline.errors import InputError
 from pipeline.executors.processes import Job, OnDone, dealt
 from pipeline.lanes import rules, trainings
-from pipeline.lanes.interpreter import as_written, recorded_program
-from pipeline.lanes.lanes import FEWEST, Lanes, predictor, stacked
-from pipeline.lanes.plan import make_plan
+from pipeline.lanes.interpreter import Program, as_written, recorded_program
+from pipeline.lanes.lanes import Lanes, padded, predictor, stacked
+from pipeline.lanes.plan import Plan, make_plan
 from pipeline.lanes.step import Trainee, make_step
 from pipeline.params.load import Params
 from pipeline.params.settings import Cell
@@ -134,10 +134,9 @@ def of_factor(trunk: Trunk, data: Dataset, params: Params, factor: int) -> pd.Da
     if plan.engine == "loop" or not cells:
         return none()
     pieces = np.array_split(np.arange(len(cells)), -(-len(cells) // plan.lanes_at_once))
+    programs: dict[int, Program] = {}
     losses = [
-        losses_of(
-            trunk, data, pack.part(piece), [rows[place] for place in piece], plan.micro_batches
-        )
+        losses_of(trunk, data, pack.part(piece), [rows[place] for place in piece], plan, programs)
         for piece in pieces
     ]
     before, after = np.concatenate(losses, axis=1)
@@ -150,10 +149,16 @@ def of_factor(trunk: Trunk, data: Dataset, params: Params, factor: int) -> pd.Da
 
 
 def losses_of(
-    trunk: Trunk, data: Dataset, pack: Pack, rows: list[int], micro: int
+    trunk: Trunk,
+    data: Dataset,
+    pack: Pack,
+    rows: list[int],
+    plan: Plan,
+    programs: dict[int, Program],
 ) -> npt.NDArray[np.float64]:
-    """The training losses of branches before and after, (2, branches); rows: of the trunk."""
-    rows = [*rows, *rows[-1:] * (FEWEST - len(rows))]
+    """The training losses of branches before and after, (2, branches); rows: of the trunk;
+    programs: by the number of lanes, which pieces of a batch size share."""
+    rows, micro = padded(rows, plan.fewest), plan.micro_batches
     lanes = lanes_from(trunk, data, pack, rows)
     settings, steps = pack.settings, trunk.branch_steps * trunk.pack.batch_size
     batches = orders(trunk, data, lanes, rows)[:, :steps].unflatten(1, (-1, pack.batch_size))
@@ -167,7 +172,9 @@ def losses_of(
     with torch.no_grad(), as_written():
         before = training_losses(lanes, data)
         if on_cpu:
-            step = recorded_program(trainee, make, batches[0], table[0]).step_of(trainee)
+            if len(lanes) not in programs:
+                programs[len(lanes)] = recorded_program(trainee, make, batches[0], table[0])
+            step = programs[len(lanes)].step_of(trainee)
         else:
             step = make(trainee)
         numbers = torch.arange(1, len(batches) + 1, device=batches.device)
@@ -181,7 +188,7 @@ def losses_of(
 
 def lanes_from(trunk: Trunk, data: Dataset, pack: Pack, rows: list[int]) -> Lanes:
     """The pack's cells as lanes with the trunk's weights at these rows."""
-    lanes, device = stacked(pack, pack.cells, data), data.train.x.device
+    lanes, device = stacked(pack, padded(pack.cells, len(rows)), data), data.train.x.device
     for name, array in trunk.weights.items():
         tensors = lanes.params if name in lanes.params else lanes.buffers
         tensors[name] = torch.from_numpy(array[rows]).to(device)

@@ -7,7 +7,6 @@ from pipeline.executors.executor import Executor, Link, Work
 from pipeline.lanes import workers
 from pipeline.lanes.checkpoint import Store
 from pipeline.lanes.job import Job
-from pipeline.lanes.lanes import FEWEST
 from pipeline.lanes.pieces import train_pieces
 from pipeline.lanes.plan import Plan, make_plan
 from pipeline.params.load import Params
@@ -93,5 +92,4 @@ def planned(pack: Pack, data: Dataset, params: Params, executor: Executor) -> Pl
 def slice_count(plan: Plan, cells: int) -> int:
     """In how many slices so many cells are cut, added rates of a pack among them, which are fewer
     than those that the plan was made for."""
-    fewest = 1 if plan.engine == "loop" else FEWEST
-    return max(1, min(plan.workers, cells // fewest))
+    return max(1, min(plan.workers, cells // plan.fewest))

@@ -1,9 +1,9 @@
 """Cells as lanes: their weights stacked on a leading axis.
 
 Nothing of a lane depends on its place or on its neighbours. A lone lane would take other kernels
-than several and end with other bits: FEWEST, and who keeps to it, stand in this file. And MKL adds
-up in another order where a matrix begins at another place of a cache line, unless it is told not to
-before it is first called.
+than several and end with other bits: those of a pack are trained either each alone or never fewer
+than FEWEST at once. And MKL adds up in another order where a matrix begins at another place of a
+cache line, unless it is told not to before it is first called.
 """
 
 import functools
@@ -32,27 +32,25 @@ FEW_CHANNELS = (2, 3)
 """In a convolution from so many channels of a group, oneDNN takes another kernel, with other bits,
 by the number of groups (version 3.12 with AVX-512 does): lanes are computed one by one."""
 FEWEST = 2
-"""A lone cell trains beside a twin that nobody looks at."""
+"""Lanes at once, where several may be: a lone cell trains beside a twin that nobody looks at."""
 
 
-def padded(cells: Sequence[Item]) -> list[Item]:
-    """The cells, or their places, in order, with twins of the last one up to FEWEST."""
-    return [*cells, *[cells[-1]] * (FEWEST - len(cells))]
+def padded(cells: Sequence[Item], fewest: int) -> list[Item]:
+    """The cells, or their places, in order, with twins of the last one up to ``fewest``."""
+    return [*cells, *[cells[-1]] * (fewest - len(cells))]
 
 
-def piece_count(cells: int, lanes_at_once: int) -> int:
-    """In how many pieces to train cells: as many as memory asks for, and none of a lone lane.
-
-    Of two lanes at once an odd one out joins a pair.
-    """
-    return max(1, min(-(-cells // lanes_at_once), cells // FEWEST))
+def piece_count(cells: int, lanes_at_once: int, fewest: int) -> int:
+    """In how many pieces to train cells: as many as memory asks for, and none of fewer than
+    ``fewest``, so that of two lanes at once an odd one out joins a pair."""
+    return max(1, min(-(-cells // lanes_at_once), cells // fewest))
 
 
-def without_dead(alive: Sequence[int], dead: Sequence[bool]) -> list[int]:
-    """The places in ``alive`` that are not dead, with the first dead ones up to FEWEST."""
+def without_dead(alive: Sequence[int], dead: Sequence[bool], fewest: int) -> list[int]:
+    """The places in ``alive`` that are not dead, with the first dead ones up to ``fewest``."""
     living = [place for place in range(len(alive)) if not dead[place]]
     rest = [place for place in range(len(alive)) if dead[place]]
-    return sorted([*living, *rest[: max(0, FEWEST - len(living))]])
+    return sorted([*living, *rest[: max(0, fewest - len(living))]])
 
 
 def dense(gradient: Gradient) -> Tensor:
@@ -108,12 +106,11 @@ def picked(tensors: Tensors, index: Tensor) -> Tensors:
 
 
 def stacked(pack: Pack, cells: Sequence[Cell], data: Dataset) -> Lanes:
-    """The lanes of these cells on the data's device, before their first step; a lone cell twice.
+    """The lanes of these cells on the data's device, before their first step.
 
     Cells of one seed start from the same weights, which are drawn once.
     """
     settings, device = pack.settings, data.train.x.device
-    cells = padded(cells)
     distinct = tuple(sorted({cell.seed for cell in cells}))
     models = [
         seeds.initial_model(settings.model, data.shape, data.outputs, settings.seed, seed)

@@ -19,9 +19,7 @@ from pipeline.training.pack import Pack, Trained, joined
 
 def train_pieces(pack: Pack, job: Job) -> Trained:
     """Train the pack in this process, ``plan.lanes_at_once`` cells at a time."""
-    cells = len(pack.cells)
-    is_loop = job.plan.engine == "loop"
-    count = cells if is_loop else piece_count(cells, job.plan.lanes_at_once)
+    count = piece_count(len(pack.cells), job.plan.lanes_at_once, job.plan.fewest)
     return joined([train_piece(piece, job) for piece in split(pack, count)])
 
 

@@ -14,7 +14,7 @@ import torch
 from pipeline.host import available_cores
 from pipeline.lanes import gradients, rules
 from pipeline.lanes.gradients import Batch
-from pipeline.lanes.lanes import FEWEST, predictor, stacked
+from pipeline.lanes.lanes import FEWEST, padded, predictor, stacked
 from pipeline.lanes.step import batch_maker, micro_batches
 from pipeline.params.network import MODELS
 from pipeline.params.protocol import Impl
@@ -40,18 +40,21 @@ LOOP_BYTES = 8 << 20
 lanes (0.85 to 1.0 of their time at 13 to 34 MiB, one run each): its attention is one kernel, and
 nothing is left of what lanes save."""
 CACHE_BYTES = 4 << 20
-"""On a CPU, lanes whose step works on more than about this together go at the memory's pace."""
+"""On a CPU, lanes that work on more than about this together go at the memory's pace. One that does
+so by itself trains alone: beside another it takes 0.91 to 1.2 times as long (perceptrons and
+convolutions, 0.81 in one transformer), and both would keep a single core busy."""
 
 
 @dataclass(frozen=True)
 class Plan:
-    """The choice and its reason; lanes_at_once is for each process. core_seconds_per_step: about
-    what a step of all cells takes of one core, by the pack alone, neither by a clock nor by this
-    machine; 0 for what cannot be lanes."""
+    """The choice and its reason; lanes_at_once is for each process, fewest the least that it may
+    be. core_seconds_per_step: about what a step of all cells takes of one core, by the pack alone,
+    neither by a clock nor by this machine; 0 for what cannot be lanes."""
 
     engine: str
     reason: str
     workers: int
+    fewest: int
     lanes_at_once: int
     micro_batches: int
     core_seconds_per_step: float = 0.0
@@ -67,22 +70,24 @@ def make_plan(pack: Pack, data: Dataset, impl: Impl) -> Plan:
     workers = min(cpus if impl.workers == "auto" else impl.workers, len(pack.cells))
     obstacle = obstacle_to_lanes(pack, data)
     if obstacle:
-        return Plan("loop", "asked for" if impl.engine == "loop" else obstacle, workers, 1, 1)
+        return Plan("loop", "asked for" if impl.engine == "loop" else obstacle, workers, 1, 1, 1)
     room = USABLE_MEMORY * free_bytes(device) / workers
     micro, lane = 1, lane_bytes(pack, data, 1)
     core_seconds = len(pack.cells) * (CELL_SECONDS + CELL_SECONDS_PER_BYTE * lane.step)
     engine, reason = choose_engine(pack, lane, impl, workers, device)
     if engine == "loop" and (lane.total <= room or impl.engine == "loop"):
-        return Plan(engine, reason, workers, 1, 1, core_seconds)
+        return Plan(engine, reason, workers, 1, 1, 1, core_seconds)
     if engine == "loop":
         engine, reason = "traced", "lanes alone can split a batch that does not fit"
-    while micro < pack.largest_batch_size and SMALLEST_PIECE * lane.total > room:
+    is_alone = device.type == "cpu" and lane.working > CACHE_BYTES
+    fewest, smallest_piece = (1, 1) if is_alone else (FEWEST, SMALLEST_PIECE)
+    while micro < pack.largest_batch_size and smallest_piece * lane.total > room:
         micro *= 2
         lane = lane_bytes(pack, data, micro)
-    at_once = min(-(-len(pack.cells) // workers), int(room / lane.total))
+    at_once = 1 if is_alone else min(-(-len(pack.cells) // workers), int(room / lane.total))
     if device.type == "cpu":
-        at_once = min(at_once, CACHE_BYTES // lane.step)
-    return Plan(engine, reason, workers, max(FEWEST, at_once), micro, core_seconds)
+        at_once = min(at_once, CACHE_BYTES // lane.working)
+    return Plan(engine, reason, workers, fewest, max(fewest, at_once), micro, core_seconds)
 
 
 def obstacle_to_lanes(pack: Pack, data: Dataset) -> str | None:
@@ -129,7 +134,7 @@ def lanes_obstacle(pack: Pack, data: Dataset) -> str | None:
         dict(model.named_parameters(remove_duplicate=False))
     ):
         return "some of its parameters are shared"
-    lanes = stacked(pack, pack.cells[:FEWEST], data)
+    lanes = stacked(pack, padded(pack.cells[:FEWEST], FEWEST), data)
     rows = torch.zeros(2, pack.batch_size, dtype=torch.int64, device=data.train.x.device)
     y = targets_of(data.train.y[rows], data.outputs, data.task)
     number = torch.ones((), dtype=torch.int64, device=rows.device)
@@ -138,10 +143,11 @@ def lanes_obstacle(pack: Pack, data: Dataset) -> str | None:
 
 @dataclass(frozen=True)
 class LaneBytes:
-    """The memory of one lane: what it holds always, and what a step, its recording and an
-    evaluation work on."""
+    """The memory of one lane: what it holds always, the optimizer's state of it, and what a step,
+    its recording and an evaluation work on."""
 
     held: int
+    state: int
     step: int
     recording: int
     evaluation: int
@@ -150,6 +156,11 @@ class LaneBytes:
     def total(self) -> int:
         """The most that it ever takes."""
         return self.held + max(self.step, self.recording, self.evaluation)
+
+    @property
+    def working(self) -> int:
+        """What a step makes, and the state that it reads and writes anew."""
+        return self.step + self.state
 
 
 def lane_bytes(pack: Pack, data: Dataset, micro: int) -> LaneBytes:
@@ -160,7 +171,7 @@ def lane_bytes(pack: Pack, data: Dataset, micro: int) -> LaneBytes:
     recording: the peak of torch.func, which frees less. An evaluation: the peak of one chunk.
     """
     device = data.train.x.device
-    lanes = stacked(pack, pack.cells[:1], data).take(torch.tensor([0], device=device))
+    lanes = stacked(pack, pack.cells[:1], data)
     batch_of = batch_maker(data, pack.settings.augmentation, lanes.keys)
 
     def batch(count: int) -> Batch:
@@ -180,10 +191,11 @@ def lane_bytes(pack: Pack, data: Dataset, micro: int) -> LaneBytes:
     rows = micro_batches(torch.zeros(1, pack.largest_batch_size), micro)[0].shape[1]
     chunk = min(evaluation_rows(data.train), len(data.train))
     weights = sum(tensor.nbytes for tensor in lanes.params.values())
-    copies = 4 + len(rules.slot_names(pack.settings.optimizer)) + len(pack.snapshots)
+    slots = len(rules.slot_names(pack.settings.optimizer))
     with torch.no_grad():
         return LaneBytes(
-            weights * copies,
+            weights * (4 + slots + len(pack.snapshots)),
+            weights * slots,
             peak_bytes_of_rows(step, rows, device),
             peak_bytes_of_rows(recording, rows, device),
             peak_bytes_of_rows(evaluation, chunk, device),

@@ -74,15 +74,15 @@ class Records:
                 if f"{self.step}/{name}" in self.snapshots:
                     self.snapshots[f"{self.step}/{name}"][cell] = tensor[lane]
 
-    def drop_dead(self) -> list[int] | None:
-        """Forget the dead lanes once they are many; the places of the lanes to go on with, or None
-        where they stay as they are or nobody lives."""
+    def drop_dead(self, fewest: int) -> list[int] | None:
+        """Forget the dead lanes once they are many, down to ``fewest``; the places of the lanes to
+        go on with, or None where they stay as they are or nobody lives."""
         dead = [bool(self.diverged_step[cell]) for cell in self.alive]
         living = dead.count(False)
         if not living:
             self.alive = []
         elif living <= COMPACT_BELOW * len(self.alive) and not self.pending:
-            places = without_dead(self.alive, dead)
+            places = without_dead(self.alive, dead, fewest)
             if len(places) < len(self.alive):
                 self.alive = [self.alive[place] for place in places]
                 return places
@@ -158,8 +158,8 @@ def blank(pack: Pack, weights: Tensors) -> Records:
     )
 
 
-def continued(begun: Trained, device: torch.device) -> Records:
-    """Where a training stands that was stopped at an evaluation."""
+def continued(begun: Trained, device: torch.device, fewest: int) -> Records:
+    """Where a training stands that was stopped at an evaluation, of ``fewest`` lanes at least."""
     dead = [bool(step) for step in begun.diverged_step]
 
     def own(arrays: dict[str, npt.NDArray[np.generic]]) -> Tensors:
@@ -167,7 +167,7 @@ def continued(begun: Trained, device: torch.device) -> Records:
 
     return Records(
         step=int(begun.until[0]),
-        alive=without_dead(range(len(dead)), dead),
+        alive=without_dead(range(len(dead)), dead, fewest),
         curves={name: curve.copy() for name, curve in begun.curves.items()},
         diverged_step=begun.diverged_step.copy(),
         kept=own(begun.weights),

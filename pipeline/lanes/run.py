@@ -53,15 +53,17 @@ class Run:
     def start(self) -> Trainee:
         """The lanes before their first step, or where they were stopped before."""
         if self.pack.begun:
-            self.records = records.continued(self.pack.begun, self.order.device)
+            fewest = self.job.plan.fewest
+            self.records = records.continued(self.pack.begun, self.order.device, fewest)
             return self.go_on(self.pack.begun)
-        lanes = stacked(self.pack, self.pack.cells, self.data)
+        cells = padded(self.pack.cells, self.job.plan.fewest)
+        lanes = stacked(self.pack, cells, self.data)
         self.records = records.blank(self.pack, lanes.weights())
         return Trainee(lanes, rules.initial_slots(self.pack.settings.optimizer, lanes.params), {})
 
     def go_on(self, begun: Trained) -> Trainee:
         """The lanes of the cells that are alive, as they were when they were stopped."""
-        alive = padded(self.records.alive)
+        alive = padded(self.records.alive, self.job.plan.fewest)
         lanes = stacked(self.pack, [self.pack.cells[cell] for cell in alive], self.data)
 
         def of_lanes(array: npt.NDArray[np.generic]) -> torch.Tensor:
@@ -82,8 +84,9 @@ class Run:
     def restore(self, content: Content) -> Trainee:
         """The lanes and records of a checkpoint."""
         self.records = records.restored(content)
-        alive = [self.pack.cells[cell] for cell in self.records.alive]
-        lanes = stacked(self.pack, alive, self.data)
+        held = len(next(iter(content.groups["param"].values())))  # with twins
+        alive = padded(self.records.alive, held)
+        lanes = stacked(self.pack, [self.pack.cells[cell] for cell in alive], self.data)
         lanes.params.update(content.groups["param"])
         lanes.buffers.update(content.groups.get("buffer", {}))
         state = {  # in the parameters' order, which the file has not kept
@@ -197,7 +200,9 @@ class Run:
 
     def forget_dead(self) -> None:
         """Go on with fewer lanes where many are dead; the last ones of a training stay."""
-        places = self.records.drop_dead() if self.records.step < self.pack.end else None
+        if self.records.step == self.pack.end:
+            return
+        places = self.records.drop_dead(self.job.plan.fewest)
         if places is not None:
             self.use(self.trainee.take(torch.tensor(places, device=self.data.train.x.device)))
 

@@ -78,6 +78,21 @@ class TestResume:
         again = make_job(data, store=store)
         assert_same_bits(train_pieces(pack, replace(again, plan=few)), expected)
 
+    def test_a_twin_goes_on_where_lanes_train_alone_by_now(
+        self, make_data: MakeData, tmp_path: Path
+    ) -> None:
+        """A lone cell is kept with its twin, and has its bits beside one alone."""
+        pack, data = make_pack((0.03,), (0,)), make_data()
+        expected, store = lanes(pack, data), Store(tmp_path, "inputs")
+
+        def stop(_: int) -> None:
+            raise Interruption
+
+        with pytest.raises(Interruption):
+            train_lanes(pack, make_job(data, on_steps=stop, store=store))
+        assert list(tmp_path.glob("inputs-*"))
+        assert_same_bits(train_lanes(pack, make_job(data, store=store, fewest=1)), expected)
+
     def test_a_training_killed_as_its_last_lane_died_goes_on(
         self, make_data: MakeData, tmp_path: Path
     ) -> None:

@@ -6,12 +6,13 @@ from typing import Any
 import pytest
 
 from makers.data import dataset
-from makers.packs import assert_same_bits, lanes, make_pack
+from makers.packs import assert_same_bits, make_job, make_pack
 from pipeline.executors.executor import Work
 from pipeline.executors.processes import OnDone
 from pipeline.lanes import elsewhere
 from pipeline.lanes.checkpoint import Store
 from pipeline.lanes.job import Job
+from pipeline.lanes.pieces import train_pieces
 from pipeline.lanes.plan import Plan
 from pipeline.params.load import Params
 
@@ -33,15 +34,24 @@ class Here:
         """There is none."""
 
 
-@pytest.mark.parametrize(("seeds", "started"), [((0,), 1), ((0, 1, 2), 1), ((0, 1, 2, 3, 4), 2)])
+@pytest.mark.parametrize(
+    ("fewest", "seeds", "started"),
+    [(2, (0,), 1), (2, (0, 1, 2), 1), (2, (0, 1, 2, 3, 4), 2), (1, (0, 1, 2, 3, 4), 5)],
+)
 def test_fewer_cells_than_were_planned_for_are_fewer_slices(
-    seeds: tuple[int, ...], started: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    fewest: int,
+    seeds: tuple[int, ...],
+    started: int,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """As rates are that are added to a grid."""
+    """As rates are that are added to a grid; cells that train alone may go to as many nodes."""
     monkeypatch.setattr(elsewhere, "loaded", lambda _pack, _device: dataset())
     monkeypatch.setattr(elsewhere.files, "of_trainings", lambda _params: [])
     pack, data, cluster = make_pack((0.03,), seeds), dataset(), Here()
-    job = Job(data, Plan("traced", "", 8, 2, 1), lambda _: None, Store(tmp_path, "train"))
+    plan = Plan("traced", "", 8, fewest, fewest, 1)
+    job = Job(data, plan, lambda _: None, Store(tmp_path, "train"))
     found = elsewhere.spread(pack, job, cluster, Params(), "train", lambda: False)
     assert cluster.started == started
-    assert_same_bits(found, lanes(pack, data))
+    expected = train_pieces(pack, make_job(data, fewest=fewest, lanes_at_once=fewest))
+    assert_same_bits(found, expected)

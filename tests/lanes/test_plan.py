@@ -9,11 +9,13 @@ from makers.data import MakeData, text_dataset
 from makers.packs import lanes, make_pack
 from pipeline.errors import InputError
 from pipeline.lanes import plan
+from pipeline.lanes.lanes import FEWEST
 from pipeline.lanes.plan import lane_bytes, make_plan
 from pipeline.params.network import Model
 from pipeline.params.optimizer import Optimizer
 from pipeline.params.protocol import Impl
 from pipeline.params.schedule import Budget
+from pipeline.training.dataset import Dataset
 from pipeline.training.memory import peak_bytes
 from pipeline.training.pack import Pack
 
@@ -93,6 +95,51 @@ def test_transformers_of_long_steps_train_in_the_loop() -> None:
     assert chosen == {4: "traced", 2048: "loop"}
     asked = make_plan(replace(pack, batch_size=2048), data, Impl(engine="traced"))
     assert asked.engine == "traced"
+
+
+class TestAlone:
+    """Lanes of long steps train one by one, by the pack alone: their bits are a lone lane's."""
+
+    def planned(self, pack: Pack, data: Dataset, **impl: object) -> tuple[int, int]:
+        made = make_plan(pack, data, Impl(**impl))  # type: ignore[arg-type]
+        return made.fewest, made.lanes_at_once
+
+    @pytest.mark.parametrize("cells", [1, 2, 40])
+    @pytest.mark.parametrize("workers", [1, 8])
+    def test_where_a_step_works_on_much(
+        self, make_data: MakeData, cells: int, workers: int, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        pack, data = make_pack(seeds=tuple(range(cells)), rates=(0.1,)), make_data()
+        working = lane_bytes(pack, data, 1).working
+        monkeypatch.setattr(plan, "CACHE_BYTES", working - 1)
+        assert self.planned(pack, data, workers=workers) == (1, 1)
+        monkeypatch.setattr(plan, "CACHE_BYTES", working)
+        assert self.planned(pack, data, workers=workers) == (FEWEST, FEWEST)
+
+    def test_the_optimizers_state_counts(self, make_data: MakeData) -> None:
+        """What a step reads and writes anew pushes other lanes out of the cache."""
+
+        def at_once(optimizer: Optimizer) -> int:
+            model, seeds = Model("mlp", [256, 256]), tuple(range(40))
+            pack = make_pack(seeds=seeds, model=model, optimizer=optimizer)
+            return self.planned(pack, make_data(), workers=1)[1]
+
+        weights = 4 * (6 * 256 + 256 + 256 * 256 + 256 + 256 * 3 + 3)
+        few = plan.CACHE_BYTES // (2 * weights)
+        assert at_once(Optimizer("adam")) in (few, few - 1)
+        assert at_once(Optimizer("sgd")) > at_once(Optimizer("sgd", 0.9)) > few
+
+    def test_memory_neither_joins_nor_parts_them(
+        self, make_data: MakeData, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """Where a lane fits once, its batch stays whole."""
+        pack, data = replace(make_pack(), snapshots=(), batch_size=64), make_data()
+        lane = lane_bytes(pack, data, 1)
+        monkeypatch.setattr(plan, "CACHE_BYTES", lane.working - 1)
+        for share in (1.01, 100):
+            monkeypatch.setattr(plan, "free_bytes", lambda _, s=share: s * lane.total / 0.8)
+            assert self.planned(pack, data, workers=1) == (1, 1)
+            assert make_plan(pack, data, Impl(workers=1)).micro_batches == 1
 
 
 class TestMemory:

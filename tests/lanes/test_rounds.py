@@ -17,6 +17,7 @@ from makers.packs import (
     assert_same_bits,
     in_rounds,
     lanes,
+    make_job,
     make_pack,
     plain,
 )
@@ -44,6 +45,16 @@ class TestLanes:
             return lanes(part, data)
 
         assert_same_bits(in_rounds(pack, train, [1, 2, 5]), train(pack))
+
+    def test_each_alone(self, make_data: MakeData) -> None:
+        pack, data = make_pack(RATES, model=MODELS["both"]), make_data()
+
+        def train(part: Pack) -> Trained:
+            return pieces.train_pieces(part, make_job(data, fewest=1, lanes_at_once=1))
+
+        whole = train(pack)
+        assert_same_bits(in_rounds(pack, train, [1, 2, 5]), whole)
+        assert_close(whole, plain(pack, data))
 
     @pytest.mark.parametrize("model", ["batch_norm", "dropout", "ghost"])
     def test_every_kind_of_state(self, make_data: MakeData, model: str) -> None:
