@@ -5,6 +5,7 @@ import json
 import multiprocessing
 import platform
 import statistics
+import sys
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
@@ -165,9 +166,9 @@ def unheard(_: int) -> None:
     """Progress that nobody listens to."""
 
 
-def job(data: Dataset, engine: str) -> Job:
-    """All lanes at once in this process."""
-    return Job(data, Plan(engine, "", 1, 2, 1, 1), unheard)
+def job(data: Dataset, engine: str, lanes_at_once: int = sys.maxsize) -> Job:
+    """For so many lanes at once in this process."""
+    return Job(data, Plan(engine, "", 1, lanes_at_once, 1), unheard)
 
 
 def lanes(pack: Pack, data: Dataset, plan: Plan) -> None:

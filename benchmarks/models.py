@@ -46,7 +46,7 @@ def in_lanes(pack: Pack, data: Dataset, engine: str, at_once: int) -> tuple[floa
     """Seconds for one cell and step of ``at_once`` lanes, and to build (and compile) the step."""
     piece = pack.part(range(min(at_once, len(pack.cells))))
     start = time.perf_counter()
-    run = Run(piece, harness.job(data, engine))
+    run = Run(piece, harness.job(data, engine, at_once))
     run.losses_of_steps(range(1, 3))
     started = time.perf_counter()
     run.losses_of_steps(range(1, pack.steps + 1))
@@ -71,7 +71,7 @@ def row(name: str, size: int, repeats: int, skip: tuple[str, ...]) -> dict[str, 
     rounds = {engine: [] for engine in engines}
     for _ in range(repeats):
         for engine in engines:
-            rounds[engine].append(per_step(pack, data, engine, max(2, plan.lanes_at_once)))
+            rounds[engine].append(per_step(pack, data, engine, plan.lanes_at_once))
     found = {
         engine: tuple(statistics.median(column) for column in zip(*own, strict=True))
         for engine, own in rounds.items()

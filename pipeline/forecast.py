@@ -116,7 +116,7 @@ def cost(
     if params.trainer.name != "lanes":
         return 1.0, timed[size]
     shared = min(overhead(timed), timed[size])
-    own = 1.0 if is_alone(params, settings) else LANE_OVERHEAD
+    own = 1.0 if is_in_loop(params, settings) else LANE_OVERHEAD
     return FEW_LANES, own * shared + LANE_EXAMPLES * (timed[size] - shared)
 
 
@@ -143,8 +143,8 @@ def workers(params: Params, timed: "pd.DataFrame") -> int:
     return cores if params.impl.workers == "auto" else int(params.impl.workers)
 
 
-def is_alone(params: Params, settings: Settings) -> bool:
-    """Whether cells may have to train one by one: a user's own network is taken for one that
+def is_in_loop(params: Params, settings: Settings) -> bool:
+    """Whether cells may have to train in the plain loop: a user's own network is taken for one that
     cannot be batched, and bfloat16 for that of a CPU, wherever it is."""
     is_own = settings.model.name not in MODELS
     return params.impl.engine == "loop" or is_own or settings.model.precision == "bfloat16"

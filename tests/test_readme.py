@@ -1,28 +1,32 @@
-"""Every command in the README runs."""
+"""Every command in the README and in the pages that it links to runs."""
 
 import re
 import shlex
+from pathlib import Path
 
 import pytest
 from safetensors.numpy import load_file
 
 from makers.project import ROOT, Project
 
-BLOCKS = re.findall(r"```sh\n(.*?)```", (ROOT / "README.md").read_text(), re.DOTALL)
+PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
+
+
+TEXT = "\n".join(page.read_text() for page in PAGES)
 
 
 COMMANDS = [
     command.strip()
-    for block in BLOCKS
+    for block in re.findall(r"```sh\n(.*?)```", TEXT, re.DOTALL)
     for line in block.replace("\\\n", " ").splitlines()
     for command in line.split("#")[0].split(" && ")
 ]
 
 
-MODEL, RECOMMEND = re.findall(r"```python\n(.*?)```", (ROOT / "README.md").read_text(), re.DOTALL)
+RECOMMEND, MODEL = re.findall(r"```python\n(.*?)```", TEXT, re.DOTALL)
 
 
-INLINE = re.findall(r"`(dvc [^`]+|make [^`]+)`", (ROOT / "README.md").read_text())
+INLINE = re.findall(r"`(dvc [^`]+|make [^`]+)`", TEXT)
 
 
 ELSEWHERE = {  # what else runs a command, or why it cannot run inside a test
@@ -87,14 +91,28 @@ def check_experiment(study: Project, said: str) -> None:
     assert name in study.read("reports/comparison.svg")
 
 
-def test_what_it_links_to_exists() -> None:
-    links = re.findall(r"\]\(([^)#]+)\)", (ROOT / "README.md").read_text())
-    for link in links:
-        assert (ROOT / link).exists(), link
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_what_it_links_to_exists(page: Path) -> None:
+    for link in re.findall(r"\]\(([^)]+)\)", page.read_text()):
+        path, _, heading = link.partition("#")
+        target = page.parent / path if path else page
+        assert target.exists(), link
+        assert not heading or heading in headings(target), link
 
 
-def test_it_names_every_option_there_is() -> None:
-    text = (ROOT / "README.md").read_text()
+def headings(page: Path) -> list[str]:
+    """The headings of a page as a code host names them in links."""
+    titles = re.findall(r"^#+ (.*)$", page.read_text(), re.MULTILINE)
+    return [re.sub(r"[^\w -]", "", title.lower()).replace(" ", "-") for title in titles]
+
+
+def test_the_first_page_leads_to_every_other() -> None:
+    first = PAGES[0].read_text()
+    for page in PAGES[1:]:
+        assert f"](docs/{page.name}" in first, page
+
+
+def test_they_name_every_option_there_is() -> None:
     for group in ("study", "data", "scaling", "model", "optimizer", "schedule", "grid"):
         for path in (ROOT / "conf" / group).iterdir():
-            assert f"`{path.stem}`" in text, path
+            assert f"`{path.stem}`" in TEXT, path

@@ -19,7 +19,7 @@ from pipeline.errors import InputError
 from pipeline.executors.processes import Job, OnDone, dealt
 from pipeline.lanes import rules, trainings
 from pipeline.lanes.interpreter import Program, as_written, recorded_program
-from pipeline.lanes.lanes import Lanes, padded, predictor, stacked
+from pipeline.lanes.lanes import Lanes, padded, piece_count, predictor, stacked
 from pipeline.lanes.plan import Plan, make_plan
 from pipeline.lanes.step import Trainee, make_step
 from pipeline.params.load import Params
@@ -133,7 +133,8 @@ def of_factor(trunk: Trunk, data: Dataset, params: Params, factor: int) -> pd.Da
     plan = make_plan(pack, data, replace(params.impl, engine="traced"))  # whatever trains the rest
     if plan.engine == "loop" or not cells:
         return none()
-    pieces = np.array_split(np.arange(len(cells)), -(-len(cells) // plan.lanes_at_once))
+    count = piece_count(len(cells), plan.lanes_at_once, plan.fewest)
+    pieces = np.array_split(np.arange(len(cells)), count)
     programs: dict[int, Program] = {}
     losses = [
         losses_of(trunk, data, pack.part(piece), [rows[place] for place in piece], plan, programs)

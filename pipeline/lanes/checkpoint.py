@@ -139,10 +139,9 @@ class Store:
         """The pattern of their names."""
         return f"{self.folder.as_posix()}/{self.inputs}-*.safetensors"
 
-    def checkpoint(self, pack: Pack, engine: str, micro_batches: int) -> Checkpoint:
-        """The checkpoint of these cells trained this way."""
-        key = [asdict(replace(pack, begun=None)), pack.first_step, engine, micro_batches]
-        key.append(torch.__version__)
+    def checkpoint(self, pack: Pack, *how: str | int) -> Checkpoint:
+        """The checkpoint of these cells; how: all that their bits hang on beside the pack."""
+        key = [asdict(replace(pack, begun=None)), pack.first_step, *how, torch.__version__]
         digest = hashlib.sha256(json.dumps(key, sort_keys=True).encode()).hexdigest()[:24]
         path = self.folder / f"{self.inputs}-{digest}.safetensors"
         return Checkpoint(path, self.interval_seconds, self.link)

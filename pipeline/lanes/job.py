@@ -28,4 +28,6 @@ class Job:
         """The checkpoint of a piece trained by this plan."""
         if self.store is None:
             return None
-        return self.store.checkpoint(pack, self.plan.engine, self.plan.micro_batches)
+        plan, device = self.plan, self.data.train.x.device.type
+        how = (plan.engine, plan.micro_batches, plan.fewest, device)
+        return self.store.checkpoint(pack, *how)

@@ -41,7 +41,7 @@ def padded(cells: Sequence[Item], fewest: int) -> list[Item]:
 
 
 def piece_count(cells: int, lanes_at_once: int, fewest: int) -> int:
-    """In how many pieces to train cells: as many as memory asks for, and none of fewer than
+    """In how many pieces to train cells, of ``lanes_at_once`` or a few more: none has fewer than
     ``fewest``, so that of two lanes at once an odd one out joins a pair."""
     return max(1, min(-(-cells // lanes_at_once), cells // fewest))
 

@@ -1,7 +1,7 @@
 """General clean-up of a traced graph: what vmap leaves behind that computes nothing.
 
 Each pass keeps every value's bits, but that ``fuse_bias`` lets a bias be added inside the product,
-and ``turn_products`` another kernel multiply; those of ``parting`` change bits once and for all.
+and ``turn_products`` another kernel multiply; what those of ``parting`` change stands there.
 """
 
 from collections.abc import Callable

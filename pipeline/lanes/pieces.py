@@ -1,4 +1,4 @@
-"""Train a pack in one process, in as many pieces as memory asks for."""
+"""Train a pack in one process, in as many pieces as its plan asks for."""
 
 from collections.abc import Sequence
 from dataclasses import replace

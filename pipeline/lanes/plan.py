@@ -47,17 +47,21 @@ convolutions, 0.81 in one transformer), and both would keep a single core busy."
 
 @dataclass(frozen=True)
 class Plan:
-    """The choice and its reason; lanes_at_once is for each process, fewest the least that it may
-    be. core_seconds_per_step: about what a step of all cells takes of one core, by the pack alone,
-    neither by a clock nor by this machine; 0 for what cannot be lanes."""
+    """The choice and its reason; lanes_at_once is for each process. core_seconds_per_step: about
+    what a step of all cells takes of one core, by the pack alone, neither by a clock nor by this
+    machine; 0 for what cannot be lanes."""
 
     engine: str
     reason: str
     workers: int
-    fewest: int
     lanes_at_once: int
     micro_batches: int
     core_seconds_per_step: float = 0.0
+
+    @property
+    def fewest(self) -> int:
+        """The least number of lanes that may be trained together: 1 where all train alone."""
+        return min(FEWEST, self.lanes_at_once)
 
 
 def make_plan(pack: Pack, data: Dataset, impl: Impl) -> Plan:
@@ -70,24 +74,27 @@ def make_plan(pack: Pack, data: Dataset, impl: Impl) -> Plan:
     workers = min(cpus if impl.workers == "auto" else impl.workers, len(pack.cells))
     obstacle = obstacle_to_lanes(pack, data)
     if obstacle:
-        return Plan("loop", "asked for" if impl.engine == "loop" else obstacle, workers, 1, 1, 1)
+        return Plan("loop", "asked for" if impl.engine == "loop" else obstacle, workers, 1, 1)
     room = USABLE_MEMORY * free_bytes(device) / workers
     micro, lane = 1, lane_bytes(pack, data, 1)
     core_seconds = len(pack.cells) * (CELL_SECONDS + CELL_SECONDS_PER_BYTE * lane.step)
     engine, reason = choose_engine(pack, lane, impl, workers, device)
     if engine == "loop" and (lane.total <= room or impl.engine == "loop"):
-        return Plan(engine, reason, workers, 1, 1, 1, core_seconds)
+        return Plan(engine, reason, workers, 1, 1, core_seconds)
     if engine == "loop":
         engine, reason = "traced", "lanes alone can split a batch that does not fit"
+    # a lane's bits hang on it: by the pack alone, whatever the memory, the processes and the cells
     is_alone = device.type == "cpu" and lane.working > CACHE_BYTES
-    fewest, smallest_piece = (1, 1) if is_alone else (FEWEST, SMALLEST_PIECE)
+    smallest_piece = 1 if is_alone else SMALLEST_PIECE
     while micro < pack.largest_batch_size and smallest_piece * lane.total > room:
         micro *= 2
         lane = lane_bytes(pack, data, micro)
-    at_once = 1 if is_alone else min(-(-len(pack.cells) // workers), int(room / lane.total))
+    if is_alone:
+        return Plan(engine, reason, workers, 1, micro, core_seconds)
+    at_once = min(-(-len(pack.cells) // workers), int(room / lane.total))
     if device.type == "cpu":
         at_once = min(at_once, CACHE_BYTES // lane.working)
-    return Plan(engine, reason, workers, fewest, max(fewest, at_once), micro, core_seconds)
+    return Plan(engine, reason, workers, max(FEWEST, at_once), micro, core_seconds)
 
 
 def obstacle_to_lanes(pack: Pack, data: Dataset) -> str | None:
@@ -159,7 +166,8 @@ class LaneBytes:
 
     @property
     def working(self) -> int:
-        """What a step makes, and the state that it reads and writes anew."""
+        """What a step makes, and the optimizer's state, which it reads and writes. With the weights
+        alone, which every optimizer reads and writes, many lanes at once are as fast as few."""
         return self.step + self.state
 
 

@@ -84,8 +84,7 @@ class Run:
     def restore(self, content: Content) -> Trainee:
         """The lanes and records of a checkpoint."""
         self.records = records.restored(content)
-        held = len(next(iter(content.groups["param"].values())))  # with twins
-        alive = padded(self.records.alive, held)
+        alive = padded(self.records.alive, self.job.plan.fewest)
         lanes = stacked(self.pack, [self.pack.cells[cell] for cell in alive], self.data)
         lanes.params.update(content.groups["param"])
         lanes.buffers.update(content.groups.get("buffer", {}))

@@ -219,7 +219,9 @@ def described(pack: Pack, plan: Plan) -> str:
     processes = min(plan.workers, len(pack.cells))
     if processes > 1:
         words.append(f"{processes} processes")
-    if plan.engine != "loop" and plan.lanes_at_once * plan.workers < len(pack.cells):
+    if plan.engine != "loop" and plan.lanes_at_once == 1:
+        words.append("each cell alone")
+    elif plan.engine != "loop" and plan.lanes_at_once * plan.workers < len(pack.cells):
         words.append(f"{plan.lanes_at_once} lanes at once")
     if plan.micro_batches > 1:
         words.append(f"{plan.micro_batches} micro-batches, as memory allows")

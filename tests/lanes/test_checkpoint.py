@@ -78,21 +78,6 @@ class TestResume:
         again = make_job(data, store=store)
         assert_same_bits(train_pieces(pack, replace(again, plan=few)), expected)
 
-    def test_a_twin_goes_on_where_lanes_train_alone_by_now(
-        self, make_data: MakeData, tmp_path: Path
-    ) -> None:
-        """A lone cell is kept with its twin, and has its bits beside one alone."""
-        pack, data = make_pack((0.03,), (0,)), make_data()
-        expected, store = lanes(pack, data), Store(tmp_path, "inputs")
-
-        def stop(_: int) -> None:
-            raise Interruption
-
-        with pytest.raises(Interruption):
-            train_lanes(pack, make_job(data, on_steps=stop, store=store))
-        assert list(tmp_path.glob("inputs-*"))
-        assert_same_bits(train_lanes(pack, make_job(data, store=store, fewest=1)), expected)
-
     def test_a_training_killed_as_its_last_lane_died_goes_on(
         self, make_data: MakeData, tmp_path: Path
     ) -> None:
@@ -114,14 +99,23 @@ class TestResume:
     def test_another_configuration_is_not_picked_up(self, tmp_path: Path) -> None:
         store, pack = Store(tmp_path, "inputs"), make_pack()
         names = {
-            store.checkpoint(pack, "traced", 1).path,
-            store.checkpoint(pack, "traced", 2).path,
-            store.checkpoint(pack, "compiled", 1).path,
-            store.checkpoint(pack.part([0, 1]), "traced", 1).path,
-            store.checkpoint(make_pack(seeds=(0, 1, 6)), "traced", 1).path,
-            Store(tmp_path, "other inputs").checkpoint(pack, "traced", 1).path,
+            store.checkpoint(pack, "traced", 1, "cpu").path,
+            store.checkpoint(pack, "traced", 2, "cpu").path,
+            store.checkpoint(pack, "compiled", 1, "cpu").path,
+            store.checkpoint(pack, "traced", 1, "cuda").path,
+            store.checkpoint(pack.part([0, 1]), "traced", 1, "cpu").path,
+            store.checkpoint(make_pack(seeds=(0, 1, 6)), "traced", 1, "cpu").path,
+            Store(tmp_path, "other inputs").checkpoint(pack, "traced", 1, "cpu").path,
         }
-        assert len(names) == 6
+        assert len(names) == 7
+
+    def test_lanes_that_train_alone_are_not_gone_on_with_beside_others(
+        self, make_data: MakeData, tmp_path: Path
+    ) -> None:
+        pack, data, store = make_pack((0.03,), (0,)), make_data(), Store(tmp_path, "inputs")
+        for at_once in (1, 2):
+            train_pieces(pack, make_job(data, store=store, lanes_at_once=at_once))
+        assert len(list(tmp_path.glob("inputs-*"))) == 2
 
 
 class TestDamaged:

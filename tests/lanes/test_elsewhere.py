@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from makers.data import dataset
-from makers.packs import assert_same_bits, make_job, make_pack
+from makers.packs import MODELS, assert_same_bits, make_job, make_pack
 from pipeline.executors.executor import Work
 from pipeline.executors.processes import OnDone
 from pipeline.lanes import elsewhere
@@ -35,11 +35,11 @@ class Here:
 
 
 @pytest.mark.parametrize(
-    ("fewest", "seeds", "started"),
+    ("at_once", "seeds", "started"),
     [(2, (0,), 1), (2, (0, 1, 2), 1), (2, (0, 1, 2, 3, 4), 2), (1, (0, 1, 2, 3, 4), 5)],
 )
 def test_fewer_cells_than_were_planned_for_are_fewer_slices(
-    fewest: int,
+    at_once: int,
     seeds: tuple[int, ...],
     started: int,
     tmp_path: Path,
@@ -48,10 +48,11 @@ def test_fewer_cells_than_were_planned_for_are_fewer_slices(
     """As rates are that are added to a grid; cells that train alone may go to as many nodes."""
     monkeypatch.setattr(elsewhere, "loaded", lambda _pack, _device: dataset())
     monkeypatch.setattr(elsewhere.files, "of_trainings", lambda _params: [])
-    pack, data, cluster = make_pack((0.03,), seeds), dataset(), Here()
-    plan = Plan("traced", "", 8, fewest, fewest, 1)
+    pack, data = make_pack((0.03,), seeds, model=MODELS["both"]), dataset()
+    cluster = Here()
+    plan = Plan("traced", "", 8, at_once, 1)
     job = Job(data, plan, lambda _: None, Store(tmp_path, "train"))
     found = elsewhere.spread(pack, job, cluster, Params(), "train", lambda: False)
     assert cluster.started == started
-    expected = train_pieces(pack, make_job(data, fewest=fewest, lanes_at_once=fewest))
+    expected = train_pieces(pack, make_job(data, lanes_at_once=at_once))
     assert_same_bits(found, expected)

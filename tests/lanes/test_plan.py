@@ -14,7 +14,7 @@ from pipeline.lanes.plan import lane_bytes, make_plan
 from pipeline.params.network import Model
 from pipeline.params.optimizer import Optimizer
 from pipeline.params.protocol import Impl
-from pipeline.params.schedule import Budget
+from pipeline.params.schedule import Budget, Schedule
 from pipeline.training.dataset import Dataset
 from pipeline.training.memory import peak_bytes
 from pipeline.training.pack import Pack
@@ -140,6 +140,27 @@ class TestAlone:
             monkeypatch.setattr(plan, "free_bytes", lambda _, s=share: s * lane.total / 0.8)
             assert self.planned(pack, data, workers=1) == (1, 1)
             assert make_plan(pack, data, Impl(workers=1)).micro_batches == 1
+
+    def test_a_batch_that_grows_is_judged_by_its_largest(
+        self, make_data: MakeData, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        data = make_data(examples=512)
+        steady = replace(make_pack(), snapshots=(), examples=512)
+        schedule = Schedule("growth", milestones=[0.3, 0.6], factor=0.2)
+        growing = replace(steady, settings=replace(steady.settings, schedule=schedule))
+        monkeypatch.setattr(plan, "CACHE_BYTES", lane_bytes(steady, data, 1).working)
+        assert self.planned(steady, data)[0] == FEWEST
+        assert self.planned(growing, data)[0] == 1
+
+    def test_so_do_those_whose_loop_does_not_fit(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        model = Model("transformer", [], "gelu", layers=1, heads=1, width=16)
+        data = text_dataset(2048)
+        pack = replace(make_pack(model=model), snapshots=(), examples=2048, batch_size=2048)
+        lane = lane_bytes(pack, data, 1)
+        monkeypatch.setattr(plan, "free_bytes", lambda _: lane.total)
+        made = make_plan(pack, data, Impl(workers=1))
+        assert (made.engine, made.lanes_at_once) == ("traced", 1)
+        assert made.micro_batches > 1
 
 
 class TestMemory:

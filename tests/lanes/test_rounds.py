@@ -50,7 +50,7 @@ class TestLanes:
         pack, data = make_pack(RATES, model=MODELS["both"]), make_data()
 
         def train(part: Pack) -> Trained:
-            return pieces.train_pieces(part, make_job(data, fewest=1, lanes_at_once=1))
+            return pieces.train_pieces(part, make_job(data, lanes_at_once=1))
 
         whole = train(pack)
         assert_same_bits(in_rounds(pack, train, [1, 2, 5]), whole)

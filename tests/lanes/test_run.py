@@ -220,10 +220,16 @@ class TestBits:
     def test_pieces_of_any_size_join_to_the_same(self, make_data: MakeData) -> None:
         pack, data = make_pack(), make_data()
         whole = lanes(pack, data)
-        for at_once in (1, 2, 4):
+        for at_once in (2, 3, 4):
             assert_same_bits(train_pieces(pack, make_job(data, lanes_at_once=at_once)), whole)
         dealt = interleaved([lanes(pack.part(range(k, 6, 4)), data) for k in range(4)])
         assert_same_bits(dealt, whole)
+
+    def test_those_that_train_alone_are_one_lane_each(self, make_data: MakeData) -> None:
+        pack, job = make_pack(model=MODELS["both"]), make_job(make_data(), lanes_at_once=1)
+        whole = train_pieces(pack, job)
+        assert {lanes for lanes, *_ in job.programs} == {1}
+        assert_same_bits(train_pieces(pack.part([4]), job), whole.part([4]))
 
     def test_global_state_is_untouched(self, make_data: MakeData) -> None:
         torch.manual_seed(1)

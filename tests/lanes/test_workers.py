@@ -31,20 +31,20 @@ LARGE = Model("mlp", [256, 256])
 def trained_by(count: int, model: Model = SMALL) -> Trained:
     pack = make_pack(model=model)
     heard: list[int] = []
-    job = Job(dataset(), Plan("traced", "", count, 2, 2, 1), heard.append)
+    job = Job(dataset(), Plan("traced", "", count, 2, 1), heard.append)
     trained = workers.spread(pack, job)
     assert sum(heard) == pack.steps * len(pack.cells)
     return trained
 
 
 def alone(count: int) -> Trained:
-    plan = Plan("traced", "", count, 2, 2, 1)
+    plan = Plan("traced", "", count, 2, 1)
     return workers.spread(make_pack().part([0]), Job(dataset(), plan, lambda _: None))
 
 
 def each_alone(count: int, cells: int) -> Trained:
-    plan = Plan("traced", "", count, 1, 1, 1)
-    pack = make_pack(model=LARGE).part(range(cells))
+    plan = Plan("traced", "", count, 1, 1)
+    pack = make_pack(model=SMALL).part(range(cells))
     return workers.spread(pack, Job(dataset(), plan, lambda _: None))
 
 
@@ -67,7 +67,7 @@ def planned() -> tuple[str, int]:
 
 def imported_by(engine: str) -> bool:
     """Whether torch's compiler is there before processes train, so that none has to import it."""
-    plan = Plan(engine, "", 2, 2, 2, 1)
+    plan = Plan(engine, "", 2, 2, 1)
     workers.spread(make_pack(), Job(dataset(), plan, lambda _: None))
     return "torch._dynamo" in sys.modules
 
@@ -107,7 +107,7 @@ def test_lanes_that_train_alone_have_the_bits_of_one(make_data: MakeData) -> Non
     three = fresh(each_alone, 3, 3)
     assert_same_bits(fresh(each_alone, 1, 3), three)
     assert_same_bits(fresh(each_alone, 1, 1), three.part([0]))
-    assert_close(three, plain(make_pack(model=LARGE).part(range(3)), make_data()))
+    assert_close(three, plain(make_pack(model=SMALL).part(range(3)), make_data()))
 
 
 def test_threads_of_the_parent_stay_there() -> None:

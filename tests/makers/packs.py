@@ -12,7 +12,6 @@ from makers.processes import unheard
 from pipeline.executors.processes import OnDone
 from pipeline.lanes.checkpoint import Store
 from pipeline.lanes.job import Job
-from pipeline.lanes.lanes import FEWEST
 from pipeline.lanes.plan import Plan
 from pipeline.lanes.run import train_lanes
 from pipeline.params import optimizer
@@ -106,11 +105,9 @@ def make_job(
     lanes_at_once: int = 100,
     on_steps: OnDone = unheard,
     store: Store | None = None,
-    fewest: int = FEWEST,
 ) -> Job:
     """A job for one process."""
-    plan = Plan(engine, "", 1, fewest, lanes_at_once, micro_batches)
-    return Job(data, plan, on_steps, store)
+    return Job(data, Plan(engine, "", 1, lanes_at_once, micro_batches), on_steps, store)
 
 
 def lanes(pack: Pack, data: Dataset, **keys: Any) -> Trained:

@@ -32,7 +32,7 @@ from pipeline.training.pack import Pack, Trained
 DATA = dataset(examples=256)
 BUDGET = Budget(6, 60, 25)
 SOME_RATES = np.geomspace(1e-3, 100, 16).tolist()
-PLAN = Plan("traced", "", 1, 2, 2, 1)
+PLAN = Plan("traced", "", 1, 2, 1)
 HARD, EASY = 0.72, 0.45
 """Losses to race to; at either some rates arrive and others do not."""
 
