@@ -4,12 +4,14 @@ The engine is a pure function of the pack, the model, the device and whether a C
 there; no clock is asked, so the same study always takes the same path.
 """
 
+import math
 import os
 import shutil
 from collections.abc import Callable
 from dataclasses import dataclass
 
 import torch
+from torch.nn.modules.batchnorm import _BatchNorm
 
 from pipeline.host import available_cores
 from pipeline.lanes import gradients, rules
@@ -24,8 +26,9 @@ from pipeline.training.losses import evaluation_rows, targets_of
 from pipeline.training.memory import USABLE_MEMORY, free_bytes, peak_bytes_of_rows
 from pipeline.training.pack import Pack
 
-COMPILE_SECONDS = 30.0
-"""A cold torch.compile of one step while the other cores compile too."""
+COMPILE_SECONDS, AGAIN_SECONDS = 30.0, 2.0
+"""A cold torch.compile of one step while the other cores compile too, and of the same step for
+another piece."""
 SAVED_SECONDS_PER_STEP = 7e-5
 SAVED_SECONDS_PER_BYTE = 2.5e-10
 """What the compiled step saves against the traced one: dispatch once a step, and passes over what
@@ -35,10 +38,11 @@ CELL_SECONDS, CELL_SECONDS_PER_BYTE = 4e-5, 1.2e-9
 at 8 KiB and 850 to 1,200 us at 2 MiB, in the default study."""
 SMALLEST_PIECE = 3
 """The most lanes that are trained at once where two would be best: an odd one out joins a pair."""
-LOOP_BYTES = 8 << 20
-"""What a step of one transformer works on, from which on a CPU the plain loop is no slower than
-lanes (0.85 to 1.0 of their time at 13 to 34 MiB, one run each): its attention is one kernel, and
-nothing is left of what lanes save."""
+LOOP_BYTES, BATCH_NORM_LOOP_BYTES = 8 << 20, 12 << 20
+"""What a step of one transformer, or of one network with batch norm, works on, from which on a CPU
+the plain loop is no slower than lanes: 0.85 to 1.0 of their time at 13 to 34 MiB (transformers, one
+run each), 0.60 to 0.76 at 16 to 168 MiB, 1.0 by Adam at 16 (batch norm, medians of 3 and 5 rounds).
+Attention and batch norm are one kernel there, and nothing is left of what lanes save."""
 CACHE_BYTES = 4 << 20
 """On a CPU, lanes that work on more than about this together go at the memory's pace. One that does
 so by itself trains alone: beside another it takes 0.91 to 1.2 times as long (perceptrons and
@@ -78,7 +82,7 @@ def make_plan(pack: Pack, data: Dataset, impl: Impl) -> Plan:
     room = USABLE_MEMORY * free_bytes(device) / workers
     micro, lane = 1, lane_bytes(pack, data, 1)
     core_seconds = len(pack.cells) * (CELL_SECONDS + CELL_SECONDS_PER_BYTE * lane.step)
-    engine, reason = choose_engine(pack, lane, impl, workers, device)
+    engine, reason = choose_engine(pack, data, lane, impl, workers)
     if engine == "loop" and (lane.total <= room or impl.engine == "loop"):
         return Plan(engine, reason, workers, 1, 1, core_seconds)
     if engine == "loop":
@@ -107,23 +111,34 @@ def obstacle_to_lanes(pack: Pack, data: Dataset) -> str | None:
 
 
 def choose_engine(
-    pack: Pack, lane: "LaneBytes", impl: Impl, workers: int, device: torch.device
+    pack: Pack, data: Dataset, lane: "LaneBytes", impl: Impl, workers: int
 ) -> tuple[str, str]:
-    """The engine's name and why: ``loop`` for transformers of long steps, ``compiled`` where the
-    steps to come earn it back."""
+    """The engine's name and why: ``loop`` for long steps that one kernel takes a large part of,
+    ``compiled`` where the steps to come earn it back."""
     if impl.engine != "auto":
         return impl.engine, "asked for"
-    is_transformer = pack.settings.model.name == "transformer"
-    if is_transformer and device.type == "cpu" and lane.step > LOOP_BYTES:
+    on_cpu = data.train.x.device.type == "cpu"
+    if on_cpu and lane.step > loop_bytes(pack, data):
         return "loop", "a step takes so long that lanes save nothing"
     lanes = len(pack.cells) / workers
-    per_step = SAVED_SECONDS_PER_STEP + SAVED_SECONDS_PER_BYTE * lane.step * lanes
+    pieces = math.ceil(lanes / max(1, CACHE_BYTES // lane.working)) if on_cpu else 1
+    per_step = SAVED_SECONDS_PER_STEP * pieces + SAVED_SECONDS_PER_BYTE * lane.step * lanes
     saved = per_step * pack.steps
-    if saved < COMPILE_SECONDS:
+    if saved < COMPILE_SECONDS + AGAIN_SECONDS * (pieces - 1):
         return "traced", f"compiling costs more than the {saved:.1f} s that it might save"
     if compiler() is None:
         return "traced", "compiling would pay, but there is no C++ compiler"
     return "compiled", f"{pack.steps:,} steps earn the compilation back"
+
+
+def loop_bytes(pack: Pack, data: Dataset) -> float:
+    """What a step has to work on for the plain loop to be no slower than lanes on a CPU."""
+    settings = pack.settings
+    if settings.model.name == "transformer":
+        return LOOP_BYTES
+    model = seeds.initial_model(settings.model, data.shape, data.outputs, settings.seed, 0)
+    has_batch_norm = any(isinstance(module, _BatchNorm) for module in model.modules())
+    return BATCH_NORM_LOOP_BYTES if has_batch_norm else math.inf
 
 
 def compiler() -> str | None:

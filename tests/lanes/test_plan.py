@@ -97,6 +97,33 @@ def test_transformers_of_long_steps_train_in_the_loop() -> None:
     assert asked.engine == "traced"
 
 
+@pytest.mark.parametrize(
+    ("norm", "engine"), [("batch", "loop"), ("ghost", "traced"), ("none", "traced")]
+)
+def test_batch_norms_of_long_steps_train_in_the_loop(
+    make_data: MakeData, monkeypatch: pytest.MonkeyPatch, norm: str, engine: str
+) -> None:
+    pack, data = make_pack(model=Model("mlp", [8, 5], norm=norm, ghost_size=4)), make_data()
+    step = lane_bytes(pack, data, 1).step
+    for limit, expected in ((step - 1, engine), (step, "traced")):
+        monkeypatch.setattr(plan, "BATCH_NORM_LOOP_BYTES", limit)
+        assert make_plan(pack, data, Impl()).engine == expected
+
+
+def test_compiling_for_every_piece_counts(
+    make_data: MakeData, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Of as many lanes as fit the cache, compiling is dearer than of all at once."""
+    pack, data = make_pack(seeds=tuple(range(64)), budget=Budget(1, 100_000, 6)), make_data()
+    monkeypatch.setattr(plan, "compiler", lambda: "g++")
+    monkeypatch.setattr(plan, "SAVED_SECONDS_PER_STEP", 4e-4)
+    assert make_plan(pack, data, Impl(workers=1)).engine == "compiled"
+    monkeypatch.setattr(plan, "AGAIN_SECONDS", 1e6)
+    assert make_plan(pack, data, Impl(workers=1)).engine == "compiled"
+    monkeypatch.setattr(plan, "CACHE_BYTES", lane_bytes(pack, data, 1).working)
+    assert make_plan(pack, data, Impl(workers=1)).engine == "traced"
+
+
 class TestAlone:
     """Lanes of long steps train one by one, by the pack alone: their bits are a lone lane's."""
 
