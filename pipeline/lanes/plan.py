@@ -29,6 +29,9 @@ from pipeline.training.pack import Pack
 COMPILE_SECONDS, AGAIN_SECONDS = 30.0, 2.0
 """A cold torch.compile of one step while the other cores compile too, and of the same step for
 another piece."""
+PROCESSES = 2
+"""Over how many the cells are taken to be spread where it is asked whether compiling pays: were it
+asked for those that there are, a training's bits would hang on them."""
 SAVED_SECONDS_PER_STEP = 7e-5
 SAVED_SECONDS_PER_BYTE = 2.5e-10
 """What the compiled step saves against the traced one: dispatch once a step, and passes over what
@@ -82,7 +85,7 @@ def make_plan(pack: Pack, data: Dataset, impl: Impl) -> Plan:
     room = USABLE_MEMORY * free_bytes(device) / workers
     micro, lane = 1, lane_bytes(pack, data, 1)
     core_seconds = len(pack.cells) * (CELL_SECONDS + CELL_SECONDS_PER_BYTE * lane.step)
-    engine, reason = choose_engine(pack, data, lane, impl, workers)
+    engine, reason = choose_engine(pack, data, lane, impl)
     if engine == "loop" and (lane.total <= room or impl.engine == "loop"):
         return Plan(engine, reason, workers, 1, 1, core_seconds)
     if engine == "loop":
@@ -110,9 +113,7 @@ def obstacle_to_lanes(pack: Pack, data: Dataset) -> str | None:
     return f"{name} cannot be batched over lanes: {obstacle}" if obstacle else None
 
 
-def choose_engine(
-    pack: Pack, data: Dataset, lane: "LaneBytes", impl: Impl, workers: int
-) -> tuple[str, str]:
+def choose_engine(pack: Pack, data: Dataset, lane: "LaneBytes", impl: Impl) -> tuple[str, str]:
     """The engine's name and why: ``loop`` for long steps that one kernel takes a large part of,
     ``compiled`` where the steps to come earn it back."""
     if impl.engine != "auto":
@@ -120,7 +121,7 @@ def choose_engine(
     on_cpu = data.train.x.device.type == "cpu"
     if on_cpu and lane.step > loop_bytes(pack, data):
         return "loop", "a step takes so long that lanes save nothing"
-    lanes = len(pack.cells) / workers
+    lanes = max(1, len(pack.cells) / PROCESSES)
     pieces = math.ceil(lanes / max(1, CACHE_BYTES // lane.working)) if on_cpu else 1
     per_step = SAVED_SECONDS_PER_STEP * pieces + SAVED_SECONDS_PER_BYTE * lane.step * lanes
     saved = per_step * pack.steps

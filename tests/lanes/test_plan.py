@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 
+import numpy as np
 import pytest
 import torch
 
@@ -36,6 +37,21 @@ class TestChoice:
         made = make_plan(pack, make_data(), Impl())
         assert made.engine == "traced"
         assert made.reason == "compiling would pay, but there is no C++ compiler"
+
+    def test_the_processes_do_not_change_the_choice(
+        self, make_data: MakeData, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """Bits would hang on how many cores there are."""
+        monkeypatch.setattr(plan, "compiler", lambda: "g++")
+        data = make_data()
+        chosen = set()
+        for seconds in np.geomspace(1, 100, 9):
+            monkeypatch.setattr(plan, "COMPILE_SECONDS", seconds)
+            pack = make_pack(seeds=tuple(range(40)), budget=Budget(1, 100_000, 6))
+            made = [make_plan(pack, data, Impl(workers=workers)) for workers in (1, 2, 16)]
+            assert len({each.engine for each in made}) == 1
+            chosen.add(made[0].engine)
+        assert chosen == {"traced", "compiled"}
 
     def test_what_is_asked_for_is_done(self, make_data: MakeData) -> None:
         for engine in ("loop", "traced", "compiled"):
