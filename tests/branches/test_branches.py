@@ -12,6 +12,7 @@ from makers.packs import make_pack
 from makers.processes import fresh
 from pipeline.branches import branches
 from pipeline.branches.branches import Trunk
+from pipeline.lanes import plan
 from pipeline.params.load import Params
 from pipeline.params.network import Model
 from pipeline.params.optimizer import Optimizer
@@ -75,9 +76,17 @@ def by_hand(trunk: Trunk, data: Dataset, row: int, size: int, rate: float) -> tu
 @pytest.mark.parametrize("task", ["classification", "regression"])
 @pytest.mark.parametrize("factor", [1, 2])
 @pytest.mark.parametrize("rule", [MOMENTUM, Optimizer("adam", ema=0.9), Optimizer("schedule_free")])
+@pytest.mark.parametrize("alone", [False, True])
 def test_branches_are_what_a_plain_loop_makes(
-    make_data: MakeData, task: str, factor: int, rule: Optimizer
+    make_data: MakeData,
+    task: str,
+    factor: int,
+    rule: Optimizer,
+    alone: bool,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
+    if alone:
+        monkeypatch.setattr(plan, "CACHE_BYTES", 1)
     data = make_data(task)
     trunk = trunk_on(data, rule)
     found = branches.of_factor(trunk, data, params(rule), factor)
