@@ -1,6 +1,6 @@
 """Train a pack in one process, in as many pieces as its plan asks for."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 
 import numpy as np
@@ -80,13 +80,26 @@ def silent_at_first(on_steps: OnDone, heard: int) -> OnDone:
 
 
 def train_in_loop(pack: Pack, job: Job) -> Trained:
-    """The plain loop; a cell that was finished before is not trained again."""
+    """The pack's cells by the plain loop, one after the other."""
+    return joined([in_loop(piece, job) for piece in split(pack, len(pack.cells))])
+
+
+def in_loop(pack: Pack, job: Job) -> Trained:
+    """The pack's only cell by the plain loop, from its checkpoint if there is one."""
     checkpoint = job.checkpoint(pack)
-    before = checkpoint.load(torch.device("cpu")) if checkpoint else None
-    if before:
-        job.on_steps((pack.end - pack.first_step) * len(pack.cells))
-        return to_trained(before)
-    trained = loop.train_cells(pack, job.data, job.on_steps)
+    content = checkpoint.load(torch.device("cpu")) if checkpoint else None
+    if content:
+        before = to_trained(content)
+        job.on_steps(int(before.until[0]) - pack.first_step)
+        if before.until[0] == pack.end:
+            return before
+        pack = replace(pack, begun=before)
+
+    def keep(so_far: Callable[[], Trained]) -> None:
+        if checkpoint and checkpoint.is_due(is_last=False):
+            checkpoint.save(from_trained(so_far()))
+
+    trained = loop.gathered(pack, [loop.train_cell(pack, job.data, job.on_steps, keep)])
     if checkpoint:
         checkpoint.save(from_trained(trained))
     return trained
@@ -96,7 +109,7 @@ GROUPS = ("curves", "finals", "weights", "snapshots", "state")
 
 
 def from_trained(trained: Trained) -> Content:
-    """A finished training of the plain loop as a checkpoint's content."""
+    """A training of the plain loop as a checkpoint's content."""
     groups = {
         group: {
             name: torch.from_numpy(np.ascontiguousarray(array))

@@ -1,7 +1,8 @@
 """How a pack will be trained: which engine, how many processes, how many lanes at once.
 
-The engine is a pure function of the pack, the model, the device and whether a C++ compiler is
-there; no clock is asked, so the same study always takes the same path.
+The engine is a function of the pack, the device and whether a C++ compiler is there; no clock is
+asked, so the same study always takes the same path. Memory alone may change it: what does not fit
+is split into micro-batches, which lanes can do and the plain loop cannot.
 """
 
 import math
@@ -28,7 +29,7 @@ from pipeline.training.pack import Pack
 
 COMPILE_SECONDS, AGAIN_SECONDS = 30.0, 2.0
 """A cold torch.compile of one step while the other cores compile too, and of the same step for
-another piece."""
+another piece (0.7 to 2.1 s, three perceptrons on a Xeon)."""
 PROCESSES = 2
 """Over how many the cells are taken to be spread where it is asked whether compiling pays: were it
 asked for those that there are, a training's bits would hang on them."""
@@ -42,10 +43,10 @@ at 8 KiB and 850 to 1,200 us at 2 MiB, in the default study."""
 SMALLEST_PIECE = 3
 """The most lanes that are trained at once where two would be best: an odd one out joins a pair."""
 LOOP_BYTES, BATCH_NORM_LOOP_BYTES = 8 << 20, 12 << 20
-"""What a step of one transformer, or of one network with batch norm, works on, from which on a CPU
-the plain loop is no slower than lanes: 0.85 to 1.0 of their time at 13 to 34 MiB (transformers, one
-run each), 0.60 to 0.76 at 16 to 168 MiB, 1.0 by Adam at 16 (batch norm, medians of 3 and 5 rounds).
-Attention and batch norm are one kernel there, and nothing is left of what lanes save."""
+"""About what a step of one transformer, or of one network with batch norm, works on, from which on
+the plain loop is no slower than lanes on a CPU, for attention and batch norm are one kernel there.
+It took 0.85 to 1.0 of their time at 13 to 34 MiB (transformers, one run each), and 0.60 to 0.76 at
+16 to 168 MiB, 1.0 in one of eight cases (batch norm, medians of 3 and 5 rounds)."""
 CACHE_BYTES = 4 << 20
 """On a CPU, lanes that work on more than about this together go at the memory's pace. One that does
 so by itself trains alone: beside another it takes 0.91 to 1.2 times as long (perceptrons and
@@ -90,18 +91,19 @@ def make_plan(pack: Pack, data: Dataset, impl: Impl) -> Plan:
         return Plan(engine, reason, workers, 1, 1, core_seconds)
     if engine == "loop":
         engine, reason = "traced", "lanes alone can split a batch that does not fit"
-    # a lane's bits hang on it: by the pack alone, whatever the memory, the processes and the cells
-    is_alone = device.type == "cpu" and lane.working > CACHE_BYTES
-    smallest_piece = 1 if is_alone else SMALLEST_PIECE
-    while micro < pack.largest_batch_size and smallest_piece * lane.total > room:
+    # by the pack alone, for bits hang on whether lanes train alone
+    most = lanes_in_cache(lane) if device.type == "cpu" else max(FEWEST, len(pack.cells))
+    while micro < pack.largest_batch_size and min(most, SMALLEST_PIECE) * lane.total > room:
         micro *= 2
         lane = lane_bytes(pack, data, micro)
-    if is_alone:
-        return Plan(engine, reason, workers, 1, micro, core_seconds)
-    at_once = min(-(-len(pack.cells) // workers), int(room / lane.total))
-    if device.type == "cpu":
-        at_once = min(at_once, CACHE_BYTES // lane.working)
-    return Plan(engine, reason, workers, max(FEWEST, at_once), micro, core_seconds)
+    at_once = min(most, -(-len(pack.cells) // workers), int(room / lane.total))
+    fewest = 1 if most == 1 else FEWEST
+    return Plan(engine, reason, workers, max(fewest, at_once), micro, core_seconds)
+
+
+def lanes_in_cache(lane: "LaneBytes") -> int:
+    """How many lanes to train at once on a CPU: 1 where one leaves no room for others."""
+    return 1 if lane.working > CACHE_BYTES else max(FEWEST, CACHE_BYTES // lane.working)
 
 
 def obstacle_to_lanes(pack: Pack, data: Dataset) -> str | None:
@@ -119,10 +121,10 @@ def choose_engine(pack: Pack, data: Dataset, lane: "LaneBytes", impl: Impl) -> t
     if impl.engine != "auto":
         return impl.engine, "asked for"
     on_cpu = data.train.x.device.type == "cpu"
-    if on_cpu and lane.step > loop_bytes(pack, data):
+    if on_cpu and is_for_the_loop(pack, data, lane):
         return "loop", "a step takes so long that lanes save nothing"
-    lanes = max(1, len(pack.cells) / PROCESSES)
-    pieces = math.ceil(lanes / max(1, CACHE_BYTES // lane.working)) if on_cpu else 1
+    lanes = max(1, len(pack.cells) / (PROCESSES if on_cpu else 1))
+    pieces = math.ceil(lanes / lanes_in_cache(lane)) if on_cpu else 1
     per_step = SAVED_SECONDS_PER_STEP * pieces + SAVED_SECONDS_PER_BYTE * lane.step * lanes
     saved = per_step * pack.steps
     if saved < COMPILE_SECONDS + AGAIN_SECONDS * (pieces - 1):
@@ -132,14 +134,16 @@ def choose_engine(pack: Pack, data: Dataset, lane: "LaneBytes", impl: Impl) -> t
     return "compiled", f"{pack.steps:,} steps earn the compilation back"
 
 
-def loop_bytes(pack: Pack, data: Dataset) -> float:
-    """What a step has to work on for the plain loop to be no slower than lanes on a CPU."""
+def is_for_the_loop(pack: Pack, data: Dataset, lane: "LaneBytes") -> bool:
+    """Whether the plain loop is no slower than lanes on a CPU."""
     settings = pack.settings
     if settings.model.name == "transformer":
-        return LOOP_BYTES
+        return lane.step > LOOP_BYTES
+    # of single examples torch's batch norm makes no statistics
+    if lane.step <= BATCH_NORM_LOOP_BYTES or pack.batch_size == 1:
+        return False
     model = seeds.initial_model(settings.model, data.shape, data.outputs, settings.seed, 0)
-    has_batch_norm = any(isinstance(module, _BatchNorm) for module in model.modules())
-    return BATCH_NORM_LOOP_BYTES if has_batch_norm else math.inf
+    return any(isinstance(module, _BatchNorm) for module in model.modules())
 
 
 def compiler() -> str | None:

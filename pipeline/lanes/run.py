@@ -67,7 +67,8 @@ class Run:
         lanes = stacked(self.pack, [self.pack.cells[cell] for cell in alive], self.data)
 
         def of_lanes(array: npt.NDArray[np.generic]) -> torch.Tensor:
-            return torch.from_numpy(array[alive]).to(self.order.device)
+            # a copy, aligned as torch aligns its own
+            return torch.from_numpy(array[alive]).clone().to(self.order.device)
 
         for group in (lanes.params, lanes.buffers):
             known = group.keys() & begun.weights.keys()

@@ -186,11 +186,11 @@ def extended(
 
 
 def train_whole(
-    params: Params, pack: Pack, store: Store, data: Dataset, label: str
+    params: Params, pack: Pack, store: Store, data: Dataset, label: str, plan: Plan | None = None
 ) -> tuple[Pack, Trained]:
-    """Train the pack and the rates that are added to it to their end, all by one plan; what was
-    begun with is gone on with."""
-    plan = planned(params, pack, data)
+    """Train the pack and the rates that are added to it to their end, all by one plan, which is
+    made where there is none yet; what was begun with is gone on with."""
+    plan = plan or planned(params, pack, data)
     trained = train(pack, data, params, store, label, plan)
     pack = replace(pack, begun=None)
 

@@ -45,7 +45,8 @@ class Race:
             if pack.end < pack.steps:
                 return pack, trained
             rest = replace(pack, begun=trained)
-            return trainings.train_whole(self.params, rest, self.store, self.data, self.label)
+            works = (self.params, rest, self.store, self.data, self.label)
+            return trainings.train_whole(*works, plan)
         more = functools.partial(self.more, plan)
         return trainings.extended(self.params, pack, trained, self.fastest, more)
 

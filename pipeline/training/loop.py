@@ -4,9 +4,10 @@ It is what the fast engines are compared with, so it shares none of their code; 
 know what a training here is reads this file.
 """
 
+import functools
 import itertools
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -107,20 +108,34 @@ def train_cells(pack: Pack, data: Dataset, on_steps: Callable[[int], None]) -> T
     return gathered(pack, [train_cell(pack.part([place]), data, on_steps) for place in places])
 
 
-def train_cell(pack: Pack, data: Dataset, on_steps: Callable[[int], None]) -> CellRecord:
+def unkept(_: Callable[[], Trained]) -> None:
+    """Nobody wants to know where a training stands."""
+
+
+def train_cell(
+    pack: Pack,
+    data: Dataset,
+    on_steps: Callable[[int], None],
+    on_evaluated: Callable[[Callable[[], Trained]], None] = unkept,
+) -> CellRecord:
     """Train a pack's only cell to its end or to its divergence.
 
+    on_evaluated: hears of every evaluation before the end, with what gives the training up to it.
     torch's global generator, which a user's model may draw from, is seeded for the cell and put
     back afterwards.
     """
     (cell,) = pack.cells
     with torch.random.fork_rng():
         torch.manual_seed(seeds.keyed("global", pack.settings.seed, cell.seed))
-        return _train_cell(pack, cell, data, on_steps)
+        return _train_cell(pack, cell, data, on_steps, on_evaluated)
 
 
 def _train_cell(
-    pack: Pack, cell: Cell, data: Dataset, on_steps: Callable[[int], None]
+    pack: Pack,
+    cell: Cell,
+    data: Dataset,
+    on_steps: Callable[[int], None],
+    on_evaluated: Callable[[Callable[[], Trained]], None],
 ) -> CellRecord:
     settings = pack.settings
     model = seeds.initial_model(
@@ -134,6 +149,11 @@ def _train_cell(
     record = CellRecord(weights=copied(model))
     if pack.begun:
         record = go_on(pack.begun, model, optimizer, average)
+
+    def so_far(step: int) -> Trained:
+        state = remembered(model, optimizer, average)
+        return gathered(replace(pack, until=step), [replace(record, state=state)])
+
     evaluated = set(pack.evaluation_steps)
     steps = enumerate(batches(pack, cell), start=1)
     for step, places in itertools.islice(steps, pack.first_step, pack.end):
@@ -160,14 +180,11 @@ def _train_cell(
         if step in pack.snapshots:
             record.snapshots |= {f"{step}/{name}": value for name, value in record.weights.items()}
         on_steps(1)
+        if step in evaluated and step < pack.end:
+            on_evaluated(functools.partial(so_far, step))
     if pack.end == pack.steps:
         finish(solution, data, record)
-    record.state = remembered(optimizer, data.train.x.device)
-    if average:
-        weights = model.named_parameters()
-        record.state |= {
-            f"{TRAINED}/{name}": value.detach().cpu().clone() for name, value in weights
-        }
+    record.state = remembered(model, optimizer, average)
     return record
 
 
@@ -186,14 +203,21 @@ def averaged(
 GENERATOR = "generator"
 
 
-def remembered(optimizer: torch.optim.Optimizer, device: torch.device) -> dict[str, Tensor]:
-    """What a training that is stopped needs, beside its weights, to go on: the optimizer's state
-    and that of the device's global generator."""
+def remembered(
+    model: nn.Module, optimizer: torch.optim.Optimizer, average: AveragedModel | None
+) -> dict[str, Tensor]:
+    """What a training that is stopped needs, beside its solution, to go on: the optimizer's state,
+    that of the device's global generator, and the model's own weights where the solution is an
+    average."""
+    device = next(model.parameters()).device
     cuda = device.type == "cuda"
     state = {GENERATOR: torch.cuda.get_rng_state(device) if cuda else torch.get_rng_state()}
     for place, slots in optimizer.state_dict()["state"].items():
         known = {name: slot for name, slot in slots.items() if slot is not None}
         state |= {f"{place}/{name}": torch.as_tensor(slot).cpu() for name, slot in known.items()}
+    if average:
+        weights = model.named_parameters()
+        state |= {f"{TRAINED}/{name}": value.detach().cpu() for name, value in weights}
     return {name: tensor.clone() for name, tensor in state.items()}
 
 

@@ -152,10 +152,15 @@ def _over_cells(parts: Sequence[Trained], combine: Callable[[list[Any]], Any]) -
     first = parts[0]
 
     def each(name: str) -> dict[str, Any]:
+        kinds = {key: array for part in parts for key, array in getattr(part, name).items()}
         return {
-            key: combine([getattr(part, name)[key] for part in parts])
-            for key in getattr(first, name)
+            key: combine([values(part, name, key, kinds[key]) for part in parts]) for key in kinds
         }
+
+    def values(part: Trained, name: str, key: str, kind: npt.NDArray[np.generic]) -> Any:
+        # of a training that diverged at once an optimizer remembers nothing
+        absent = np.zeros((len(part.until), *kind.shape[1:]), kind.dtype)
+        return getattr(part, name).get(key, absent)
 
     return Trained(
         first.steps,

@@ -3,6 +3,7 @@
 from dataclasses import replace
 
 import numpy as np
+import numpy.typing as npt
 import pandas as pd
 import pytest
 import torch
@@ -13,6 +14,7 @@ from makers.processes import fresh
 from pipeline.branches import branches
 from pipeline.branches.branches import Trunk
 from pipeline.lanes import plan
+from pipeline.lanes.lanes import Lanes
 from pipeline.params.load import Params
 from pipeline.params.network import Model
 from pipeline.params.optimizer import Optimizer
@@ -85,13 +87,22 @@ def test_branches_are_what_a_plain_loop_makes(
     alone: bool,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
+    lanes_at_once: set[int] = set()
     if alone:
         monkeypatch.setattr(plan, "CACHE_BYTES", 1)
+    looked_at = branches.training_losses
+
+    def spy(lanes: Lanes, of: Dataset) -> npt.NDArray[np.float64]:
+        lanes_at_once.add(len(lanes))
+        return looked_at(lanes, of)
+
+    monkeypatch.setattr(branches, "training_losses", spy)
     data = make_data(task)
     trunk = trunk_on(data, rule)
     found = branches.of_factor(trunk, data, params(rule), factor)
     powers = branches.POWERS if factor > 1 else branches.POWERS[:1]
     assert len(found) == len(trunk.table) * len(powers)
+    assert (lanes_at_once == {1}) is alone
     places = [(row, power) for row in range(len(trunk.table)) for power in powers]
     for branch, (row, power) in zip(found.itertuples(), places, strict=True):
         rate = 0.05 * factor**power

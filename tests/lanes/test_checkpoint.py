@@ -14,6 +14,7 @@ from pipeline.lanes.checkpoint import Checkpoint, Content, Store
 from pipeline.lanes.pieces import train_pieces
 from pipeline.lanes.run import train_lanes
 from pipeline.params.schedule import Budget
+from pipeline.training.dataset import Part
 
 
 class Interruption(Exception):  # noqa: N818
@@ -86,6 +87,30 @@ class TestResume:
         expected, again = train_lanes(pack, job), train_lanes(pack, job)
         assert_same_bits(again, expected)
 
+    @pytest.mark.parametrize("optimizer", ["momentum", "averaged", "schedule_free"])
+    def test_so_does_one_in_the_plain_loop(
+        self, make_data: MakeData, tmp_path: Path, optimizer: str
+    ) -> None:
+        """Killed in its second cell, it goes on from that cell's last evaluation."""
+        pack = make_pack((0.03, 1e9), (0, 1), model=MODELS["both"], optimizer=OPTIMIZERS[optimizer])
+        data, store, heard = make_data("regression"), Store(tmp_path, "inputs"), 0
+        expected = train_pieces(pack, make_job(data, "loop"))
+
+        def stop(count: int) -> None:
+            nonlocal heard
+            heard += count
+            if heard >= 1.7 * pack.steps:
+                raise Interruption
+
+        with pytest.raises(Interruption):
+            train_pieces(pack, make_job(data, "loop", on_steps=stop, store=store))
+        assert len(list(tmp_path.glob("inputs-*"))) == 2
+        parts: list[int] = []
+        found = train_pieces(pack, make_job(data, "loop", on_steps=parts.append, store=store))
+        assert sum(parts) == pack.steps * len(pack.cells)
+        assert len([count for count in parts if count == 1]) < 0.5 * pack.steps
+        assert_same_bits(found, expected)
+
     def test_a_finished_training_is_not_repeated(self, make_data: MakeData, tmp_path: Path) -> None:
         store = Store(tmp_path, "inputs")
         pack, data = make_pack((0.1,)), make_data()
@@ -99,15 +124,20 @@ class TestResume:
     def test_another_configuration_is_not_picked_up(self, tmp_path: Path) -> None:
         store, pack = Store(tmp_path, "inputs"), make_pack()
         names = {
-            store.checkpoint(pack, "traced", 1, "cpu").path,
-            store.checkpoint(pack, "traced", 2, "cpu").path,
-            store.checkpoint(pack, "compiled", 1, "cpu").path,
-            store.checkpoint(pack, "traced", 1, "cuda").path,
-            store.checkpoint(pack.part([0, 1]), "traced", 1, "cpu").path,
-            store.checkpoint(make_pack(seeds=(0, 1, 6)), "traced", 1, "cpu").path,
-            Store(tmp_path, "other inputs").checkpoint(pack, "traced", 1, "cpu").path,
+            store.checkpoint(pack, "traced", 1).path,
+            store.checkpoint(pack, "traced", 2).path,
+            store.checkpoint(pack, "compiled", 1).path,
+            store.checkpoint(pack.part([0, 1]), "traced", 1).path,
+            store.checkpoint(make_pack(seeds=(0, 1, 6)), "traced", 1).path,
+            Store(tmp_path, "other inputs").checkpoint(pack, "traced", 1).path,
         }
-        assert len(names) == 7
+        assert len(names) == 6
+
+    def test_nor_is_that_of_another_device(self, make_data: MakeData, tmp_path: Path) -> None:
+        data, pack, store = make_data(), make_pack(), Store(tmp_path, "inputs")
+        there = replace(data, train=Part(data.train.x.to("meta"), data.train.y))
+        names = {make_job(each, store=store).checkpoint(pack).path for each in (data, there)}
+        assert len(names) == 2
 
     def test_lanes_that_train_alone_are_not_gone_on_with_beside_others(
         self, make_data: MakeData, tmp_path: Path

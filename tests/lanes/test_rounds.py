@@ -25,7 +25,7 @@ from pipeline.lanes import pieces
 from pipeline.lanes.checkpoint import Store
 from pipeline.params.network import Model
 from pipeline.params.schedule import Schedule
-from pipeline.training.pack import Pack, Trained
+from pipeline.training.pack import Pack, Trained, joined
 
 RATES = (0.003, 0.03, 1e9)
 """The last one diverges."""
@@ -92,6 +92,25 @@ class TestPlainLoop:
         pack, data = make_pack(RATES, (0, 1), optimizer=OPTIMIZERS[optimizer]), make_data()
         found = in_rounds(pack, lambda part: plain(part, data), [1, 4])
         assert_same_bits(found, plain(pack, data))
+
+    @pytest.mark.parametrize("optimizer", ["momentum", "averaged", "schedule_free"])
+    def test_batch_norm(self, make_data: MakeData, optimizer: str) -> None:
+        keys = {"model": MODELS["both"], "optimizer": OPTIMIZERS[optimizer]}
+        pack, data = make_pack(RATES, (0, 1), **keys), make_data()
+        found = in_rounds(pack, lambda part: plain(part, data), [1, 4])
+        assert_same_bits(found, plain(pack, data))
+
+    def test_pieces_of_which_one_diverges_at_once(self, make_data: MakeData) -> None:
+        """Its optimizer remembers nothing, and the others' do."""
+        pack, data = make_pack((0.03,), (0, 1), optimizer=OPTIMIZERS["adam"]), make_data()
+        whole = plain(pack, data)
+        dead, alive = (whole.part([place]) for place in range(2))
+        forgetful = replace(dead, state={"generator": dead.state["generator"]})
+        for parts, place in (([forgetful, alive], 1), ([alive, forgetful], 0)):
+            state = joined(parts).state
+            assert state.keys() == alive.state.keys()
+            for name, array in alive.state.items():
+                assert np.array_equal(state[name][place], array[0])
 
     def test_an_average_that_was_kept_on_the_disk(
         self, make_data: MakeData, tmp_path: Path

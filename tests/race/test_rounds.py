@@ -13,8 +13,8 @@ from makers.data import dataset
 from makers.packs import make_job
 from pipeline.lanes import trainings, workers
 from pipeline.lanes.checkpoint import Store
+from pipeline.lanes.pieces import train_pieces
 from pipeline.lanes.plan import Plan
-from pipeline.lanes.run import train_lanes
 from pipeline.params.load import Params
 from pipeline.params.network import Model
 from pipeline.params.protocol import Grid
@@ -44,19 +44,21 @@ def pack_of(rates: tuple[float, ...], size: int = 8, seeds: int = 3) -> Pack:
 
 
 def in_one_process(
-    pack: Pack, data: Dataset, params: Params, store: Store, label: str, plan: object = None
+    pack: Pack, data: Dataset, params: Params, store: Store, label: str, plan: Plan = PLAN
 ) -> Trained:
     """``trainings.train`` without a fork."""
-    return train_lanes(pack, make_job(data))
+    return train_pieces(pack, make_job(data, plan.engine))
 
 
-def raced(pack: Pack, bar: Bar, extensions: int = 0) -> tuple[Pack, Trained]:
+def raced(
+    pack: Pack, bar: Bar, extensions: int = 0, engine: str = "traced"
+) -> tuple[Pack, Trained]:
     """The pack raced to a bar."""
     params = Params(grid=Grid(seeds=3, extensions=extensions))
     race = Race(params, bar, DATA, Store(Path("nowhere"), ""), "train")
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(trainings, "train", in_one_process)
-        patch.setattr(workers, "planned", lambda *_: PLAN)
+        patch.setattr(workers, "planned", lambda *_: replace(PLAN, engine=engine))
         return race.run(pack)
 
 
@@ -71,13 +73,14 @@ def answer(pack: Pack, trained: Trained, bar: Bar) -> tuple[pd.DataFrame, "pd.Se
     st.lists(st.sampled_from(SOME_RATES), min_size=2, max_size=6, unique=True),
     st.floats(0.25, 0.9),
     st.sampled_from([4, 8, 32]),
+    st.sampled_from(["traced", "loop"]),
 )
 def test_the_winner_and_its_bytes_are_those_of_whole_trainings(
-    rates: list[float], value: float, size: int
+    rates: list[float], value: float, size: int, engine: str
 ) -> None:
     pack, bar = pack_of(tuple(sorted(rates)), size), Bar("val_loss", value, 32, 0.1)
-    _, stopped = raced(pack, bar)
-    whole = train_lanes(pack, make_job(DATA))
+    _, stopped = raced(pack, bar, engine=engine)
+    whole = train_pieces(pack, make_job(DATA, engine))
     history, found = answer(pack, stopped, bar)
     full_history, expected = answer(pack, whole, bar)
     pd.testing.assert_series_equal(found, expected)
