@@ -49,8 +49,8 @@ It took 0.85 to 1.0 of their time at 13 to 34 MiB (transformers, one run each), 
 16 to 168 MiB, 1.0 in one of eight cases (batch norm, medians of 3 and 5 rounds)."""
 CACHE_BYTES = 4 << 20
 """On a CPU, lanes that work on more than about this together go at the memory's pace. One that does
-so by itself trains alone: beside another it takes 0.91 to 1.2 times as long (perceptrons and
-convolutions, 0.81 in one transformer), and both would keep a single core busy."""
+so by itself trains alone: beside another it took 0.86 to 1.3 times as long (perceptrons and
+convolutions; 0.81 in one transformer), and a pair keeps a single core busy."""
 
 
 @dataclass(frozen=True)
