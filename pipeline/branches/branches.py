@@ -20,7 +20,7 @@ from pipeline.executors.processes import Job, OnDone, dealt
 from pipeline.lanes import rules, trainings
 from pipeline.lanes.interpreter import Program, as_written, recorded_program
 from pipeline.lanes.lanes import Lanes, padded, piece_count, predictor, stacked
-from pipeline.lanes.plan import Plan, make_plan
+from pipeline.lanes.plan import make_plan
 from pipeline.lanes.step import Trainee, make_step
 from pipeline.params.load import Params
 from pipeline.params.settings import Cell
@@ -134,12 +134,13 @@ def of_factor(trunk: Trunk, data: Dataset, params: Params, factor: int) -> pd.Da
     if plan.engine == "loop" or not cells:
         return none()
     count = piece_count(len(cells), plan.lanes_at_once, plan.fewest)
-    pieces = np.array_split(np.arange(len(cells)), count)
     programs: dict[int, Program] = {}
-    losses = [
-        losses_of(trunk, data, pack.part(piece), [rows[place] for place in piece], plan, programs)
-        for piece in pieces
-    ]
+    losses = []
+    for piece in np.array_split(np.arange(len(cells)), count):
+        places = padded(piece.tolist(), plan.fewest)
+        part, rows_of_part = pack.part(places), [rows[place] for place in places]
+        found = losses_of(trunk, data, part, rows_of_part, plan.micro_batches, programs)
+        losses.append(found[:, : len(piece)])
     before, after = np.concatenate(losses, axis=1)
     table = pd.DataFrame({"seed": [cell.seed for cell in cells], "lr": rates})
     moments = trunk.table["step"].to_numpy()[rows]
@@ -154,12 +155,11 @@ def losses_of(
     data: Dataset,
     pack: Pack,
     rows: list[int],
-    plan: Plan,
+    micro: int,
     programs: dict[int, Program],
 ) -> npt.NDArray[np.float64]:
     """The training losses of branches before and after, (2, branches); rows: of the trunk;
     programs: by the number of lanes, which pieces of a batch size share."""
-    rows, micro = padded(rows, plan.fewest), plan.micro_batches
     lanes = lanes_from(trunk, data, pack, rows)
     settings, steps = pack.settings, trunk.branch_steps * trunk.pack.batch_size
     batches = orders(trunk, data, lanes, rows)[:, :steps].unflatten(1, (-1, pack.batch_size))
@@ -184,12 +184,12 @@ def losses_of(
         # of a few steps an average that is only looked at would tell how far it lags
         average = None if settings.optimizer.ema else trainee.state.get(rules.AVERAGE)
         after = training_losses(replace(lanes, params=average) if average else lanes, data)
-    return np.stack([before, after])[:, : len(pack.cells)]
+    return np.stack([before, after])
 
 
 def lanes_from(trunk: Trunk, data: Dataset, pack: Pack, rows: list[int]) -> Lanes:
     """The pack's cells as lanes with the trunk's weights at these rows."""
-    lanes, device = stacked(pack, padded(pack.cells, len(rows)), data), data.train.x.device
+    lanes, device = stacked(pack, pack.cells, data), data.train.x.device
     for name, array in trunk.weights.items():
         tensors = lanes.params if name in lanes.params else lanes.buffers
         tensors[name] = torch.from_numpy(array[rows]).to(device)

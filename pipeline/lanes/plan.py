@@ -12,13 +12,13 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 import torch
-from torch.nn.modules.batchnorm import _BatchNorm
 
 from pipeline.host import available_cores
 from pipeline.lanes import gradients, rules
 from pipeline.lanes.gradients import Batch
 from pipeline.lanes.lanes import FEWEST, padded, predictor, stacked
 from pipeline.lanes.step import batch_maker, micro_batches
+from pipeline.models.batch_norm import has_batch_norm
 from pipeline.params.network import MODELS
 from pipeline.params.protocol import Impl
 from pipeline.training import seeds
@@ -97,8 +97,7 @@ def make_plan(pack: Pack, data: Dataset, impl: Impl) -> Plan:
         micro *= 2
         lane = lane_bytes(pack, data, micro)
     at_once = min(most, -(-len(pack.cells) // workers), int(room / lane.total))
-    fewest = 1 if most == 1 else FEWEST
-    return Plan(engine, reason, workers, max(fewest, at_once), micro, core_seconds)
+    return Plan(engine, reason, workers, max(min(FEWEST, most), at_once), micro, core_seconds)
 
 
 def lanes_in_cache(lane: "LaneBytes") -> int:
@@ -143,7 +142,7 @@ def is_for_the_loop(pack: Pack, data: Dataset, lane: "LaneBytes") -> bool:
     if lane.step <= BATCH_NORM_LOOP_BYTES or pack.batch_size == 1:
         return False
     model = seeds.initial_model(settings.model, data.shape, data.outputs, settings.seed, 0)
-    return any(isinstance(module, _BatchNorm) for module in model.modules())
+    return has_batch_norm(model)
 
 
 def compiler() -> str | None:

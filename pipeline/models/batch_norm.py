@@ -9,6 +9,12 @@ from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
 
+def has_batch_norm(model: nn.Module) -> bool:
+    """Whether torch's own batch norm, which makes the examples of a batch depend on each other, is
+    part of the model."""
+    return any(isinstance(module, _BatchNorm) for module in model.modules())
+
+
 class ElementaryBatchNorm(nn.Module):
     """The same function, parameters and buffers as the module it stands for.
 

@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator
 import torch
 from torch import Tensor, nn
 
+from pipeline.models.batch_norm import has_batch_norm
 from pipeline.models.precision import products_in
 from pipeline.params.settings import Settings
 from pipeline.training import memory, seeds
@@ -130,10 +131,8 @@ def weight_bytes(settings: Settings, data: Dataset) -> int:
 
 
 def smallest_batch(model: nn.Module) -> int:
-    """1, or 2 for a network with batch norm, which makes examples depend on each other: one alone
-    cannot train."""
-    batch_norm = nn.modules.batchnorm._BatchNorm
-    return 2 if any(isinstance(module, batch_norm) for module in model.modules()) else 1
+    """1, or 2 for a network with batch norm, of which one example alone cannot train."""
+    return 2 if has_batch_norm(model) else 1
 
 
 def accumulation_difference(

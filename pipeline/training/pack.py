@@ -154,13 +154,13 @@ def _over_cells(parts: Sequence[Trained], combine: Callable[[list[Any]], Any]) -
     def each(name: str) -> dict[str, Any]:
         kinds = {key: array for part in parts for key, array in getattr(part, name).items()}
         return {
-            key: combine([values(part, name, key, kinds[key]) for part in parts]) for key in kinds
+            key: combine([values(part, getattr(part, name).get(key), kind) for part in parts])
+            for key, kind in kinds.items()
         }
 
-    def values(part: Trained, name: str, key: str, kind: npt.NDArray[np.generic]) -> Any:
+    def values(part: Trained, own: Any, kind: npt.NDArray[np.generic]) -> Any:
         # of a training that diverged at once an optimizer remembers nothing
-        absent = np.zeros((len(part.until), *kind.shape[1:]), kind.dtype)
-        return getattr(part, name).get(key, absent)
+        return np.zeros((len(part.until), *kind.shape[1:]), kind.dtype) if own is None else own
 
     return Trained(
         first.steps,
